@@ -1,0 +1,56 @@
+// Bundles one file per entry point (a process imports one file, which halves its start), writes the types of
+// what an app may import, and gathers the licences of what was bundled.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { build } from 'esbuild';
+
+/** Left out of the bundles: loaded lazily, only by those who need them. */
+const external = ['jiti', '@hono/node-server'];
+
+rmSync('dist', { recursive: true, force: true });
+mkdirSync('dist', { recursive: true });
+
+const entries = {
+  kirin: 'src/cli/kirin.ts',
+  worker: 'src/actors/entry/worker.ts',
+  index: 'src/index.ts',
+};
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+const result = await build({
+  entryPoints: entries,
+  outdir: 'dist',
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20.19',
+  splitting: true,
+  chunkNames: 'chunks/[name]-[hash]',
+  external,
+  metafile: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+  define: { 'process.env.NODE_ENV': '"production"', KIRIN_VERSION: JSON.stringify(version) },
+  // CommonJS dependencies in an ES module bundle call require() for Node's own modules.
+  banner: { js: "import { createRequire as kirinCreateRequire } from 'node:module'; const require = kirinCreateRequire(import.meta.url);" },
+});
+chmodSync('dist/kirin.js', 0o755);
+
+const packages = new Set();
+for (const input of Object.keys(result.metafile.inputs)) {
+  const found = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input);
+  if (found) packages.add(found[1]);
+}
+const licences = [...packages].sort().map((folder) => {
+  const about = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  const file = readdirSync(folder).find((name) => /^licen[cs]e/i.test(name));
+  const text = file ? readFileSync(join(folder, file), 'utf8').trim() : `Licence: ${about.license}`;
+  return `${about.name} ${about.version}\n\n${text}\n`;
+});
+writeFileSync('dist/THIRD-PARTY-LICENSES.txt', licences.join(`\n${'-'.repeat(80)}\n\n`));
+
+const tsc = join(dirname(new URL(import.meta.url).pathname), '..', 'node_modules', '.bin', 'tsc');
+if (existsSync(tsc)) {
+  const types = spawnSync(tsc, ['-p', 'tsconfig.types.json'], { stdio: 'inherit' });
+  if (types.status !== 0) process.exit(types.status ?? 1);
+}

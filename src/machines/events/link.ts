@@ -1,0 +1,20 @@
+/** The link map: which events may pass over a link, in which direction, by the kind of process below. */
+import type * as v from 'valibot';
+import { type WorkerOrder, type WorkerReport, workerOrders, workerReports } from './worker.ts';
+
+/** The version of the frames and of the vocabulary; both ends must have the same. */
+export const LINK_PROTOCOL = 1;
+
+/** Types of both ends of every link. Down: orders of the parent. Up: reports of the child. */
+export interface LinkMap {
+  web: { down: WorkerOrder; up: WorkerReport };
+}
+export type LinkKind = keyof LinkMap;
+export type Down<K extends LinkKind> = LinkMap[K]['down'];
+export type Up<K extends LinkKind> = LinkMap[K]['up'];
+
+/** Schemas by direction and type; what is not in here is not read. */
+export type Vocabulary = Readonly<Record<string, v.GenericSchema>>;
+export const linkSchemas: { [K in LinkKind]: { down: Vocabulary; up: Vocabulary } } = {
+  web: { down: workerOrders, up: workerReports },
+};

@@ -1,0 +1,31 @@
+/** What an arbiter says to a pool machine, and what the pool machine says to its arbiter. */
+import type { Fault } from '../faults.ts';
+import type { Leave } from './child.ts';
+import type { Generation } from './generation.ts';
+
+export type PoolOrder =
+  | { type: 'pool.scale'; orderId: number; target: number }
+  /** Roll over to a new generation. */
+  | { type: 'pool.replace'; orderId: number; generation: Generation }
+  /** Let one child go; it is replaced. */
+  | { type: 'pool.retire'; orderId: number; age: number; leave: Leave }
+  | { type: 'pool.stop'; orderId: number; leave: Leave };
+
+/** Every order with an `orderId` ends in exactly one of done, refused, superseded or failed. */
+export type PoolReport =
+  /** The first worker is ready. */
+  | { type: 'pool.opened' }
+  /** No worker was ever ready, and one failed to boot. */
+  | { type: 'pool.openFailed'; fault: Fault }
+  /** A reload passed its commit point. */
+  | { type: 'pool.committed'; orderId: number; generation: number }
+  | { type: 'pool.progress'; orderId: number; replaced: number; remaining: number }
+  | { type: 'pool.done'; orderId: number; replaced: number }
+  | { type: 'pool.refused'; orderId: number; fault: Fault }
+  | { type: 'pool.failed'; orderId: number; fault: Fault; replaced: number; remaining: number }
+  | { type: 'pool.superseded'; orderId: number; by: number }
+  /** A replacement could not boot; what is ready goes on serving. */
+  | { type: 'pool.degraded'; fault: Fault; retryInMs: number }
+  /** The last process of a generation is gone. */
+  | { type: 'pool.generationGone'; generation: number }
+  | { type: 'pool.stopped' };

@@ -1,0 +1,20 @@
+/** What a process actor (the operating system's side of one supervised process) is told and tells. */
+import type { Fault } from '../faults.ts';
+import type { WorkerOrder } from './worker.ts';
+
+/** The signals the shutdown ladder uses. */
+export type LadderSignal = 'SIGTERM' | 'SIGABRT' | 'SIGKILL';
+
+/** Orders to a process actor; orders to the worker inside go over its link. */
+export type ProcessOrder = { type: 'process.signal'; signal: LadderSignal } | WorkerOrder;
+
+/** Reports of a process actor to its child machine; reports of the worker inside are passed on as they are. */
+export type ProcessReport =
+  | { type: 'process.spawned'; pid: number }
+  | { type: 'process.spawnFailed'; fault: Fault }
+  /** No heartbeat for longer than the limit. */
+  | { type: 'process.silent'; silentMs: number }
+  /** The peer broke the link's protocol (garbage, an oversized frame) or said hello in another version. */
+  | { type: 'process.linkBroken'; fault: Fault }
+  /** The last event: the process is reaped and its last words were delivered. */
+  | { type: 'process.exited'; code: number | null; signal: string | null };
