@@ -1,0 +1,106 @@
+/**
+ * What `--bind` may say, and which addresses get in each other's way. Runs in the arbiter; pure text, no socket
+ * is touched here.
+ */
+import { isIPv4, isIPv6, SocketAddress } from 'node:net';
+import { resolve } from 'node:path';
+import { FaultError } from './fault-error.ts';
+
+export type Address =
+  | { kind: 'tcp'; host: string; port: number }
+  | { kind: 'unix'; path: string }
+  /** A socket that was opened by whoever started us: systemd, a test, an older arbiter. */
+  | { kind: 'fd'; fd: number };
+
+const FORMS = 'HOST:PORT, PORT, [IPV6]:PORT, unix:PATH or fd://N';
+const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i;
+/** Room for a path in the kernel's `sockaddr_un`, without the final zero. */
+export const UNIX_PATH_BYTES_MAX = process.platform === 'linux' ? 107 : 103;
+
+const bad = (text: string, why: string) => new FaultError('bind.badAddress', `cannot bind "${text}": ${why}`);
+
+/**
+ * Reads one address. A lone port means 127.0.0.1; an empty host (`:8000`) every IPv4 interface. A relative
+ * Unix path is taken from `directory`.
+ */
+export function parseAddress(text: string, directory = process.cwd()): Address {
+  const trimmed = text.trim();
+  if (trimmed === '') throw bad(text, `an address is ${FORMS}`);
+  if (/^unix:/i.test(trimmed)) return parseUnix(text, trimmed.slice('unix:'.length), directory);
+  if (/^fd:/i.test(trimmed)) {
+    const number = /^fd:\/\/(\d{1,9})$/i.exec(trimmed)?.[1];
+    if (number === undefined) throw bad(text, 'an inherited socket is fd://N, such as fd://3');
+    return { kind: 'fd', fd: Number(number) };
+  }
+  if (/^\d+$/.test(trimmed)) return { kind: 'tcp', host: '127.0.0.1', port: parsePort(text, trimmed) };
+  if (/^[a-z]+:\/\//i.test(trimmed)) throw bad(text, `an address is ${FORMS}, without "http://"`);
+  if (isIPv6(trimmed))
+    throw bad(text, `an IPv6 address needs brackets and a port, such as [${trimmed}]:8000`);
+
+  const bracketed = /^\[(.*)\]:(\w*)$/.exec(trimmed);
+  if (bracketed) {
+    const host = bracketed[1] ?? '';
+    if (!isIPv6(host)) throw bad(text, `"${host}" is not an IPv6 address; an address is ${FORMS}`);
+    return { kind: 'tcp', host: canonicalIPv6(host), port: parsePort(text, bracketed[2] ?? '') };
+  }
+  const colon = trimmed.lastIndexOf(':');
+  if (colon < 0 || trimmed.startsWith('[')) throw bad(text, `the port is missing, as in ${trimmed}:8000`);
+  const host = trimmed.slice(0, colon) || '0.0.0.0';
+  const port = parsePort(text, trimmed.slice(colon + 1));
+  const numeric = /(^|\.)\d+$/.test(host);
+  if (!isIPv4(host) && (numeric || !HOST_NAME.test(host)))
+    throw bad(text, `"${host}" is neither an IP address nor a host name; an address is ${FORMS}`);
+  return { kind: 'tcp', host: host.toLowerCase(), port };
+}
+
+/** The kernel's way of writing it, so that equal addresses are equal text. A zone (`%eth0`) is left as it is. */
+const canonicalIPv6 = (host: string): string =>
+  host.includes('%') ? host : new SocketAddress({ address: host, family: 'ipv6' }).address;
+
+function parsePort(text: string, digits: string): number {
+  const port = /^\d{1,6}$/.test(digits) ? Number(digits) : Number.NaN;
+  if (!(port <= 65_535)) throw bad(text, `a port is a whole number from 0 to 65535, not "${digits}"`);
+  return port;
+}
+
+function parseUnix(text: string, rest: string, directory: string): Address {
+  if (rest === '' || rest.endsWith('/') || rest.includes('\0'))
+    throw bad(text, 'a Unix socket is unix:PATH, such as unix:/run/app.sock');
+  const path = resolve(directory, rest);
+  if (Buffer.byteLength(path) > UNIX_PATH_BYTES_MAX)
+    throw bad(text, `a Unix socket's path has at most ${UNIX_PATH_BYTES_MAX} bytes, "${path}" has more`);
+  return { kind: 'unix', path };
+}
+
+/** The address in the one way it is shown to people and compared: `127.0.0.1:8000`, `[::1]:80`, `unix:/x`, `fd://3`. */
+export function formatAddress(address: Address): string {
+  if (address.kind === 'unix') return `unix:${address.path}`;
+  if (address.kind === 'fd') return `fd://${address.fd}`;
+  return formatHostPort(address.host, address.port);
+}
+
+export const formatHostPort = (host: string, port: number): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+
+/** A numeric TCP address, as the kernel names it. */
+export interface TcpName {
+  host: string;
+  port: number;
+}
+
+const withoutMapping = (host: string) => host.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
+
+/**
+ * Whether two different addresses claim the same connections, so that the kernel would refuse the second. An
+ * IPv6 wildcard takes IPv4 as well where the system is `dualStack`.
+ */
+export function addressesOverlap(a: TcpName, b: TcpName, dualStack = true): boolean {
+  if (a.port !== b.port || a.port === 0) return false;
+  const [first, second] = [withoutMapping(a.host), withoutMapping(b.host)];
+  return first === second || covers(first, second, dualStack) || covers(second, first, dualStack);
+}
+
+function covers(wide: string, narrow: string, dualStack: boolean): boolean {
+  if (wide === '::') return dualStack || isIPv6(narrow);
+  return wide === '0.0.0.0' && isIPv4(narrow);
+}

@@ -1,0 +1,159 @@
+/**
+ * Every Unix socket Kirin makes, made in one way. Runs in the arbiter, later also in the dirty arbiter.
+ *
+ * libuv unlinks a socket by name when it closes, whoever owns the name by then, and a socket that is bound but
+ * does not listen yet looks dead to others. So:
+ * 1. an exclusive lock beside the name, held as long as the socket is,
+ * 2. bind a name of its own in the same directory, the umask set only around that call,
+ * 3. rename it into place, which replaces a stale socket without a moment in between (libuv then unlinks the
+ *    first name, which is gone: harmless),
+ * 4. at the end remove the name only if device and inode are still the socket's own.
+ */
+import { lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname, join } from 'node:path';
+import { UNIX_PATH_BYTES_MAX } from './address.ts';
+import { FaultError } from './fault-error.ts';
+import { acquireLock, type LockFile } from './lock-file.ts';
+import { bindUnixHandle, SocketError, type SocketHandle } from './socket-handle.ts';
+
+export interface UnixSocket {
+  readonly path: string;
+  readonly fd: number;
+  /** For `server.listen(handle)` in this very process, as the control socket does. */
+  readonly handle: SocketHandle;
+  /** Closes the socket here, removes its name if that is still ours, and frees the lock. */
+  release(): void;
+}
+
+/** How long a process that has the name may take to show that it lives. */
+const PROBE_MS = 1000;
+let names = 0;
+
+/**
+ * Binds `path` without listening. `mode` are its permission bits from its first moment; without it the umask
+ * decides. Throws FaultError `bind.inUse` when a live process has the name, `bind.denied`, `bind.badAddress`,
+ * `bind.failed`.
+ */
+export async function bindUnixSocket(path: string, options: { mode?: number } = {}): Promise<UnixSocket> {
+  const lock = takeLock(path);
+  try {
+    await refuseIfLive(path);
+    return place(path, lock, options.mode);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function takeLock(path: string): LockFile {
+  try {
+    const taken = acquireLock(path);
+    if ('lock' in taken) return taken.lock;
+    throw inUse(path, `process ${taken.heldBy}`);
+  } catch (error) {
+    throw explain(path, error);
+  }
+}
+
+async function refuseIfLive(path: string): Promise<void> {
+  let found: Stats;
+  try {
+    found = lstatSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw explain(path, error);
+  }
+  if (!found.isSocket())
+    throw new FaultError(
+      'bind.failed',
+      `cannot bind unix:${path}: there is a file of that name that is no socket`,
+    );
+  if (await answers(path)) throw inUse(path, 'another process');
+}
+
+/** Whether anybody listens: only a refused connection, or a vanished name, says that nobody does. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const limit = setTimeout(() => done(true), PROBE_MS);
+    const done = (alive: boolean) => {
+      clearTimeout(limit);
+      socket.destroy();
+      resolve(alive);
+    };
+    socket.once('connect', () => done(true));
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      done(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'),
+    );
+  });
+}
+
+function place(path: string, lock: LockFile, mode: number | undefined): UnixSocket {
+  // Short, since its path may be no longer than the socket's own may be.
+  const first = join(dirname(path), `.k${process.pid.toString(36)}${(names++).toString(36)}`);
+  if (Buffer.byteLength(first) > UNIX_PATH_BYTES_MAX)
+    throw new FaultError('bind.badAddress', `cannot bind unix:${path}: the path is too long`);
+  let handle: SocketHandle | undefined;
+  try {
+    handle = withUmask(mode, () => bindUnixHandle(first));
+    const own = lstatSync(first);
+    renameSync(first, path);
+    return socketOf(path, handle, own, lock);
+  } catch (error) {
+    handle?.close();
+    throw explain(path, error);
+  }
+}
+
+function withUmask<T>(mode: number | undefined, call: () => T): T {
+  if (mode === undefined) return call();
+  const before = process.umask(0o777 & ~mode);
+  try {
+    return call();
+  } finally {
+    process.umask(before);
+  }
+}
+
+function socketOf(path: string, handle: SocketHandle, own: Stats, lock: LockFile): UnixSocket {
+  let released = false;
+  return {
+    path,
+    handle,
+    fd: handle.fd,
+    release() {
+      if (released) return;
+      released = true;
+      handle.close();
+      removeOwn(path, own);
+      lock.release();
+    },
+  };
+}
+
+function removeOwn(path: string, own: Stats): void {
+  try {
+    const now = lstatSync(path);
+    if (now.dev === own.dev && now.ino === own.ino) unlinkSync(path);
+  } catch {
+    // Somebody removed it, or its directory: there is nothing left to tidy.
+  }
+}
+
+const inUse = (path: string, who: string) =>
+  new FaultError('bind.inUse', `unix:${path} is in use by ${who}: choose another --bind, or stop it`);
+
+function explain(path: string, error: unknown): FaultError {
+  if (error instanceof FaultError) return error;
+  const code = error instanceof SocketError ? error.code : (error as NodeJS.ErrnoException).code;
+  const directory = dirname(path);
+  if (code === 'ENOENT' || code === 'ENOTDIR')
+    return new FaultError('bind.badAddress', `cannot bind unix:${path}: there is no directory ${directory}`);
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
+    return new FaultError(
+      'bind.denied',
+      `permission denied to bind unix:${path}: cannot write to ${directory}`,
+    );
+  return new FaultError('bind.failed', `cannot bind unix:${path}: ${code ?? String(error)}`);
+}
