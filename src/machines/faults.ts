@@ -27,6 +27,10 @@ export const FAULTS = {
   'worker.uncaught': EXIT.runtime,
   'worker.exitCalled': EXIT.runtime,
   'order.stopping': EXIT.ok,
+  'order.starting': EXIT.ok,
+  'order.unknown': EXIT.ok,
+  'order.outOfBounds': EXIT.ok,
+  'order.unsupported': EXIT.ok,
   'order.superseded': EXIT.ok,
 } as const satisfies Record<string, number>;
 

@@ -3,6 +3,8 @@
  * is the table from one to the other.
  */
 
+import type { Fault } from '../faults.ts';
+
 /** Who asked: shown in the log. */
 export type OrderSource = `SIG${string}` | 'control' | 'internal' | 'test';
 
@@ -33,3 +35,20 @@ export const signalOrders = {
 
 /** Orders to the actor that owns the log files. */
 export type LogOrder = { type: 'log.reopen' };
+
+/** How an order ended. Emitted by the arbiter machine, once for every order. */
+export type OrderEnd = {
+  orderId: number;
+  source: OrderSource;
+  order: ArbiterOrder['type'];
+  /** Why it did not end as asked. */
+  fault?: Fault | undefined;
+  /** For a reload: workers replaced, and old ones that go on serving. */
+  replaced?: number | undefined;
+  remaining?: number | undefined;
+};
+export type ArbiterReport =
+  | ({ type: 'order.done' } & OrderEnd)
+  | ({ type: 'order.refused' } & OrderEnd)
+  | ({ type: 'order.failed' } & OrderEnd)
+  | ({ type: 'order.superseded' } & OrderEnd);

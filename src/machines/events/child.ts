@@ -36,6 +36,8 @@ export interface ChildExit {
 export type ChildReport =
   | { type: 'child.spawned'; age: number; pid: number }
   | { type: 'child.ready'; age: number }
+  /** Ready for the stable time. */
+  | { type: 'child.stable'; age: number }
   | { type: 'child.recycleDue'; age: number }
   /** It no longer takes work, on an order, a TERM from outside, or because it is being killed. */
   | { type: 'child.leaving'; age: number; cause: LeavingCause; fault?: Fault | undefined }

@@ -117,3 +117,12 @@ export const workerReports = {
 type Outputs<T extends Record<string, v.GenericSchema>> = v.InferOutput<T[keyof T]>;
 export type WorkerOrder = Outputs<typeof workerOrders>;
 export type WorkerReport = Outputs<typeof workerReports>;
+
+/** What a worker's own actors tell its machine. */
+export type WorkerInternal =
+  /** The arbiter is gone, or has closed the link. */
+  | { type: 'link.ended' }
+  /** SIGTERM from outside. */
+  | { type: 'signals.terminated' }
+  /** `max-requests` were taken. */
+  | { type: 'server.recycleDue'; requests: number };

@@ -1,0 +1,156 @@
+/**
+ * Whom to hire and whom to retire, and how long to wait after a failure: pure functions of what is known.
+ * The pool asks `plan` after every event, and nothing else hires or retires, so nothing races.
+ */
+import type { ChildExit } from './events/child.ts';
+import type { Generation } from './events/generation.ts';
+
+/** A child as the pool sees it. */
+export interface Member {
+  readonly age: number;
+  readonly slot: number;
+  readonly generation: number;
+  readonly phase: 'starting' | 'ready' | 'leaving';
+  /** It has answered `max-requests` and is to be replaced, its replacement ready first. */
+  readonly recycleDue: boolean;
+}
+
+export interface View {
+  readonly members: readonly Member[];
+  readonly target: number;
+  /** The newest generation that passed its commit point. */
+  readonly committed: number;
+  /** The generation on trial, if there is one. */
+  readonly trial: number | null;
+  /** Most children beyond the target while a generation is tried or rolled over. */
+  readonly surge: number;
+}
+
+export interface Hire {
+  readonly generation: number;
+  readonly slot: number;
+}
+
+export interface Plan {
+  readonly hire: readonly Hire[];
+  readonly retire: readonly number[];
+}
+
+/** A surge setting as a number of children: at least 1, at most the target. */
+export function surgeOf(surge: Generation['surge'], target: number): number {
+  const wanted = 'count' in surge ? surge.count : Math.ceil((target * surge.percent) / 100);
+  return Math.max(1, Math.min(target, wanted));
+}
+
+/**
+ * What is missing and what is too much.
+ *
+ * - Children of an abandoned trial go.
+ * - Outdated children (of an older generation, or due for recycling) are kept only as far as ready up-to-date ones
+ *   are missing; so a replacement that fails never costs a ready worker.
+ * - Up-to-date children beyond the target go: unready first, then those out of place, then the oldest.
+ * - Up-to-date children are hired up to the target, but with outdated ones still there never more than `surge`
+ *   (one, for recycling) beyond the target; while a generation is tried, the fleet is only kept whole.
+ */
+export function plan(view: View): Plan {
+  const { target, committed, trial } = view;
+  const active = view.members.filter((member) => member.phase !== 'leaving');
+  const candidates = active.filter((member) => member.generation === trial);
+  const strays = active.filter((member) => member.generation > committed && member.generation !== trial);
+  const fresh = active.filter((member) => member.generation === committed && !member.recycleDue);
+  const outdated = active.filter((member) => member.generation < committed || isDue(member, committed));
+
+  const readyFresh = fresh.filter(isReady).length;
+  const retired = [
+    ...strays,
+    ...inOrder(fresh, target, fresh).slice(0, Math.max(0, fresh.length - target)),
+    ...outdatedToRetire(outdated, Math.max(0, target - readyFresh), fresh, target),
+  ];
+  const gone = new Set(retired.map((member) => member.age));
+  const staying = [...fresh, ...outdated].filter((member) => !gone.has(member.age));
+  const stayingFresh = fresh.filter((member) => !gone.has(member.age));
+
+  const beyond = staying.length === stayingFresh.length ? 0 : headroom(view, outdated);
+  const missing = Math.min(target - stayingFresh.length, target + beyond - staying.length);
+  const wanted = trial === null ? 0 : Math.min(view.surge, target) - candidates.length;
+  return {
+    hire: [
+      ...slotsFor(missing, stayingFresh, target).map((slot) => ({ generation: committed, slot })),
+      ...(trial === null
+        ? []
+        : slotsFor(wanted, candidates, target).map((slot) => ({ generation: trial, slot }))),
+    ],
+    retire: [...gone],
+  };
+}
+
+const isReady = (member: Member): boolean => member.phase === 'ready';
+const isDue = (member: Member, committed: number): boolean =>
+  member.generation === committed && member.recycleDue;
+
+/** How many beyond the target may live while outdated ones are replaced. */
+function headroom(view: View, outdated: readonly Member[]): number {
+  if (view.trial !== null) return 0;
+  return outdated.some((member) => member.generation < view.committed) ? view.surge : 1;
+}
+
+/** Outdated ones that are not ready serve nobody; of the ready ones `keep` stay. */
+function outdatedToRetire(
+  outdated: readonly Member[],
+  keep: number,
+  fresh: readonly Member[],
+  target: number,
+): Member[] {
+  const ready = inOrder(outdated.filter(isReady), target, fresh);
+  return [
+    ...outdated.filter((member) => !isReady(member)),
+    ...ready.slice(0, Math.max(0, ready.length - keep)),
+  ];
+}
+
+/** The order in which children are retired. */
+function inOrder(members: readonly Member[], target: number, fresh: readonly Member[]): Member[] {
+  const outOfPlace = (member: Member): boolean =>
+    member.slot >= target ||
+    fresh.some((other) => other.age > member.age && other.slot === member.slot && isReady(other));
+  return [...members].sort(
+    (a, b) =>
+      Number(isReady(a)) - Number(isReady(b)) ||
+      a.generation - b.generation ||
+      Number(outOfPlace(b)) - Number(outOfPlace(a)) ||
+      a.age - b.age,
+  );
+}
+
+/** The lowest slots that no up-to-date child holds. */
+function slotsFor(count: number, holders: readonly Member[], target: number): number[] {
+  const taken = new Set(holders.map((member) => member.slot));
+  const slots: number[] = [];
+  for (let slot = 0; slot < target && slots.length < count; slot++) if (!taken.has(slot)) slots.push(slot);
+  return slots;
+}
+
+/** How a child's end is judged: `planned` costs nothing, `killed` came from outside, `crashed` is its own doing. */
+export type Judgement = 'planned' | 'killed' | 'crashed';
+
+const FROM_OUTSIDE = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT']);
+
+export function judge(exit: ChildExit): Judgement {
+  if (exit.cause === 'ordered' || exit.cause === 'terminated') return 'planned';
+  if (exit.stable) return 'planned';
+  const killed = exit.cause === 'crashed' && exit.phase === 'ready' && FROM_OUTSIDE.has(exit.signal ?? '');
+  return killed ? 'killed' : 'crashed';
+}
+
+/** First wait after a failure, and the longest, in milliseconds. */
+export const BACKOFF = { baseMs: 100, crashedMaxMs: 30_000, killedMaxMs: 1_000 } as const;
+
+/** How long to wait before the next hire after `failures` failures in a row, before jitter. */
+export function backoffMs(failures: number, judgement: Judgement): number {
+  if (judgement === 'planned' || failures < 1) return 0;
+  const max = judgement === 'killed' ? BACKOFF.killedMaxMs : BACKOFF.crashedMaxMs;
+  return Math.min(max, BACKOFF.baseMs * 2 ** Math.min(failures - 1, 20));
+}
+
+/** Spreads a wait over its upper half, so that many failures do not come back at once; `chance` is in [0, 1). */
+export const jittered = (ms: number, chance: number): number => Math.round(ms / 2 + (ms / 2) * chance);

@@ -1,0 +1,434 @@
+/** What the pool machine's states are made of: context, guards, actions and delays. The states are in pool.ts. */
+import {
+  type ActorRefFrom,
+  assertEvent,
+  assign,
+  enqueueActions,
+  raise,
+  sendTo,
+  setup,
+  stopChild,
+} from 'xstate';
+import { type ChildInput, childMachine } from './child.ts';
+import type { ChildReport, Leave } from './events/child.ts';
+import type { Generation } from './events/generation.ts';
+import type { PoolOrder, PoolReport } from './events/pool.ts';
+import type { Fault } from './faults.ts';
+import { backoffMs, type Judgement, judge, type Member, plan, surgeOf, type View } from './policy.ts';
+import type { Listener } from './ports.ts';
+
+export interface PoolInput {
+  parent: Listener<PoolReport>;
+  target: number;
+  generation: Generation;
+}
+
+/** A reload on its way: on trial, or committed and rolling over. */
+export interface Rollout {
+  /** 0 once its order was answered. */
+  orderId: number;
+  generation: Generation;
+  /** Up-to-date children that became ready since the commit point. */
+  replaced: number;
+}
+
+export interface PoolContext {
+  parent: Listener<PoolReport>;
+  target: number;
+  /** The age of the next child: never reused. */
+  nextAge: number;
+  members: readonly Member[];
+  committed: Generation;
+  trial: Rollout | null;
+  /** Why the trial failed, until the rollout region has answered for it. */
+  trialFault: Fault | null;
+  /** The committed reload that is being rolled over. */
+  rollout: Rollout | null;
+  /** Why the latest replacement failed, until one succeeds. */
+  stallFault: Fault | null;
+  /** The order to scale that is under way; 0: none. */
+  scaleOrderId: number;
+  /** Failures in a row (those of one cool-down count once), and what the latest one was. */
+  failures: number;
+  judgement: Judgement;
+  /** A failure that no cool-down has answered yet, and whether one is under way. */
+  failurePending: boolean;
+  cooling: boolean;
+  /** Generations whose descriptors may still be in use. */
+  generations: readonly number[];
+}
+
+export type PoolEvent = PoolOrder | ChildReport | { type: 'pool.review' };
+
+/** The id under which a pool knows its child; ids carry the age, so that none is ever used twice. */
+export const childId = (age: number): string => `child.${age}`;
+
+const viewOf = (context: PoolContext): View => ({
+  members: context.members,
+  target: context.target,
+  committed: context.committed.number,
+  trial: context.trial?.generation.number ?? null,
+  surge: surgeOf((context.trial?.generation ?? context.committed).surge, context.target),
+});
+
+const isUpToDate = (context: PoolContext, member: Member): boolean =>
+  member.generation === context.committed.number && !member.recycleDue;
+const active = (context: PoolContext): Member[] =>
+  context.members.filter((member) => member.phase !== 'leaving');
+const ready = (context: PoolContext): Member[] =>
+  context.members.filter((member) => member.phase === 'ready');
+const remaining = (context: PoolContext): number =>
+  active(context).filter((member) => member.generation < context.committed.number).length;
+
+const changed = (context: PoolContext, age: number, change: Partial<Member>): readonly Member[] =>
+  context.members.map((member) => (member.age === age ? { ...member, ...change } : member));
+
+const isOnTrial = (context: PoolContext, member: Member): boolean =>
+  member.generation === context.trial?.generation.number;
+
+const leaveOrder = (leave: Leave, orderId: number) => ({ type: `child.${leave}` as const, orderId });
+
+const noFault: Fault = { code: 'boot.exited', message: 'a worker ended before it was ready' };
+
+/** A child's end in a sentence, for those that said nothing themselves. */
+function faultOf(exit: Extract<ChildReport, { type: 'child.exited' }>): Fault {
+  if (exit.fault) return exit.fault;
+  const how = exit.signal === null ? `exited with code ${exit.code}` : `was ended by ${exit.signal}`;
+  const when = exit.phase === 'ready' ? '' : ' before it was ready';
+  return { code: 'boot.exited', message: `worker ${exit.age} (pid ${exit.pid}) ${how}${when}` };
+}
+
+/** What a child's unexpected end speaks against: a trial, or the replacing of children as such. */
+function blame(
+  context: PoolContext,
+  age: number,
+  fault: Fault,
+): Partial<Pick<PoolContext, 'trialFault' | 'stallFault'>> {
+  const member = context.members.find((one) => one.age === age);
+  // What the pool itself let go is marked as leaving already.
+  if (!member || member.phase === 'leaving') return {};
+  if (isOnTrial(context, member)) return { trialFault: context.trialFault ?? fault };
+  return member.phase === 'starting' ? { stallFault: fault } : {};
+}
+
+/** A failure of the committed code starts a cool-down; those that come while one is under way count with it. */
+function countFailure(
+  context: PoolContext,
+  exit: Extract<ChildReport, { type: 'child.exited' }>,
+): Partial<PoolContext> {
+  const member = context.members.find((one) => one.age === exit.age);
+  const judgement = judge(exit);
+  if (judgement === 'planned' || member?.generation !== context.committed.number) return {};
+  if (context.cooling || context.failurePending) return { judgement };
+  return { judgement, failures: context.failures + 1, failurePending: true };
+}
+
+export const poolSetup = setup({
+  types: {
+    context: {} as PoolContext,
+    input: {} as PoolInput,
+    events: {} as PoolEvent,
+  },
+  actors: { child: childMachine },
+  delays: {
+    /** How long candidates must stay ready. */
+    settle: ({ context }) => context.trial?.generation.settleMs ?? 0,
+    /** Without jitter here: chance is provided from outside. */
+    backoff: ({ context }) => backoffMs(context.failures, context.judgement),
+  },
+  guards: {
+    hasReady: ({ context }) => ready(context).length > 0,
+    hasNone: ({ context }) => context.members.length === 0,
+    openFailed: ({ context }) => context.stallFault !== null,
+    hasRollout: ({ context }) => context.rollout !== null,
+    trialFailed: ({ context }) => context.trialFault !== null,
+    candidatesStand: ({ context }) => {
+      const view = viewOf(context);
+      const candidates = ready(context).filter((member) => member.generation === view.trial);
+      return candidates.length >= view.surge;
+    },
+    rolledOver: ({ context }) =>
+      remaining(context) === 0 &&
+      ready(context).filter((member) => isUpToDate(context, member)).length >= context.target,
+    hasStalled: ({ context }) => context.stallFault !== null,
+    hasRecovered: ({ context }) => context.stallFault === null,
+    atTarget: ({ context }) =>
+      active(context).length === context.target && ready(context).length === context.target,
+    mustCoolDown: ({ context }) => context.failurePending,
+    isKnown: ({ context, event }) =>
+      event.type === 'pool.retire' &&
+      context.members.some((member) => member.age === event.age && member.phase !== 'leaving'),
+    canHasten: ({ context, event }) =>
+      event.type === 'pool.retire' &&
+      event.leave !== 'drain' &&
+      context.members.some((member) => member.age === event.age),
+  },
+  actions: {
+    review: raise({ type: 'pool.review' }),
+
+    // ── what children report ────────────────────────────────────────────────────────────────────────────────
+    noteReady: assign(({ context, event }) => {
+      assertEvent(event, 'child.ready');
+      const member = context.members.find((one) => one.age === event.age);
+      // Ready, but told to leave before the news arrived.
+      if (member?.phase !== 'starting') return {};
+      const committed = member.generation === context.committed.number;
+      const { rollout } = context;
+      return {
+        members: changed(context, event.age, { phase: 'ready' }),
+        stallFault: committed ? null : context.stallFault,
+        rollout: rollout && committed ? { ...rollout, replaced: rollout.replaced + 1 } : rollout,
+      };
+    }),
+    noteStable: assign({ failures: 0, judgement: 'planned' as const }),
+    noteRecycleDue: assign(({ context, event }) => {
+      assertEvent(event, 'child.recycleDue');
+      return { members: changed(context, event.age, { recycleDue: true }) };
+    }),
+    noteLeaving: assign(({ context, event }) => {
+      assertEvent(event, 'child.leaving');
+      const fault = event.fault ?? { ...noFault, message: `worker ${event.age} left: ${event.cause}` };
+      return {
+        ...blame(context, event.age, fault),
+        members: changed(context, event.age, { phase: 'leaving' }),
+      };
+    }),
+    noteExited: assign(({ context, event }) => {
+      assertEvent(event, 'child.exited');
+      return {
+        ...blame(context, event.age, faultOf(event)),
+        ...countFailure(context, event),
+        members: context.members.filter((one) => one.age !== event.age),
+      };
+    }),
+    forgetChild: stopChild(({ event }) => {
+      assertEvent(event, 'child.exited');
+      return childId(event.age);
+    }),
+    startCooling: assign({ cooling: true, failurePending: false }),
+    endCooling: assign({ cooling: false }),
+    tellDegraded: enqueueActions(({ context, enqueue }) => {
+      if (context.stallFault)
+        enqueue.sendTo(context.parent, {
+          type: 'pool.degraded',
+          fault: context.stallFault,
+          retryInMs: backoffMs(context.failures, context.judgement),
+        });
+    }),
+
+    // ── hiring and retiring ─────────────────────────────────────────────────────────────────────────────────
+    /** Carries out the plan. With `scope: 'trial'` only candidates are hired: a cool-down is not for new code. */
+    staff: enqueueActions(({ context, enqueue, self }, params: { scope: 'all' | 'trial' }) => {
+      const { hire, retire } = plan(viewOf(context));
+      const trial = context.trial?.generation;
+      let { members, nextAge } = context;
+      for (const age of retire) {
+        members = changed({ ...context, members }, age, { phase: 'leaving' });
+        enqueue.sendTo(childId(age), leaveOrder('drain', 0));
+      }
+      for (const { generation: number, slot } of hire) {
+        if (params.scope === 'trial' && number !== trial?.number) continue;
+        const generation = number === trial?.number ? trial : context.committed;
+        const age = nextAge++;
+        members = [...members, { age, slot, generation: number, phase: 'starting', recycleDue: false }];
+        const input: ChildInput = {
+          age,
+          slot,
+          generation: number,
+          limits: generation.limits,
+          parent: self as ActorRefFrom<never>,
+        };
+        enqueue.spawnChild('child', { id: childId(age), input });
+      }
+      enqueue.assign({ members, nextAge });
+    }),
+    /** Tells which generations have no process left, so that their listeners can be closed. */
+    releaseGenerations: enqueueActions(({ context, enqueue }) => {
+      const used = new Set(context.members.map((member) => member.generation));
+      used.add(context.committed.number);
+      if (context.trial) used.add(context.trial.generation.number);
+      for (const generation of context.generations.filter((number) => !used.has(number)))
+        enqueue.sendTo(context.parent, { type: 'pool.generationGone', generation });
+      enqueue.assign({ generations: context.generations.filter((number) => used.has(number)) });
+    }),
+    retireOne: enqueueActions(({ context, enqueue, event }) => {
+      assertEvent(event, 'pool.retire');
+      enqueue.assign({ members: changed(context, event.age, { phase: 'leaving' }) });
+      enqueue.sendTo(childId(event.age), leaveOrder(event.leave, event.orderId));
+      enqueue.sendTo(context.parent, { type: 'pool.done', orderId: event.orderId, replaced: 0 });
+    }),
+    /** An operator's kill of a candidate ends the trial: the canary is gone. */
+    blameOperator: assign(({ context, event }) => {
+      assertEvent(event, 'pool.retire');
+      const member = context.members.find((one) => one.age === event.age);
+      const onTrial = member !== undefined && isOnTrial(context, member);
+      const fault: Fault = { ...noFault, message: `worker ${event.age} was told to leave by an operator` };
+      return { trialFault: onTrial ? (context.trialFault ?? fault) : context.trialFault };
+    }),
+
+    // ── orders ──────────────────────────────────────────────────────────────────────────────────────────────
+    keepTarget: assign(({ event }) => {
+      assertEvent(event, 'pool.scale');
+      return { target: event.target, scaleOrderId: event.orderId, stallFault: null };
+    }),
+    startTrial: assign(({ context, event }) => {
+      assertEvent(event, 'pool.replace');
+      return {
+        trial: { orderId: event.orderId, generation: event.generation, replaced: 0 },
+        trialFault: null,
+        generations: [...context.generations, event.generation.number],
+      };
+    }),
+    dropTrial: assign({ trial: null, trialFault: null }),
+    /** The commit point: from here only forward. New code starts with a clean record. */
+    commit: assign(({ context }) => ({
+      committed: context.trial?.generation ?? context.committed,
+      rollout: context.trial && {
+        ...context.trial,
+        replaced: ready(context).filter((one) => one.generation === context.trial?.generation.number).length,
+      },
+      trial: null,
+      trialFault: null,
+      stallFault: null,
+      failures: 0,
+      failurePending: false,
+    })),
+    /** While nobody was ever ready there is nothing to protect: the new generation takes the place of the first. */
+    replaceOutright: assign(({ context, event }) => {
+      assertEvent(event, 'pool.replace');
+      return {
+        committed: event.generation,
+        rollout: { orderId: event.orderId, generation: event.generation, replaced: 0 },
+        generations: [...context.generations, event.generation.number],
+      };
+    }),
+    endRollout: assign({ rollout: null, stallFault: null }),
+    answerRollout: assign(({ context }) => ({
+      rollout: context.rollout && { ...context.rollout, orderId: 0 },
+    })),
+    endScaling: assign({ scaleOrderId: 0 }),
+
+    // ── answers: every order ends in exactly one ────────────────────────────────────────────────────────────
+    tellOpened: sendTo(({ context }) => context.parent, { type: 'pool.opened' }),
+    tellOpenFailed: sendTo(
+      ({ context }) => context.parent,
+      ({ context }) => ({ type: 'pool.openFailed', fault: context.stallFault ?? noFault }),
+    ),
+    tellCommitted: sendTo(
+      ({ context }) => context.parent,
+      ({ context }) => ({
+        type: 'pool.committed',
+        orderId: context.rollout?.orderId ?? 0,
+        generation: context.committed.number,
+      }),
+    ),
+    tellTrialFailed: sendTo(
+      ({ context }) => context.parent,
+      ({ context }) => ({
+        type: 'pool.failed',
+        orderId: context.trial?.orderId ?? 0,
+        fault: context.trialFault ?? noFault,
+        replaced: 0,
+        remaining: context.target,
+      }),
+    ),
+    tellTrialSuperseded: enqueueActions(({ context, enqueue, event }) => {
+      assertEvent(event, 'pool.replace');
+      if (context.trial)
+        enqueue.sendTo(context.parent, {
+          type: 'pool.superseded',
+          orderId: context.trial.orderId,
+          by: event.orderId,
+        });
+    }),
+    /** The former rollout ends unfinished: a newer one takes over at its commit point, or at once while opening. */
+    tellRolloutSuperseded: enqueueActions(({ context, enqueue, event }) => {
+      const by = event.type === 'pool.replace' ? event.orderId : (context.trial?.orderId ?? 0);
+      if (context.rollout && context.rollout.orderId > 0)
+        enqueue.sendTo(context.parent, { type: 'pool.superseded', orderId: context.rollout.orderId, by });
+    }),
+    tellRolledOver: enqueueActions(({ context, enqueue }) => {
+      const { rollout } = context;
+      if (rollout && rollout.orderId > 0)
+        enqueue.sendTo(context.parent, {
+          type: 'pool.done',
+          orderId: rollout.orderId,
+          replaced: rollout.replaced,
+        });
+    }),
+    tellStalled: enqueueActions(({ context, enqueue }) => {
+      const { rollout } = context;
+      if (rollout && rollout.orderId > 0)
+        enqueue.sendTo(context.parent, {
+          type: 'pool.failed',
+          orderId: rollout.orderId,
+          fault: context.stallFault ?? noFault,
+          replaced: rollout.replaced,
+          remaining: remaining(context),
+        });
+    }),
+    tellScaled: sendTo(
+      ({ context }) => context.parent,
+      ({ context }) => ({ type: 'pool.done', orderId: context.scaleOrderId, replaced: 0 }),
+    ),
+    tellScaleSuperseded: sendTo(
+      ({ context }) => context.parent,
+      ({ context, event }) => {
+        assertEvent(event, 'pool.scale');
+        return { type: 'pool.superseded', orderId: context.scaleOrderId, by: event.orderId };
+      },
+    ),
+    tellScaleFailed: sendTo(
+      ({ context }) => context.parent,
+      ({ context }) => ({
+        type: 'pool.failed',
+        orderId: context.scaleOrderId,
+        fault: context.stallFault ?? noFault,
+        replaced: 0,
+        remaining: 0,
+      }),
+    ),
+    tellUnknown: sendTo(
+      ({ context }) => context.parent,
+      ({ event }) => {
+        assertEvent(event, 'pool.retire');
+        const fault: Fault = { code: 'order.unknown', message: `worker ${event.age} is leaving or gone` };
+        return { type: 'pool.refused', orderId: event.orderId, fault };
+      },
+    ),
+    tellStopping: sendTo(
+      ({ context }) => context.parent,
+      ({ event }) => {
+        assertEvent(event, ['pool.scale', 'pool.replace', 'pool.retire']);
+        return { type: 'pool.refused', orderId: event.orderId, fault: stoppingFault };
+      },
+    ),
+    /** Stop wins everywhere: what was pending is refused. */
+    refusePending: enqueueActions(({ context, enqueue }) => {
+      const pending = [
+        context.trial?.orderId ?? 0,
+        context.rollout?.orderId ?? 0,
+        context.scaleOrderId,
+      ].filter((orderId) => orderId > 0);
+      for (const orderId of pending)
+        enqueue.sendTo(context.parent, { type: 'pool.refused', orderId, fault: stoppingFault });
+      enqueue.assign({ trial: null, rollout: null, scaleOrderId: 0 });
+    }),
+    /** Ready ones leave as ordered; those that are not ready get no grace. */
+    letAllGo: enqueueActions(({ context, enqueue, event }) => {
+      const leave = event.type === 'pool.stop' ? event.leave : 'quit';
+      for (const member of context.members)
+        if (member.phase !== 'leaving' || leave !== 'drain')
+          enqueue.sendTo(
+            childId(member.age),
+            leaveOrder(member.phase === 'starting' && leave === 'drain' ? 'quit' : leave, 0),
+          );
+      enqueue.assign({
+        members: context.members.map((member) => ({ ...member, phase: 'leaving' as const })),
+      });
+    }),
+    tellStopped: sendTo(({ context }) => context.parent, { type: 'pool.stopped' }),
+  },
+});
+
+const stoppingFault: Fault = { code: 'order.stopping', message: 'the server is stopping' };

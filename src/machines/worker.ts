@@ -1,0 +1,231 @@
+/**
+ * A web worker, seen by itself; it runs in the worker process and its parent's view is `child.ts`.
+ *
+ *   connecting  said hello, waits for the order to boot
+ *   claiming    puts each socket into listening, so that clients queue before the app is loaded
+ *   loading     loads the app and begins to accept
+ *   serving     answers requests
+ *   leaving     `draining` (answers what is in flight), then `closing` (the app's own clean-up), within the grace
+ *   gone        the process exits with the output's code
+ */
+import { type ActorRefFrom, assertEvent, assign, fromPromise, sendTo, setup } from 'xstate';
+import type {
+  AppSpec,
+  WorkerInternal,
+  WorkerListener,
+  WorkerOrder,
+  WorkerReport,
+  WorkerSpec,
+} from './events/worker.ts';
+import { exitCodeOf, type Fault } from './faults.ts';
+import { port } from './ports.ts';
+
+export interface WorkerInput {
+  /** The longest wait for the order to boot. */
+  bootOrderMs: number;
+  /** Turns what was thrown into a fault; given by the process, which knows its error classes. */
+  faultOf(error: unknown): Fault;
+}
+
+interface WorkerContext extends WorkerInput {
+  spec: WorkerSpec | null;
+  /** The time in which the worker must be gone, once it is leaving. */
+  graceMs: number;
+  /** The order that made it leave; 0: nobody's. */
+  orderId: number;
+  cut: number;
+  fault: Fault | null;
+}
+
+const promised = <TOutput, TInput>(name: string) =>
+  fromPromise<TOutput, TInput>(() => {
+    throw new Error(`the actor '${name}' was not provided`);
+  });
+
+/** Kept back from a drain's time for the app's own clean-up, and from the whole for the way out. */
+const closeReserveMs = (graceMs: number): number => Math.min(1000, graceMs / 10);
+const exitReserveMs = (graceMs: number): number => Math.min(250, graceMs / 10);
+
+export const workerMachine = setup({
+  types: {
+    context: {} as WorkerContext,
+    input: {} as WorkerInput,
+    output: {} as { exitCode: number },
+    events: {} as WorkerOrder | WorkerInternal,
+    children: {} as { link: 'link'; signals: 'signals'; server: 'server'; heartbeat: 'heartbeat' },
+  },
+  actors: {
+    /** The worker's end of its link. */
+    link: port<WorkerReport>('link'),
+    signals: port<{ type: 'signals.none' }>('signals'),
+    /** Owns the web server for the other actors; cuts every connection when told. */
+    server: port<{ type: 'server.cut' }, WorkerSpec>('server'),
+    heartbeat: port<{ type: 'heartbeat.none' }, WorkerSpec>('heartbeat'),
+    claim: promised<void, { listeners: WorkerListener[]; backlog: number }>('claim'),
+    load: promised<void, { app: AppSpec }>('load'),
+    drain: promised<{ cut: number }, { graceMs: number }>('drain'),
+    close: promised<void, { limitMs: number }>('close'),
+  },
+  delays: {
+    bootOrderLimit: ({ context }) => context.bootOrderMs,
+    leaveLimit: ({ context }) => context.graceMs - exitReserveMs(context.graceMs),
+  },
+  actions: {
+    keepSpec: assign(({ event }) => {
+      assertEvent(event, 'worker.boot');
+      return { spec: event.spec, graceMs: event.spec.graceMs };
+    }),
+    keepOrder: assign(({ event }) => {
+      assertEvent(event, ['worker.drain', 'worker.quit']);
+      return { orderId: event.orderId, graceMs: event.graceMs };
+    }),
+    keepBootFault: assign({
+      fault: ({ context, event }) => context.faultOf((event as unknown as { error: unknown }).error),
+    }),
+    keepCut: assign({
+      cut: ({ event }) => (event as unknown as { output: { cut: number } }).output.cut,
+    }),
+    cutConnections: sendTo('server', { type: 'server.cut' }),
+    tellReady: sendTo('link', { type: 'worker.ready' }),
+    tellBootFailed: sendTo('link', ({ context }) => ({
+      type: 'worker.bootFailed' as const,
+      fault: context.fault ?? { code: 'app.startFailed' as const, message: 'unknown' },
+    })),
+    tellRecycleDue: sendTo('link', ({ event }) => {
+      assertEvent(event, 'server.recycleDue');
+      return { type: 'worker.recycleDue' as const, requests: event.requests };
+    }),
+    tellDraining: sendTo('link', ({ context }) => ({
+      type: 'worker.draining' as const,
+      orderId: context.orderId,
+      cause: context.orderId > 0 ? ('ordered' as const) : ('terminated' as const),
+    })),
+    tellDrained: sendTo('link', ({ context }) => ({ type: 'worker.drained' as const, cut: context.cut })),
+  },
+}).createMachine({
+  id: 'worker',
+  maxIterations: 100,
+  description: 'A web worker, seen by itself.',
+  context: ({ input }) => ({ ...input, spec: null, graceMs: 0, orderId: 0, cut: 0, fault: null }),
+  output: ({ context }) => ({ exitCode: context.fault ? exitCodeOf(context.fault) : 0 }),
+  initial: 'alive',
+  states: {
+    alive: {
+      description: 'The process runs.',
+      initial: 'connecting',
+      invoke: [
+        { id: 'link', src: 'link' },
+        { id: 'signals', src: 'signals' },
+      ],
+      on: {
+        'worker.boot': {},
+        'worker.drain': {},
+        'worker.quit': {},
+        'link.ended': {},
+        'signals.terminated': {},
+        'server.recycleDue': {},
+      },
+      states: {
+        connecting: {
+          description: 'It said hello and waits for the order to boot.',
+          after: { bootOrderLimit: { target: '#worker.gone' } },
+          on: {
+            'worker.boot': { target: 'booted', actions: 'keepSpec' },
+            'worker.drain': { target: '#worker.gone' },
+            'worker.quit': { target: '#worker.gone' },
+            'signals.terminated': { target: '#worker.gone' },
+            'link.ended': { target: '#worker.gone' },
+          },
+        },
+        booted: {
+          description: 'It knows what to serve.',
+          initial: 'starting',
+          invoke: [
+            { id: 'server', src: 'server', input: ({ context }) => context.spec! },
+            { id: 'heartbeat', src: 'heartbeat', input: ({ context }) => context.spec! },
+          ],
+          states: {
+            starting: {
+              description: 'Not serving yet; whoever wants it gone need not wait.',
+              initial: 'claiming',
+              on: {
+                'worker.drain': { target: '#worker.gone' },
+                'worker.quit': { target: '#worker.gone' },
+                'signals.terminated': { target: '#worker.gone' },
+                'link.ended': { target: '#worker.gone' },
+              },
+              states: {
+                claiming: {
+                  description: 'Each socket is put into listening, so that clients queue.',
+                  invoke: {
+                    src: 'claim',
+                    input: ({ context }) => ({
+                      listeners: context.spec?.listeners ?? [],
+                      backlog: context.spec?.backlog ?? 0,
+                    }),
+                    onDone: { target: 'loading' },
+                    onError: { target: '#worker.gone', actions: ['keepBootFault', 'tellBootFailed'] },
+                  },
+                },
+                loading: {
+                  description: 'The app is being loaded.',
+                  invoke: {
+                    src: 'load',
+                    input: ({ context }) => ({
+                      app: context.spec?.app ?? { spec: '', path: '' },
+                    }),
+                    onDone: { target: '#worker.alive.booted.serving' },
+                    onError: { target: '#worker.gone', actions: ['keepBootFault', 'tellBootFailed'] },
+                  },
+                },
+              },
+            },
+            serving: {
+              description: 'It answers requests.',
+              entry: 'tellReady',
+              on: {
+                'server.recycleDue': { actions: 'tellRecycleDue' },
+                'worker.drain': { target: 'leaving', actions: 'keepOrder' },
+                'worker.quit': { target: 'leaving', actions: ['keepOrder', 'cutConnections'] },
+                'signals.terminated': { target: 'leaving' },
+                'link.ended': { target: 'leaving' },
+              },
+            },
+            leaving: {
+              description: 'It is on its way out, within the grace.',
+              initial: 'draining',
+              entry: 'tellDraining',
+              after: { leaveLimit: { target: '#worker.gone' } },
+              on: {
+                'worker.quit': { target: 'leaving', actions: ['keepOrder', 'cutConnections'], reenter: true },
+              },
+              states: {
+                draining: {
+                  description: 'It accepts nothing new and answers what is in flight.',
+                  invoke: {
+                    src: 'drain',
+                    input: ({ context }) => ({ graceMs: context.graceMs - closeReserveMs(context.graceMs) }),
+                    onDone: { target: 'closing', actions: ['keepCut', 'tellDrained'] },
+                    onError: { target: 'closing' },
+                  },
+                },
+                closing: {
+                  description: 'The last answer is out; the app cleans up.',
+                  invoke: {
+                    src: 'close',
+                    input: ({ context }) => ({ limitMs: context.graceMs }),
+                    onDone: { target: '#worker.gone' },
+                    onError: { target: '#worker.gone' },
+                  },
+                },
+              },
+            },
+          },
+        },
+      },
+    },
+    gone: { description: 'The process exits.', type: 'final' },
+  },
+});
+
+export type WorkerActor = ActorRefFrom<typeof workerMachine>;
