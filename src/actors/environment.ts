@@ -1,0 +1,42 @@
+/**
+ * The environment of a generation's workers. Runs in the arbiter, whose own environment is the base and cannot
+ * change while it runs; files and pairs are read afresh with each generation.
+ */
+import { readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
+import type { Settings } from '../settings.ts';
+import { FaultError } from './fault-error.ts';
+
+const ENV_FILE_BYTES_MAX = 1024 * 1024;
+
+/** The base, then each file (a later one wins), then the pairs. */
+export function overlayEnv(
+  base: NodeJS.ProcessEnv,
+  files: readonly string[],
+  pairs: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const merged: Record<string, string> = {};
+  for (const layer of [base, ...files.map(readEnvFile), pairs])
+    for (const [name, value] of Object.entries(layer)) if (value !== undefined) merged[name] = value;
+  return merged;
+}
+
+/** What a worker of these settings finds in `process.env`, before Kirin's own variables are added. */
+export const generationEnv = (
+  settings: Settings,
+  base: NodeJS.ProcessEnv = process.env,
+): Record<string, string> => overlayEnv(base, settings.envFile, settings.env);
+
+function readEnvFile(path: string): NodeJS.Dict<string> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'permission denied' : code;
+    throw new FaultError('settings.invalid', `cannot read the environment file ${path}: ${why}`);
+  }
+  if (text.length > ENV_FILE_BYTES_MAX || text.includes('\0'))
+    throw new FaultError('settings.invalid', `${path} is no environment file: it is too large, or binary`);
+  return parseEnv(text);
+}

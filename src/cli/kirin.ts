@@ -1,0 +1,55 @@
+#!/usr/bin/env node
+/**
+ * The command `kirin`: reads the command line, then becomes the arbiter. A user's mistake is one line on standard
+ * error and an exit code of the catalogue; a bug is a stack and 70.
+ */
+import { readFileSync, writeSync } from 'node:fs';
+import { FaultError } from '../actors/fault-error.ts';
+import { EXIT, exitCodeOf } from '../machines/faults.ts';
+
+// Without a handler SIGUSR1 opens the debugger; the arbiter's own follows in a moment.
+process.on('SIGUSR1', () => {});
+
+/** Put in by the build. */
+declare const KIRIN_VERSION: string | undefined;
+
+function version(): string {
+  if (typeof KIRIN_VERSION === 'string') return KIRIN_VERSION;
+  const about = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(about) as { version: string }).version;
+}
+
+async function main(argv: string[]): Promise<number> {
+  const { parseCommandLine } = await import('./options.ts');
+  const parsed = await parseCommandLine(argv, version());
+  if (parsed.kind === 'print') {
+    process.stdout.write(parsed.text);
+    return EXIT.ok;
+  }
+  const { settingsSource } = await import('../settings.ts');
+  const source = settingsSource(parsed.commandLine);
+  const settings = await source();
+  const { runArbiter } = await import('../actors/arbiter-process.ts');
+  return await runArbiter({ source, settings });
+}
+
+/** Synchronously, since the process is about to end. A reader that is gone is no reason to fail differently. */
+function complain(text: string): void {
+  try {
+    writeSync(2, `${text}\n`);
+  } catch {
+    // Nobody listens.
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (error instanceof FaultError) {
+    complain(`kirin: ${error.message}`);
+    process.exitCode = exitCodeOf(error.fault);
+  } else {
+    complain(`kirin: this is a bug in Kirin\n${error instanceof Error ? error.stack : String(error)}`);
+    process.exitCode = EXIT.bug;
+  }
+}

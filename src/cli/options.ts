@@ -1,0 +1,103 @@
+/** The command line of `kirin`: the table of settings as yargs options. */
+import yargs from 'yargs';
+import { FaultError } from '../actors/fault-error.ts';
+import { didYouMean } from '../settings/suggest.ts';
+import { settingList } from '../settings/table.ts';
+import type { CommandLine } from '../settings.ts';
+
+export type Parsed =
+  | { kind: 'run'; commandLine: CommandLine }
+  /** Text for standard output; then exit 0. */
+  | { kind: 'print'; text: string };
+
+const HELP_COLUMNS = 80;
+const LETTERS = new Set(['c', ...settingList.flatMap(({ letter }) => letter ?? [])]);
+
+/** Reads the arguments (without node and script). Throws FaultError `settings.invalid` with one line. */
+export async function parseCommandLine(argv: readonly string[], version: string): Promise<Parsed> {
+  const parser = build(version);
+  const args = (await parser.parse(argv.flatMap(splitLetter))) as Record<string, unknown> & { _: string[] };
+  if (args['help']) return { kind: 'print', text: `${withoutTypes(await parser.getHelp())}\n` };
+  if (args['version']) return { kind: 'print', text: `kirin ${version}\n` };
+
+  const [app, ...more] = args._.map(String);
+  if (more.length > 0) throw usage(`one app only: "${app}" and "${more[0]}" were given`);
+  const flags: CommandLine['flags'] = {};
+  for (const { key, flag } of settingList) if (args[flag] !== undefined) flags[key] = listOf(args[flag]);
+  const config = args['config'] === undefined ? undefined : listOf(args['config']).at(-1);
+  return { kind: 'run', commandLine: { app, config, flags } };
+}
+
+function build(version: string) {
+  const parser = yargs([])
+    .scriptName('kirin')
+    .usage('Usage: $0 [options] MODULE[:EXPORT]\n\nServes a Node.js app with supervised worker processes.')
+    .detectLocale(false)
+    .exitProcess(false)
+    .help(false)
+    .version(false)
+    .wrap(HELP_COLUMNS)
+    .parserConfiguration({
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'boolean-negation': false,
+      'greedy-arrays': false,
+      'duplicate-arguments-array': true,
+    })
+    .strictOptions()
+    .fail((message, error) => {
+      throw message ? usage(explain(message)) : error;
+    });
+  for (const { flag, letter, text, defaultText, group } of settingList)
+    parser.option(flag, {
+      ...(letter ? { alias: letter } : {}),
+      ...(defaultText ? { defaultDescription: defaultText } : {}),
+      describe: text,
+      group: `${group}:`,
+      requiresArg: true,
+    });
+  const about = 'About:';
+  return parser
+    .option('config', {
+      alias: 'c',
+      describe: 'Configuration file',
+      defaultDescription: 'kirin.config.{ts,js,json,...}',
+      group: 'Environment:',
+      requiresArg: true,
+    })
+    .option('help', { alias: 'h', type: 'boolean', describe: 'Show this', group: about })
+    .option('version', {
+      alias: 'v',
+      type: 'boolean',
+      describe: `Show the version (${version})`,
+      group: about,
+    });
+}
+
+/** Switches need no type in the help; yargs insists on telling it. */
+const withoutTypes = (help: string) => help.replace(/ +\[boolean\]$/gm, '');
+
+/** `-w4` and `-bunix:/x`: a letter with its value, as getopt reads it; yargs would take it for more letters. */
+function splitLetter(arg: string): string[] {
+  const letter = arg[1] ?? '';
+  return /^-[a-z][^=]/.test(arg) && LETTERS.has(letter) ? [`-${letter}`, arg.slice(2)] : [arg];
+}
+
+/** yargs' own messages, in our words. */
+function explain(message: string): string {
+  const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ')[0];
+  if (unknown !== undefined) {
+    const known = ['config', 'help', 'version', ...settingList.map(({ flag }) => flag)];
+    return `unknown option ${dashed(unknown)}${didYouMean(unknown, known, '--')}`;
+  }
+  const bare = /^Not enough arguments following: (.*)$/.exec(message)?.[1];
+  return bare === undefined ? message.split('\n', 1)[0]! : `${dashed(bare)} needs a value`;
+}
+
+const dashed = (name: string) => (name.length > 1 ? `--${name}` : `-${name}`);
+
+const usage = (message: string) => new FaultError('settings.invalid', `${message} (see kirin --help)`);
+
+const listOf = (value: unknown): string[] => (Array.isArray(value) ? value : [value]).map(String);

@@ -1,0 +1,210 @@
+/**
+ * The settings of a server, resolved from command line, environment, configuration file and defaults, in this
+ * order. Runs in the arbiter; read at the start and afresh at each reload. The table itself is `settings/table.ts`.
+ */
+import { statSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import { startDirectory } from './actors/app-path.ts';
+import { overlayEnv } from './actors/environment.ts';
+import { type ConfigFile, findConfigFile, loadConfigFile } from './settings/config-file.ts';
+import { invalid, parseValue } from './settings/parse.ts';
+import { SETTINGS, type Setting, type SettingKey, settingList, variableOf } from './settings/table.ts';
+
+/** Resolved settings. Times are in milliseconds; paths are absolute. */
+export interface Settings {
+  /** MODULE[:EXPORT] as typed. */
+  app: string;
+  /** Addresses in their one form, each once. Default `127.0.0.1:8000`, or `0.0.0.0:$PORT`. */
+  bind: string[];
+  /** Default 2048. */
+  backlog: number;
+  /** Default 1, or `$WEB_CONCURRENCY`. */
+  workers: number;
+  /** Default 30,000; 0: no limit. */
+  timeoutMs: number;
+  /** Default 60,000; 0: no limit. */
+  bootTimeoutMs: number;
+  /** Default 30,000. */
+  gracefulTimeoutMs: number;
+  /** undefined where nobody gave it: the app's own, else 75,000. */
+  keepAliveMs: number | undefined;
+  /** Default 2,000. */
+  idleGraceMs: number;
+  /** Default 0: never. */
+  maxRequests: number;
+  /** Default 0. */
+  maxRequestsJitter: number;
+  /** Default `{ count: 1 }`. */
+  maxSurge: { count: number } | { percent: number };
+  /** Default 1,000. */
+  reloadSettleMs: number;
+  chdir: string | undefined;
+  envFile: string[];
+  env: Record<string, string>;
+  logLevel: 'debug' | 'info' | 'warn' | 'error';
+  logFormat: 'text' | 'json';
+  /** "-": standard error. */
+  errorLogfile: string;
+  pid: string | undefined;
+}
+
+/**
+ * Reads everything afresh but the command line. Throws FaultError `settings.invalid`, or `bind.badAddress`, with
+ * one line.
+ */
+export type SettingsSource = () => Promise<Settings>;
+
+/** The command line, read once: what was typed for each setting, every repetition of it. */
+export interface CommandLine {
+  app?: string | undefined;
+  config?: string | undefined;
+  flags: Partial<Record<SettingKey, string[]>>;
+}
+
+const DEFAULTS: Omit<Settings, 'app'> = {
+  bind: ['127.0.0.1:8000'],
+  backlog: 2048,
+  workers: 1,
+  timeoutMs: 30_000,
+  bootTimeoutMs: 60_000,
+  gracefulTimeoutMs: 30_000,
+  keepAliveMs: undefined,
+  idleGraceMs: 2000,
+  maxRequests: 0,
+  maxRequestsJitter: 0,
+  maxSurge: { count: 1 },
+  reloadSettleMs: 1000,
+  chdir: undefined,
+  envFile: [],
+  env: {},
+  logLevel: 'info',
+  logFormat: 'text',
+  errorLogfile: '-',
+  pid: undefined,
+};
+
+/** A source of settings for a command line; `env` and `directory` are the arbiter's own unless a test gives them. */
+export function settingsSource(
+  commandLine: CommandLine,
+  env: NodeJS.ProcessEnv = process.env,
+  directory: string = startDirectory,
+): SettingsSource {
+  return () => new Reading(commandLine, env, directory).settings();
+}
+
+/** A value as it was found, and where. */
+interface Found {
+  raw: unknown;
+  origin: string;
+  /** A relative path is taken from where it was written: the file's directory, or where `kirin` was started. */
+  directory: string;
+}
+
+/** One reading of all sources. */
+class Reading {
+  readonly #commandLine: CommandLine;
+  readonly #startDirectory: string;
+  #env: NodeJS.ProcessEnv;
+  #file: ConfigFile | undefined;
+
+  constructor(commandLine: CommandLine, env: NodeJS.ProcessEnv, directory: string) {
+    this.#commandLine = commandLine;
+    this.#env = env;
+    this.#startDirectory = directory;
+  }
+
+  /** In the order in which they need each other: directory, file, environment files, everything else. */
+  async settings(): Promise<Settings> {
+    this.#file = await this.#configFile(this.#chdir() ?? this.#startDirectory);
+    const chdir = this.#chdir();
+    const envFile = (this.#value('envFile') as string[] | undefined) ?? [];
+    const env = (this.#value('env') as Record<string, string> | undefined) ?? {};
+    this.#env = overlayEnv(this.#env, envFile, env);
+
+    const resolved: Record<string, unknown> = { ...DEFAULTS, app: this.#app() };
+    for (const { key } of settingList) resolved[key] = this.#value(key) ?? resolved[key];
+    return { ...(resolved as unknown as Settings), chdir, envFile, env };
+  }
+
+  #chdir(): string | undefined {
+    const found = this.#find('chdir');
+    if (!found) return undefined;
+    const path = parseValue(SETTINGS.chdir, found.raw, {
+      ...found,
+      directory: this.#startDirectory,
+    }) as string;
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory())
+      throw invalid(`${found.origin}: there is no directory ${path}`);
+    return path;
+  }
+
+  async #configFile(directory: string): Promise<ConfigFile | undefined> {
+    const given = this.#commandLine.config ?? (this.#env['KIRIN_CONFIG'] || undefined);
+    const path = given ? resolve(this.#startDirectory, given) : findConfigFile(directory);
+    return path === undefined ? undefined : await loadConfigFile(path);
+  }
+
+  #app(): string {
+    const app =
+      this.#commandLine.app ?? (this.#env['KIRIN_APP'] || undefined) ?? this.#file?.values.get('app')?.raw;
+    if (typeof app === 'string' && app !== '') return app;
+    if (app !== undefined) throw invalid(`app must be MODULE[:EXPORT], not "${JSON.stringify(app)}"`);
+    throw invalid('no app given: kirin [options] MODULE[:EXPORT], such as "kirin app.js" (see kirin --help)');
+  }
+
+  #value(key: SettingKey): unknown {
+    const found = this.#find(key);
+    return found && parseValue(SETTINGS[key], found.raw, found);
+  }
+
+  #find(key: SettingKey): Found | undefined {
+    return this.#fromFlag(key) ?? this.#fromEnvironment(key) ?? this.#fromFile(key);
+  }
+
+  #fromFlag(key: SettingKey): Found | undefined {
+    const setting: Setting = SETTINGS[key];
+    const given = this.#commandLine.flags[key];
+    if (!given?.length) return undefined;
+    // A single value is the last one typed, so that a wrapper script's can be overridden by appending.
+    const raw = isList(setting) ? given : given.at(-1);
+    return { raw, origin: `--${setting.flag}`, directory: this.#startDirectory };
+  }
+
+  /** An empty variable is as good as none. */
+  #fromEnvironment(key: SettingKey): Found | undefined {
+    const setting: Setting = SETTINGS[key];
+    for (const origin of [variableOf(setting), setting.fieldVariable]) {
+      const text = origin && this.#env[origin]?.trim();
+      if (!origin || !text) continue;
+      const raw = isList(setting) ? text.split(',').map((part) => part.trim()) : text;
+      return { raw, origin, directory: this.#startDirectory };
+    }
+    return key === 'bind' ? this.#fromPort() : undefined;
+  }
+
+  /** Platforms that set $PORT route to it from outside, hence every interface. */
+  #fromPort(): Found | undefined {
+    const text = this.#env['PORT']?.trim();
+    if (!text) return undefined;
+    if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
+      throw invalid(`PORT must be a whole number from 0 to 65535, not "${text}"`);
+    return { raw: [`0.0.0.0:${Number(text)}`], origin: 'PORT', directory: this.#startDirectory };
+  }
+
+  #fromFile(key: SettingKey): Found | undefined {
+    const written = this.#file?.values.get(key);
+    if (!this.#file || !written) return undefined;
+    const { path } = this.#file;
+    return { raw: written.raw, origin: `"${written.key}" in ${basename(path)}`, directory: dirname(path) };
+  }
+}
+
+const isList = ({ type }: Setting) =>
+  type.kind === 'addresses' || type.kind === 'paths' || type.kind === 'pairs';
+
+/** The settings (by flag) that differ and that a reload cannot change. */
+export function needsRestart(before: Settings, after: Settings): string[] {
+  return settingList
+    .filter(({ key, reloadable }) => !reloadable && before[key] !== after[key])
+    .map(({ flag }) => `--${flag}`);
+}

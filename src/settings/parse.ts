@@ -1,0 +1,137 @@
+/**
+ * One value of one setting, from text (command line, environment) or from a configuration file's own types.
+ * Every message says what would be right and where the wrong value came from.
+ */
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { formatAddress, parseAddress } from '../actors/address.ts';
+import { FaultError } from '../actors/fault-error.ts';
+import { didYouMean } from './suggest.ts';
+import { type Kind, type Setting, WORKERS_MAX } from './table.ts';
+
+export interface ParseContext {
+  /** What the user wrote it as: `--workers`, `KIRIN_WORKERS`, `workers in kirin.config.js`. */
+  origin: string;
+  /** A relative path is taken from here. */
+  directory: string;
+}
+
+export const invalid = (message: string) => new FaultError('settings.invalid', message);
+
+const shown = (raw: unknown): string => {
+  const text = typeof raw === 'string' ? raw : (JSON.stringify(raw) ?? String(raw));
+  return `"${text.length > 80 ? `${text.slice(0, 77)}...` : text}"`;
+};
+
+const must = (context: ParseContext, what: string, raw: unknown): never => {
+  throw invalid(`${context.origin} must be ${what}, not ${shown(raw)}`);
+};
+
+/** Reads `raw` as what `setting` takes; throws FaultError `settings.invalid`, or `bind.badAddress`. */
+export function parseValue(setting: Setting, raw: unknown, context: ParseContext): unknown {
+  const { type } = setting;
+  switch (type.kind) {
+    case 'path':
+      return parsePath(type, raw, context);
+    case 'count':
+      return parseCount(type, raw, context);
+    case 'workers':
+      return parseWorkers(raw, context);
+    case 'seconds':
+      return parseSeconds(type, raw, context);
+    case 'choice':
+      return parseChoice(type, raw, context);
+    case 'surge':
+      return parseSurge(raw, context);
+    case 'addresses':
+      return parseAddresses(raw, context);
+    case 'paths':
+      return parseList(raw, context).map((path) => resolve(context.directory, path));
+    case 'pairs':
+      return parsePairs(raw, context);
+  }
+}
+
+/** A number given as one or as text; undefined for anything else. No exponents, no "0x10", no blanks. */
+function numberIn(raw: unknown): number | undefined {
+  if (typeof raw === 'number') return raw;
+  return typeof raw === 'string' && /^-?\d+(\.\d+)?$/.test(raw.trim()) ? Number(raw) : undefined;
+}
+
+const isWholeWithin = (value: number | undefined, min: number, max: number): value is number =>
+  Number.isSafeInteger(value) && value! >= min && value! <= max;
+
+function bounds(value: number | undefined, min: number, max: number): string {
+  return value !== undefined && value > max ? `of at most ${max}` : `of at least ${min}`;
+}
+
+function parseCount({ min, max }: Kind & { kind: 'count' }, raw: unknown, context: ParseContext): number {
+  const value = numberIn(raw);
+  if (isWholeWithin(value, min, max)) return value;
+  return must(context, `a whole number ${bounds(value, min, max)}`, raw);
+}
+
+function parseWorkers(raw: unknown, context: ParseContext): number {
+  if (raw === 'auto') return Math.min(availableParallelism(), WORKERS_MAX);
+  const value = numberIn(raw);
+  if (isWholeWithin(value, 1, WORKERS_MAX)) return value;
+  return must(context, `a whole number ${bounds(value, 1, WORKERS_MAX)} (or "auto")`, raw);
+}
+
+function parseSeconds({ min, max }: Kind & { kind: 'seconds' }, raw: unknown, context: ParseContext): number {
+  const value = numberIn(raw);
+  if (value !== undefined && value >= min && value <= max) return Math.ceil(value * 1000);
+  return must(context, `a number of seconds ${bounds(value, min, max)}`, raw);
+}
+
+function parseChoice({ of }: Kind & { kind: 'choice' }, raw: unknown, context: ParseContext): string {
+  if (typeof raw === 'string' && of.includes(raw)) return raw;
+  const list = `${of.slice(0, -1).join(', ')} or ${of.at(-1)}`;
+  const hint = typeof raw === 'string' ? didYouMean(raw, of) : '';
+  throw invalid(`${context.origin} must be ${list}, not ${shown(raw)}${hint}`);
+}
+
+function parseSurge(raw: unknown, context: ParseContext): { count: number } | { percent: number } {
+  const percent =
+    typeof raw === 'string' && raw.trim().endsWith('%') ? numberIn(raw.trim().slice(0, -1)) : undefined;
+  if (percent !== undefined && percent > 0 && percent <= 100) return { percent };
+  const count = numberIn(raw);
+  if (isWholeWithin(count, 1, WORKERS_MAX)) return { count };
+  return must(context, 'a whole number of at least 1, or a share such as 25% (at most 100%)', raw);
+}
+
+function parsePath({ stdio }: Kind & { kind: 'path' }, raw: unknown, context: ParseContext): string {
+  if (typeof raw !== 'string' || raw === '' || raw.includes('\0')) return must(context, 'a path', raw);
+  return stdio && raw === '-' ? raw : resolve(context.directory, raw);
+}
+
+/** A list, or one value of it. Text from the environment was split by commas before. */
+function parseList(raw: unknown, context: ParseContext): string[] {
+  const list = Array.isArray(raw) ? raw : [raw];
+  for (const item of list)
+    if (typeof item !== 'string' || item.trim() === '') must(context, 'text, or a list of texts', item);
+  return list as string[];
+}
+
+function parseAddresses(raw: unknown, context: ParseContext): string[] {
+  const items = (Array.isArray(raw) ? raw : [raw]).map((item) =>
+    typeof item === 'number' ? String(item) : item,
+  );
+  if (items.length === 0) must(context, 'at least one address', raw);
+  const addresses = parseList(items, context).map((text) => parseAddress(text, context.directory));
+  return [...new Set(addresses.map(formatAddress))];
+}
+
+function parsePairs(raw: unknown, context: ParseContext): Record<string, string> {
+  const entries: [string, unknown][] =
+    typeof raw === 'object' && raw !== null && !Array.isArray(raw)
+      ? Object.entries(raw)
+      : parseList(raw, context).map((pair) => {
+          const at = pair.indexOf('=');
+          return at < 1 ? must(context, 'NAME=VALUE', pair) : [pair.slice(0, at), pair.slice(at + 1)];
+        });
+  for (const [name, value] of entries)
+    if (name.includes('\0') || name.includes('=') || typeof value !== 'string' || value.includes('\0'))
+      must(context, 'names with texts as values', { [name]: value });
+  return Object.fromEntries(entries) as Record<string, string>;
+}

@@ -1,0 +1,253 @@
+/**
+ * Every setting, once: what it is called on the command line, in the environment and in the configuration file,
+ * what it takes and what it means. Options, `--help`, variables, keys and the reference are derived from it.
+ */
+
+/** What a setting takes; `parse.ts` reads each kind. */
+export type Kind =
+  /** A relative path is taken from where it was written (see `settings.ts`); `stdio` allows "-". */
+  | { kind: 'path'; stdio?: boolean }
+  | { kind: 'count'; min: number; max: number }
+  /** A number of processes, or "auto". */
+  | { kind: 'workers' }
+  /** Given in seconds, decimals allowed; kept in milliseconds. */
+  | { kind: 'seconds'; min: number; max: number }
+  | { kind: 'choice'; of: readonly string[] }
+  /** A number of workers, or a share of them such as "25%". */
+  | { kind: 'surge' }
+  | { kind: 'addresses' }
+  | { kind: 'paths' }
+  /** NAME=VALUE pairs. */
+  | { kind: 'pairs' };
+
+export type Group = 'Serving' | 'Workers' | 'Reloading and stopping' | 'Environment' | 'Logs and files';
+
+export interface Setting {
+  /** Gunicorn's name where it has the setting; the key in a configuration file, there also in camelCase. */
+  name: string;
+  /** Long option without the dashes, and its letter. */
+  flag: string;
+  letter?: string;
+  /** False: no `KIRIN_…` variable. Default true: `KIRIN_` and the flag in capitals. */
+  variable?: boolean;
+  /** A variable that hosting platforms set; it counts less than the `KIRIN_…` one. */
+  fieldVariable?: string;
+  type: Kind;
+  /** Shown in help; the value itself is in `defaults`. */
+  defaultText?: string;
+  group: Group;
+  /** One line for `--help`. */
+  text: string;
+  /** Whether a reload may change it. */
+  reloadable: boolean;
+}
+
+/** Node's timers hold 31 bits of milliseconds; a limit of 20 days is as good as none. */
+const SECONDS_MAX = 20 * 24 * 3600;
+const COUNT_MAX = 1_000_000_000;
+/** More workers than this are a typing error. */
+export const WORKERS_MAX = 1024;
+
+const seconds = (min = 0): Kind => ({ kind: 'seconds', min, max: SECONDS_MAX });
+const count = (min = 0, max = COUNT_MAX): Kind => ({ kind: 'count', min, max });
+
+export const SETTINGS = {
+  /** Where to listen; every address of the list is served by every worker. */
+  bind: {
+    name: 'bind',
+    flag: 'bind',
+    letter: 'b',
+    type: { kind: 'addresses' },
+    defaultText: '127.0.0.1:8000, or 0.0.0.0:$PORT',
+    group: 'Serving',
+    text: 'HOST:PORT, PORT, [IPV6]:PORT, unix:PATH or fd://N; may be repeated',
+    reloadable: true,
+  },
+  /** Connections that wait in the kernel while no worker takes them; the system may have a lower limit. */
+  backlog: {
+    name: 'backlog',
+    flag: 'backlog',
+    type: count(1, 65_535),
+    defaultText: '2048',
+    group: 'Serving',
+    text: 'Connections that may wait to be accepted',
+    reloadable: true,
+  },
+  /** Longer than the idle time of a load balancer in front, which else meets closed connections. */
+  keepAliveMs: {
+    name: 'keepalive',
+    flag: 'keep-alive',
+    type: seconds(),
+    defaultText: "the app's own, else 75",
+    group: 'Serving',
+    text: 'Seconds an idle connection is kept open',
+    reloadable: true,
+  },
+  workers: {
+    name: 'workers',
+    flag: 'workers',
+    letter: 'w',
+    fieldVariable: 'WEB_CONCURRENCY',
+    type: { kind: 'workers' },
+    defaultText: '1, or $WEB_CONCURRENCY',
+    group: 'Workers',
+    text: 'Number of worker processes; "auto": one for each core',
+    reloadable: true,
+  },
+  /** Silence of the event loop, not the time of a request: a slow answer that awaits is no hang. */
+  timeoutMs: {
+    name: 'timeout',
+    flag: 'timeout',
+    letter: 't',
+    type: seconds(),
+    defaultText: '30',
+    group: 'Workers',
+    text: 'Seconds an event loop may be blocked before its worker is replaced; 0: no limit',
+    reloadable: true,
+  },
+  bootTimeoutMs: {
+    name: 'boot_timeout',
+    flag: 'boot-timeout',
+    type: seconds(),
+    defaultText: '60',
+    group: 'Workers',
+    text: 'Seconds a worker may take until it is ready; 0: no limit',
+    reloadable: true,
+  },
+  maxRequests: {
+    name: 'max_requests',
+    flag: 'max-requests',
+    type: count(),
+    defaultText: '0',
+    group: 'Workers',
+    text: 'Requests after which a worker is replaced; 0: never',
+    reloadable: true,
+  },
+  maxRequestsJitter: {
+    name: 'max_requests_jitter',
+    flag: 'max-requests-jitter',
+    type: count(),
+    defaultText: '0',
+    group: 'Workers',
+    text: 'Up to so many requests more, at random, so that not all are replaced at once',
+    reloadable: true,
+  },
+  maxSurge: {
+    name: 'max_surge',
+    flag: 'max-surge',
+    type: { kind: 'surge' },
+    defaultText: '1',
+    group: 'Reloading and stopping',
+    text: 'Workers started beyond the number during a reload: a count, or a share such as 25%',
+    reloadable: true,
+  },
+  reloadSettleMs: {
+    name: 'reload_settle',
+    flag: 'reload-settle',
+    type: seconds(),
+    defaultText: '1',
+    group: 'Reloading and stopping',
+    text: 'Seconds new workers must stay ready before old ones are retired',
+    reloadable: true,
+  },
+  gracefulTimeoutMs: {
+    name: 'graceful_timeout',
+    flag: 'graceful-timeout',
+    type: seconds(),
+    defaultText: '30',
+    group: 'Reloading and stopping',
+    text: 'Seconds a worker may take to finish what it is answering',
+    reloadable: true,
+  },
+  idleGraceMs: {
+    name: 'idle_grace',
+    flag: 'idle-grace',
+    type: seconds(),
+    defaultText: '2',
+    group: 'Reloading and stopping',
+    text: 'Seconds idle connections are kept while a worker finishes',
+    reloadable: true,
+  },
+  /** Read anew at each reload, symbolic links included, so that a deploy that moves a link is followed. */
+  chdir: {
+    name: 'chdir',
+    flag: 'chdir',
+    type: { kind: 'path' },
+    group: 'Environment',
+    text: 'Directory to run the app in',
+    reloadable: true,
+  },
+  env: {
+    name: 'raw_env',
+    flag: 'env',
+    letter: 'e',
+    // KIRIN_ENV would be taken for the name of an environment, as in RAILS_ENV.
+    variable: false,
+    type: { kind: 'pairs' },
+    group: 'Environment',
+    text: 'NAME=VALUE for the workers; may be repeated',
+    reloadable: true,
+  },
+  envFile: {
+    name: 'env_file',
+    flag: 'env-file',
+    type: { kind: 'paths' },
+    group: 'Environment',
+    text: 'File of NAME=VALUE lines, read again at each reload; may be repeated',
+    reloadable: true,
+  },
+  logLevel: {
+    name: 'loglevel',
+    flag: 'log-level',
+    type: { kind: 'choice', of: ['debug', 'info', 'warn', 'error'] },
+    defaultText: 'info',
+    group: 'Logs and files',
+    text: 'debug, info, warn or error',
+    reloadable: false,
+  },
+  logFormat: {
+    name: 'log_format',
+    flag: 'log-format',
+    type: { kind: 'choice', of: ['text', 'json'] },
+    defaultText: 'text',
+    group: 'Logs and files',
+    text: 'text or json',
+    reloadable: false,
+  },
+  errorLogfile: {
+    name: 'errorlog',
+    flag: 'error-logfile',
+    type: { kind: 'path', stdio: true },
+    defaultText: '-',
+    group: 'Logs and files',
+    text: 'File for the log of Kirin itself; "-": stderr',
+    reloadable: false,
+  },
+  pid: {
+    name: 'pidfile',
+    flag: 'pid',
+    letter: 'p',
+    type: { kind: 'path' },
+    group: 'Logs and files',
+    text: 'File to write the process id to',
+    reloadable: false,
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingKey = keyof typeof SETTINGS;
+
+/** The table as a list, for everything that is derived from it. */
+export const settingList: readonly (Setting & { key: SettingKey })[] = Object.entries(SETTINGS).map(
+  ([key, setting]) => ({ ...(setting as Setting), key: key as SettingKey }),
+);
+
+/** The `KIRIN_…` variable of a setting, where it has one. */
+export const variableOf = (setting: Setting): string | undefined =>
+  setting.variable === false ? undefined : `KIRIN_${setting.flag.replaceAll('-', '_').toUpperCase()}`;
+
+const camel = (name: string) => name.replace(/[_-]([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+/** The keys a configuration file may use: Gunicorn's name and the flag's, each in snake_case and camelCase. */
+export const fileKeysOf = (setting: Setting): string[] => [
+  ...new Set([setting.name, setting.flag.replaceAll('-', '_')].flatMap((name) => [name, camel(name)])),
+];
