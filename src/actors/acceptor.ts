@@ -1,0 +1,151 @@
+/**
+ * Accepts on inherited descriptors for the app's own server. Runs in web workers.
+ *
+ * The first listener is the server's own, so that `server.listening` and `server.address()` are what the app
+ * expects. Each further one gets a bare net server that hands its sockets over by emitting 'connection', which is
+ * how Node itself would hand them over: from there on all are alike.
+ */
+import net, { type Server, type Socket } from 'node:net';
+import type { WorkerListener } from '../machines/events/worker.ts';
+import { FaultError } from './fault-error.ts';
+
+/** Node's own, whatever the app or the listen hook puts in its place. */
+const nativeListen = net.Server.prototype.listen;
+const nativeClose = net.Server.prototype.close;
+
+/** What Node keeps in a server and in its sockets to know when the last one is gone, and how to make sockets. */
+interface ServerInternals {
+  _connections?: number;
+  _pipeName?: string;
+  allowHalfOpen?: boolean;
+  pauseOnConnect?: boolean;
+  noDelay?: boolean;
+  keepAlive?: boolean;
+  keepAliveInitialDelay?: number;
+  highWaterMark?: number;
+}
+type OwnedSocket = Socket & { server?: Server; _server?: Server };
+
+const SOCKET_OPTIONS = [
+  'allowHalfOpen',
+  'pauseOnConnect',
+  'noDelay',
+  'keepAlive',
+  'keepAliveInitialDelay',
+  'highWaterMark',
+] as const;
+
+/** The fault that a failed listen(2) on `address` stands for. */
+export function bindFault(address: string, error: unknown): FaultError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE') return new FaultError('bind.inUse', `${address} is in use`);
+  if (code === 'EACCES' || code === 'EPERM')
+    return new FaultError('bind.denied', `no permission to listen on ${address}`);
+  return new FaultError('bind.failed', `cannot listen on ${address}: ${message}`);
+}
+
+/** listen(2) on a copy of the descriptor, closed again before anything can be accepted on it. */
+export function claimListener(listener: WorkerListener, backlog: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = new net.Server();
+    server.once('error', (error) => reject(bindFault(listener.address, error)));
+    try {
+      // `listen({ fd, backlog })` would ignore the backlog.
+      Reflect.apply(nativeListen, server, [{ fd: listener.spareFd }, backlog]);
+    } catch (error) {
+      reject(bindFault(listener.address, error));
+      return;
+    }
+    // In the same turn of the loop: a connection accepted here would be lost.
+    if (server.listening) server.close(() => resolve());
+  });
+}
+
+export class Acceptor {
+  readonly #listeners: readonly WorkerListener[];
+  readonly #backlog: number;
+  #open: Server[] = [];
+
+  constructor(listeners: readonly WorkerListener[], backlog: number) {
+    this.#listeners = listeners;
+    this.#backlog = backlog;
+  }
+
+  /** Starts to accept on every listener; 'listening' is emitted on `server` as after its own listen(). */
+  open(server: Server): Promise<void> {
+    const opened = this.#listeners.map((listener, index) => {
+      const accepting = index === 0 ? server : extraServer(server);
+      this.#open.push(accepting);
+      if (listener.type === 'unix')
+        (accepting as ServerInternals)._pipeName = listener.address.replace(/^unix:/, '');
+      return listening(accepting, listener, this.#backlog);
+    });
+    return Promise.all(opened).then(() => {});
+  }
+
+  /**
+   * Stops accepting, and nothing else: the close of an HTTP server would drop idle connections at once, on some of
+   * which a request is already under way.
+   */
+  close(): void {
+    const [own] = this.#open;
+    if (own?.listening) answerCloses(own);
+    for (const server of this.#open) if (server.listening) Reflect.apply(nativeClose, server, []);
+    this.#open = [];
+  }
+}
+
+/**
+ * The app (its framework's close, its SIGTERM listener) may still call close() on a server that has stopped
+ * accepting. It must neither drop idle connections early nor be told ERR_SERVER_NOT_RUNNING.
+ */
+function answerCloses(server: Server): void {
+  let closed = false;
+  server.once('close', () => {
+    closed = true;
+  });
+  server.close = (callback?: (error?: Error) => void) => {
+    if (callback) {
+      if (closed) process.nextTick(callback);
+      else server.once('close', () => callback());
+    }
+    return server;
+  };
+}
+
+function listening(server: Server, listener: WorkerListener, backlog: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error) => reject(bindFault(listener.address, error));
+    server.once('error', onError);
+    server.once('listening', () => {
+      server.removeListener('error', onError);
+      resolve();
+    });
+    try {
+      Reflect.apply(nativeListen, server, [{ fd: listener.fd }, backlog]);
+    } catch (error) {
+      onError(error as Error);
+    }
+  });
+}
+
+/** A net server that accepts for `server`, with its socket options. */
+function extraServer(server: Server): Server {
+  const extra = new net.Server() as Server & ServerInternals;
+  const owner = server as Server & ServerInternals;
+  for (const option of SOCKET_OPTIONS) {
+    if (owner[option] !== undefined) (extra as unknown as Record<string, unknown>)[option] = owner[option];
+  }
+  extra.on('listening', () => extra.on('error', (error) => server.emit('error', error)));
+  extra.on('connection', (socket: OwnedSocket) => {
+    // Registered with the app's server, so that its getConnections() and its 'close' mean all connections.
+    if (typeof owner._connections === 'number' && typeof extra._connections === 'number') {
+      extra._connections--;
+      owner._connections++;
+      socket.server = server;
+      socket._server = server;
+    }
+    server.emit('connection', socket);
+  });
+  return extra;
+}

@@ -1,0 +1,68 @@
+/**
+ * The state that an app and its worker share. Runs in web workers, on both sides: in the worker's own bundle, and
+ * in the copy of `kirin` that the app imports, which may lie in another folder or be of another version. So the
+ * state hangs on the process, under a registered symbol, and whoever comes first makes it.
+ *
+ * This file is part of every app's start: it imports nothing.
+ */
+
+/** Who this worker is. */
+export interface WorkerInfo {
+  /** A number that no other worker of this server ever had or will have. */
+  readonly age: number;
+  /** The place it fills, 0 to workers - 1; its replacement gets the same. */
+  readonly slot: number;
+  /** Counts the reloads: 1 after the start. */
+  readonly generation: number;
+}
+
+interface AppState {
+  worker: WorkerInfo | null;
+  readonly drain: AbortController;
+  readonly drainCallbacks: Set<() => unknown>;
+  readonly closeCallbacks: Set<() => unknown>;
+}
+
+const KEY = Symbol.for('kirin.app');
+
+function appState(): AppState {
+  const shared = globalThis as { [KEY]?: AppState };
+  shared[KEY] ??= {
+    worker: null,
+    drain: new AbortController(),
+    drainCallbacks: new Set(),
+    closeCallbacks: new Set(),
+  };
+  return shared[KEY];
+}
+
+export const appBridge = appState();
+
+/** Said once by the worker, before it loads the app. */
+export function announceWorker(info: WorkerInfo): void {
+  appBridge.worker = Object.freeze({ age: info.age, slot: info.slot, generation: info.generation });
+}
+
+/** Tell the app that the worker has begun to drain. A callback's error goes to `failed` and hurts no other. */
+export function announceDrain(failed: (error: unknown) => void): void {
+  if (appBridge.drain.signal.aborted) return;
+  appBridge.drain.abort(new Error('the worker is draining'));
+  for (const callback of appBridge.drainCallbacks) {
+    try {
+      const result = callback();
+      if (result instanceof Promise) result.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+  appBridge.drainCallbacks.clear();
+}
+
+/** The callbacks to run when the last answer is sent, the last one registered first; each is handed out once. */
+export function* takeCloseCallbacks(): Generator<() => unknown> {
+  while (appBridge.closeCallbacks.size > 0) {
+    const last = [...appBridge.closeCallbacks].at(-1)!;
+    appBridge.closeCallbacks.delete(last);
+    yield last;
+  }
+}

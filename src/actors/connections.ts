@@ -1,0 +1,104 @@
+/**
+ * The open connections of one server. Runs in web workers, on the data plane: a request costs one addition, a
+ * connection one entry in a set; whatever else is asked is computed when asked.
+ */
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Server, Socket } from 'node:net';
+import tls from 'node:tls';
+
+/** A socket as Node's HTTP server leaves it: with the response that is being sent on it, if there is one. */
+export type HttpSocket = Socket & { _httpMessage?: ServerResponse | null };
+
+/** An HTTP/2 session, as far as it matters here. */
+interface Http2Session {
+  close(): void;
+  once(event: 'close', listener: () => void): void;
+}
+
+/** Events by which Node hands out a request; the latter two only where the app listens to them. */
+export const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'] as const;
+
+/** HTTP/1 is spoken: `node:http`, `node:https`, and what is made like them. */
+export const speaksHttp = (server: Server): server is http.Server =>
+  server instanceof http.Server || 'closeIdleConnections' in server;
+
+export class Connections {
+  /** Requests begun. */
+  requests = 0;
+  /** Every accepted connection, upgraded ones too. */
+  readonly sockets = new Set<Socket>();
+  /** HTTP/2 sessions, which must be told to end. */
+  readonly sessions = new Set<Http2Session>();
+  /** The last response that waits behind another on its connection (a client that pipelines). */
+  readonly lastQueued = new WeakMap<Socket, ServerResponse>();
+  /** Where HTTP is spoken: the TLS sockets of an HTTPS server, else the sockets themselves. */
+  readonly #spoken: Set<Socket>;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(server: Server, requestsMax: number, onRequestsMax: (requests: number) => void) {
+    const { sockets, sessions, lastQueued } = this;
+    const leave = (socket: Socket) => {
+      sockets.delete(socket);
+      if (sockets.size === 0) this.#onEmpty?.();
+    };
+    server.prependListener('connection', (socket: Socket) => {
+      sockets.add(socket);
+      socket.on('close', onClose);
+    });
+    function onClose(this: Socket): void {
+      leave(this);
+    }
+
+    if (server instanceof tls.Server) {
+      const spoken = new Set<Socket>();
+      server.prependListener('secureConnection', (socket: Socket) => {
+        spoken.add(socket);
+        socket.on('close', onSpokenClose);
+      });
+      function onSpokenClose(this: Socket): void {
+        spoken.delete(this);
+      }
+      this.#spoken = spoken;
+    } else this.#spoken = sockets;
+
+    const count = (request: IncomingMessage, response: ServerResponse) => {
+      if (response.socket === null && request.socket) lastQueued.set(request.socket, response);
+      if (++this.requests === requestsMax) onRequestsMax(requestsMax);
+    };
+    for (const event of REQUEST_EVENTS) {
+      if (event === 'request' || server.listenerCount(event) > 0) server.prependListener(event, count);
+    }
+    if (!(server instanceof http.Server)) {
+      server.on('session', (session: Http2Session) => {
+        if (typeof session?.close !== 'function') return;
+        sessions.add(session);
+        session.once('close', () => sessions.delete(session));
+      });
+    }
+  }
+
+  /** The sockets on which HTTP/1 is spoken. */
+  get spoken(): ReadonlySet<HttpSocket> {
+    return this.#spoken;
+  }
+
+  /** Connections on which a request is being answered. Upgraded ones and HTTP/2 are not counted. */
+  inFlight(): number {
+    let count = 0;
+    for (const socket of this.spoken) if (socket._httpMessage) count++;
+    return count;
+  }
+
+  /** Calls `onEmpty` once no connection is left; at once where there is none. */
+  whenEmpty(onEmpty: () => void): void {
+    this.#onEmpty = onEmpty;
+    if (this.sockets.size === 0) onEmpty();
+  }
+
+  /** Cuts every connection, whatever it is doing. Returns how many there were. */
+  cut(): number {
+    const cut = this.sockets.size;
+    for (const socket of this.sockets) socket.destroy();
+    return cut;
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * Takes leave of the clients of one server, which has stopped accepting. Runs in web workers.
+ *
+ * 1. What is in flight is answered. From now on every answer says `Connection: close`, and Node closes after it.
+ * 2. An idle keep-alive connection gets a grace: a request may already be under way on it. So does one whose
+ *    answer had begun, with keep-alive promised in its head, before the drain did; it gets it after its end.
+ * 3. A request that is half received is waited for, as long as the server's own timeouts allow.
+ * 4. Upgraded connections and long streams stay until the limit. Then what is left is cut.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Server, Socket } from 'node:net';
+import { type Connections, REQUEST_EVENTS, speaksHttp } from './connections.ts';
+
+const SWEEP_MIN_MS = 50;
+const SWEEP_MAX_MS = 1_000;
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
+export interface DrainLimits {
+  /** How long an idle connection is kept. */
+  idleGraceMs: number;
+  /** How long the whole may take. */
+  graceMs: number;
+}
+
+export class Drain {
+  readonly #server: Server;
+  readonly #connections: Connections;
+  readonly #idleGraceMs: number;
+  /** Connections that came idle after the drain began, with the end of their grace. */
+  readonly #graceEndMs = new Map<Socket, number>();
+  /** The response after which each connection closes. */
+  readonly #lastOf = new WeakMap<Socket, ServerResponse>();
+  readonly #startedMs = performance.now();
+  #cut = 0;
+
+  /** Resolves with the number of connections that were cut, when none is left. */
+  readonly done: Promise<{ cut: number }>;
+
+  constructor(server: Server, connections: Connections, { idleGraceMs, graceMs }: DrainLimits) {
+    this.#server = server;
+    this.#connections = connections;
+    this.#idleGraceMs = idleGraceMs;
+    if (speaksHttp(server)) this.#farewell();
+    for (const session of connections.sessions) session.close();
+    server.on('session', (session) => session?.close?.());
+
+    this.done = new Promise((resolve) => {
+      const sweepMs = Math.min(Math.max(idleGraceMs / 4, SWEEP_MIN_MS), SWEEP_MAX_MS);
+      const sweeper = setInterval(() => this.#sweep(), sweepMs);
+      const limit = setTimeout(() => this.cut(), Math.min(graceMs, TIMER_MAX_MS));
+      connections.whenEmpty(() => {
+        clearInterval(sweeper);
+        clearTimeout(limit);
+        resolve({ cut: this.#cut });
+      });
+      if (idleGraceMs === 0) this.#sweep();
+    });
+  }
+
+  /** Cuts what is left. */
+  cut(): number {
+    const cut = this.#connections.cut();
+    this.#cut += cut;
+    return cut;
+  }
+
+  /** Makes every answer that is not yet begun the last one of its connection. */
+  #farewell(): void {
+    for (const socket of this.#connections.spoken) {
+      const current = socket._httpMessage;
+      if (!current) continue;
+      const queued = this.#connections.lastQueued.get(socket);
+      const last = queued && !queued.writableFinished ? queued : current;
+      if (last.headersSent) this.#graceAfter(last, socket);
+      else this.#makeLast(last, socket);
+    }
+    const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+      if (request.httpVersionMajor < 2) this.#makeLast(response, request.socket);
+    };
+    for (const event of REQUEST_EVENTS) {
+      if (event === 'request' || this.#server.listenerCount(event) > 0)
+        this.#server.prependListener(event, onRequest);
+    }
+  }
+
+  #graceAfter(response: ServerResponse, socket: Socket): void {
+    response.once('close', () => {
+      if (!socket.destroyed) this.#graceEndMs.set(socket, performance.now() + this.#idleGraceMs);
+    });
+  }
+
+  /**
+   * The answer will say `Connection: close`, unless another request has come behind it on its connection by then:
+   * that one's answer says it instead. Every way to send a head leads through writeHead.
+   */
+  #makeLast(response: ServerResponse, socket: Socket): void {
+    const lastOf = this.#lastOf;
+    lastOf.set(socket, response);
+    const writeHead = response.writeHead;
+    response.writeHead = function writeLastHead(this: ServerResponse, ...args: unknown[]) {
+      if (lastOf.get(socket) === this && !this.headersSent) {
+        // An app or a proxy may have put its own 'Connection: keep-alive' there.
+        const headers = args.at(-1);
+        if (typeof headers === 'object' && headers !== null)
+          args[args.length - 1] = withoutConnection(headers);
+        this.setHeader('Connection', 'close');
+      }
+      return Reflect.apply(writeHead, this, args);
+    } as typeof response.writeHead;
+  }
+
+  /** Closes the idle connections whose grace is over. */
+  #sweep(): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#startedMs < this.#idleGraceMs) return;
+    const kept: Socket[] = [];
+    for (const [socket, endMs] of this.#graceEndMs) {
+      if (nowMs < endMs) kept.push(socket);
+      else this.#graceEndMs.delete(socket);
+    }
+    // Only Node knows whether a request is half received. It closes all idle ones, so those in grace are held.
+    for (const socket of kept) socket.destroy = held;
+    if (speaksHttp(this.#server)) this.#server.closeIdleConnections();
+    for (const socket of kept) delete (socket as Partial<Socket>).destroy;
+    // To Node a connection that never sent a byte is not idle; browsers open such ones in advance.
+    for (const socket of this.#connections.spoken)
+      if (socket.bytesRead === 0 && !kept.includes(socket)) socket.destroy();
+  }
+}
+
+function held(this: Socket): Socket {
+  return this;
+}
+
+/** The headers given to writeHead, in any of its three forms, without 'Connection'. */
+function withoutConnection(headers: object): object {
+  if (!Array.isArray(headers))
+    return Object.fromEntries(
+      Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'connection'),
+    );
+  if (Array.isArray(headers[0]))
+    return headers.filter(([name]) => String(name).toLowerCase() !== 'connection');
+  const kept: unknown[] = [];
+  for (let index = 0; index + 1 < headers.length; index += 2)
+    if (String(headers[index]).toLowerCase() !== 'connection') kept.push(headers[index], headers[index + 1]);
+  return kept;
+}

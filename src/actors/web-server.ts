@@ -1,0 +1,241 @@
+/**
+ * Serves the user's app on the worker's listeners. Runs in web workers, on the data plane: the worker machine says
+ * when to start, drain, cut and close, and hears nothing of a single request.
+ */
+import http from 'node:http';
+import type { Server } from 'node:net';
+import type { AppSpec, WorkerListener } from '../machines/events/worker.ts';
+import { Acceptor, claimListener } from './acceptor.ts';
+import { choose, closesOf, nothingToServe, resolveOffer } from './app.ts';
+import { announceDrain, takeCloseCallbacks } from './app-bridge.ts';
+import { errorLine } from './app-errors.ts';
+import type { Servable } from './app-kinds.ts';
+import { type Exports, loadModule } from './app-loader.ts';
+import { signalShield } from './app-signals.ts';
+import { Connections } from './connections.ts';
+import { Drain } from './drain.ts';
+import { FaultError } from './fault-error.ts';
+import { type AskedListen, hookListen, type ListenFate, pretendListening } from './listen-hook.ts';
+import { hopeful, settles } from './patience.ts';
+
+/** Longer than the idle time of common load balancers (60 s), which would else meet connections just closed. */
+const KEEP_ALIVE_MS = 75_000;
+
+type Level = 'debug' | 'info' | 'warn' | 'error';
+
+export interface WebServerOptions {
+  listeners: WorkerListener[];
+  /** Length of the kernel's queue of each listening socket. */
+  backlog: number;
+  /** Keep-alive time of idle connections; undefined: what the app's own server chose, else 75 s. */
+  keepAliveMs?: number | undefined;
+  /** How long idle connections are kept while draining. */
+  idleGraceMs: number;
+  /** Requests after which `recycleDue` is called; 0: never. */
+  maxRequests: number;
+  notice(level: Level, text: string): void;
+  /** Called at most once: `maxRequests` were begun, or the app closed its own server and is of no more use. */
+  recycleDue(requests: number): void;
+}
+
+export interface WebServer {
+  /** listen(2) on each spare copy, so that clients queue and 'in use' is found before the app is loaded. */
+  claim(): Promise<void>;
+  /** Loads the app and accepts; resolves when it serves. Rejects with a FaultError app.* or bind.*. */
+  start(app: AppSpec): Promise<void>;
+  counts(): { requests: number; connections: number; inFlight: number };
+  /** Stops accepting, tells the app, takes leave of the clients. Resolves when no connection is left. */
+  drain(graceMs: number): Promise<{ cut: number }>;
+  /** Cuts every connection now, and returns how many. An ongoing drain then resolves. */
+  cut(): number;
+  /** Runs the app's ends one after the other, all within `limitMs`. Never rejects. */
+  close(limitMs: number): Promise<void>;
+}
+
+export const createWebServer = (options: WebServerOptions): WebServer => new AppServer(options);
+
+class AppServer implements WebServer {
+  readonly #options: WebServerOptions;
+  readonly #acceptor: Acceptor;
+  #server: Server | undefined;
+  #connections: Connections | undefined;
+  #servable: Servable | undefined;
+  #exports: Exports = {};
+  /** Settles when the server accepts; set once a server is chosen. */
+  #opened: Promise<void> | undefined;
+  #announceOpened: (opened: Promise<void>) => void = () => {};
+  #firstPort: number | undefined;
+  #draining = false;
+  #drain: Drain | undefined;
+  #recycled = false;
+
+  constructor(options: WebServerOptions) {
+    this.#options = options;
+    this.#acceptor = new Acceptor(options.listeners, options.backlog);
+  }
+
+  async claim(): Promise<void> {
+    const { listeners, backlog } = this.#options;
+    await Promise.all(listeners.map((listener) => claimListener(listener, backlog)));
+  }
+
+  async start(app: AppSpec): Promise<void> {
+    // What the app would see without Kirin.
+    process.argv[1] = app.path;
+    hookListen((asked) => this.#onListen(asked));
+    const listened = new Promise<void>((resolve, reject) => {
+      this.#announceOpened = (opened) => opened.then(() => setImmediate(resolve), reject);
+    });
+    listened.catch(() => {});
+
+    const loading = loadModule(app).then((exports) => {
+      this.#exports = exports;
+      return exports;
+    });
+    // A script may listen and then wait for ever at its top level. What it throws later is its own crash.
+    const exports = await Promise.race([loading, listened]);
+    if (!exports) {
+      loading.catch((error) => setImmediate(() => void Promise.reject(error)));
+      return;
+    }
+    // One turn, for a script that listens just after its module ended.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.#opened) return this.#opened;
+
+    const offer = choose(app, exports);
+    const servable = offer && (await resolveOffer(app, offer));
+    this.#servable = servable;
+    if (this.#opened) return this.#opened;
+    if (servable) return this.#serve(servable.server, servable.ours);
+    this.#options.notice('debug', `${app.path} exports nothing to serve; waiting for it to listen`);
+    await hopeful(listened, () => nothingToServe(app, exports));
+  }
+
+  /** Accepts on all listeners for `server`. */
+  #serve(server: Server, ours: boolean): Promise<void> {
+    const { maxRequests } = this.#options;
+    this.#server = server;
+    this.#connections = new Connections(server, maxRequests, (requests) => this.#recycle(requests));
+    this.#setKeepAlive(server, ours);
+    server.on('close', () => this.#onClosed());
+    // A drain may have begun while the app was still loading.
+    this.#opened = this.#draining ? Promise.resolve() : this.#acceptor.open(server);
+    this.#announceOpened(this.#opened);
+    return this.#opened;
+  }
+
+  /** Whose listen is this? The first one is the app's; a later one may be the same site once more. */
+  #onListen({ server, port, label }: AskedListen): ListenFate {
+    const { listeners, notice } = this.#options;
+    if (this.#server === undefined) {
+      this.#firstPort = port;
+      const addresses = listeners.map((listener) => listener.address).join(', ');
+      notice('info', `the app asked for ${label}, serving ${addresses}`);
+      this.#serve(server, false).catch((error) => server.emit('error', error));
+      return 'take';
+    }
+    if (this.#isSameSite(server, port)) {
+      pretendListening(server, this.#server);
+      // WebSocket libraries attach themselves to the server that they were given.
+      if (server !== this.#server && server.listenerCount('upgrade') > 0)
+        this.#server.on('upgrade', (...args) => void server.emit('upgrade', ...args));
+      notice('info', `the app asked for ${label} too; it is served already`);
+      return 'pretend';
+    }
+    notice('info', `the app listens on ${label} itself, in this worker`);
+    return 'pass';
+  }
+
+  /** The same port on another host (Fastify does so for localhost), or the app that is served as an export. */
+  #isSameSite(server: Server, port: number | undefined): boolean {
+    if (server === this.#server) return true;
+    const handler = this.#servable?.handler;
+    if (handler !== undefined && server.listeners('request').includes(handler as () => void)) return true;
+    const address = this.#server?.address();
+    const own = typeof address === 'object' ? address?.port : undefined;
+    return port !== undefined && port !== 0 && (port === this.#firstPort || port === own);
+  }
+
+  #setKeepAlive(server: Server, ours: boolean): void {
+    const { keepAliveMs } = this.#options;
+    const timed = server as Server & { keepAliveTimeout?: number };
+    if (typeof timed.keepAliveTimeout !== 'number') return;
+    if (keepAliveMs !== undefined) {
+      timed.keepAliveTimeout = keepAliveMs;
+      // Scripts like to set it just after they listened; the operator's word counts more.
+      server.once('listening', () => {
+        timed.keepAliveTimeout = keepAliveMs;
+      });
+    } else if (ours || timed.keepAliveTimeout === http.createServer().keepAliveTimeout)
+      timed.keepAliveTimeout = KEEP_ALIVE_MS;
+  }
+
+  #recycle(requests: number): void {
+    if (this.#recycled) return;
+    this.#recycled = true;
+    this.#options.recycleDue(requests);
+  }
+
+  #onClosed(): void {
+    if (this.#draining) return;
+    this.#acceptor.close();
+    this.#options.notice('warn', 'the app closed its own server; this worker no longer accepts');
+    this.#recycle(this.#connections?.requests ?? 0);
+  }
+
+  counts() {
+    const connections = this.#connections;
+    if (!connections) return { requests: 0, connections: 0, inFlight: 0 };
+    return {
+      requests: connections.requests,
+      connections: connections.sockets.size,
+      inFlight: connections.inFlight(),
+    };
+  }
+
+  drain(graceMs: number): Promise<{ cut: number }> {
+    if (this.#drain) return this.#drain.done;
+    this.#draining = true;
+    this.#acceptor.close();
+    announceDrain((error) => this.#failed('an onDrain callback', error));
+    if (!this.#server || !this.#connections) return Promise.resolve({ cut: 0 });
+    const { idleGraceMs } = this.#options;
+    this.#drain = new Drain(this.#server, this.#connections, { idleGraceMs, graceMs });
+    return this.#drain.done;
+  }
+
+  cut(): number {
+    this.#draining = true;
+    this.#acceptor.close();
+    return this.#drain?.cut() ?? this.#connections?.cut() ?? 0;
+  }
+
+  async close(limitMs: number): Promise<void> {
+    const endMs = performance.now() + limitMs;
+    for (const [name, run] of this.#ends()) {
+      const leftMs = Math.max(0, endMs - performance.now());
+      try {
+        const outcome = await settles(Promise.resolve(run(leftMs)), leftMs);
+        if (outcome !== 'settled') this.#options.notice('warn', `${name} did not finish: ${outcome}`);
+      } catch (error) {
+        this.#failed(name, error);
+      }
+    }
+  }
+
+  /** What there is to run at the end, in order: the framework may still use what the later ones close. */
+  *#ends(): Generator<[name: string, run: (leftMs: number) => unknown]> {
+    const { own, framework } = closesOf(this.#exports);
+    const close = this.#servable?.close ?? framework;
+    if (close) yield ["the framework's close", close];
+    if (own) yield ["the app's close", own];
+    for (const callback of takeCloseCallbacks()) yield ['an onClose callback', callback];
+    const shield = signalShield();
+    if (shield) yield ["the app's SIGTERM listeners", (leftMs) => shield.runTerminationListeners(leftMs)];
+  }
+
+  #failed(name: string, error: unknown): void {
+    if (error instanceof FaultError) this.#options.notice('error', error.message);
+    else this.#options.notice('error', `${name} failed: ${errorLine(error)}`);
+  }
+}
