@@ -1,0 +1,148 @@
+/**
+ * Where log lines go. Runs in the arbiter. Lines are written synchronously, in order, and never block: a stopped
+ * reader of standard error must not stop supervision, and a write left in Node's thread pool would even keep the
+ * process from exiting. So a pipe or terminal is opened a second time, without blocking, on an open file
+ * description of our own (setting O_NONBLOCK on the inherited one would set it for everyone who shares it);
+ * what does not fit waits in a bounded queue, and what does not fit there is counted and told later.
+ */
+import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
+
+const QUEUE_BYTES_MAX = 1024 * 1024;
+const RETRY_MS = 50;
+/** How long the end of the process may wait for a slow reader. */
+const FLUSH_MS = 500;
+const { O_APPEND, O_CREAT, O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants;
+
+export class LogSink {
+  readonly #file: string;
+  #fd: number;
+  #owned: boolean;
+  #queue: Buffer[] = [];
+  #queuedBytes = 0;
+  #retry: NodeJS.Timeout | undefined;
+  /** Lines that were given up since the last one that could be written, and in all. */
+  #lostSince = 0;
+  lost = 0;
+
+  /** `file` "-" is standard error. Throws where a file cannot be opened. */
+  constructor(file: string) {
+    this.#file = file;
+    ({ fd: this.#fd, owned: this.#owned } = open(file));
+  }
+
+  get isTerminal(): boolean {
+    return this.#file === '-' && isTerminal(2);
+  }
+
+  /** Writes one line, or keeps it; never throws. */
+  write(line: string): void {
+    const bytes = Buffer.from(`${line}\n`);
+    if (this.#queuedBytes + bytes.length > QUEUE_BYTES_MAX) {
+      this.#lose();
+      return;
+    }
+    this.#queue.push(bytes);
+    this.#queuedBytes += bytes.length;
+    if (!this.#retry) this.#flush();
+  }
+
+  /** Opens the file again, after a rotation. On failure the old one stays in use and the error is thrown. */
+  reopen(): void {
+    if (this.#file === '-') return;
+    const { fd, owned } = open(this.#file);
+    this.#flush();
+    if (this.#owned) closeSync(this.#fd);
+    this.#fd = fd;
+    this.#owned = owned;
+  }
+
+  /** Writes what waits, for at most half a second, and blocks meanwhile: for the last lines before an exit. */
+  flushNow(): void {
+    const pause = new Int32Array(new SharedArrayBuffer(4));
+    for (let waitedMs = 0; waitedMs < FLUSH_MS; waitedMs += 10) {
+      this.#flush();
+      if (this.#queue.length === 0) return;
+      Atomics.wait(pause, 0, 0, 10);
+    }
+  }
+
+  close(): void {
+    this.flushNow();
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    this.#queue = [];
+    if (this.#owned) closeSync(this.#fd);
+    this.#owned = false;
+    this.#fd = 2;
+  }
+
+  #flush(): void {
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    for (let bytes = this.#queue[0]; bytes; bytes = this.#queue[0]) {
+      const written = this.#tryWrite(bytes);
+      if (written === undefined) {
+        this.#tryLater();
+        return;
+      }
+      this.#queuedBytes -= written;
+      if (written < bytes.length) this.#queue[0] = bytes.subarray(written);
+      else this.#queue.shift();
+    }
+    if (this.#lostSince > 0) this.#tellLoss();
+  }
+
+  /** Bytes written; a line that cannot be written at all counts as lost, and as written. */
+  #tryWrite(bytes: Buffer): number | undefined {
+    try {
+      return writeSync(this.#fd, bytes);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return undefined;
+      this.#lose();
+      return bytes.length;
+    }
+  }
+
+  #tryLater(): void {
+    this.#retry = setTimeout(() => this.#flush(), RETRY_MS);
+    this.#retry.unref();
+  }
+
+  #lose(): void {
+    this.lost++;
+    this.#lostSince++;
+  }
+
+  #tellLoss(): void {
+    const told = this.#lostSince;
+    try {
+      writeSync(this.#fd, `kirin: ${told} log line${told === 1 ? '' : 's'} could not be written\n`);
+      this.#lostSince = 0;
+    } catch {
+      // Still no room, or no reader: the count is kept until there is.
+    }
+  }
+}
+
+function open(file: string): { fd: number; owned: boolean } {
+  if (file !== '-')
+    return { fd: openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0o644), owned: true };
+  try {
+    const kind = fstatSync(2);
+    if (kind.isFIFO() || kind.isCharacterDevice())
+      return { fd: openSync('/proc/self/fd/2', O_WRONLY | O_NOCTTY | O_NONBLOCK), owned: true };
+    // A socket cannot be opened again; Node itself makes it non-blocking when it sets up process.stderr.
+    if (kind.isSocket()) void process.stderr;
+  } catch {
+    // No /proc, or another user's pipe: the inherited descriptor has to do.
+  }
+  return { fd: 2, owned: false };
+}
+
+function isTerminal(fd: number): boolean {
+  try {
+    return fstatSync(fd).isCharacterDevice() && process.stderr.isTTY === true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,60 @@
+/** The file that names the arbiter's process, for scripts and service managers. Runs in the arbiter. */
+import { lstatSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { FaultError } from './fault-error.ts';
+import { isRunning, startedAtMs } from './process-identity.ts';
+
+export interface Pidfile {
+  /** Removes the file if it is still ours. */
+  remove(): void;
+}
+
+/** The kernel tells start times to a hundredth of a second, but the boot time only to a whole one. */
+const CLOCK_SLACK_MS = 2000;
+
+/**
+ * Writes the file in one step: it is never seen empty. Throws FaultError `file.unusable` where it names another
+ * process that lives, is no pid file, or cannot be written.
+ */
+export function writePidfile(path: string, pid: number = process.pid): Pidfile {
+  const draft = `${path}.${pid}.new`;
+  try {
+    refuseIfOwned(path, pid);
+    writeFileSync(draft, `${pid}\n`, { mode: 0o644 });
+    const { dev, ino } = lstatSync(draft);
+    renameSync(draft, path);
+    return { remove: () => removeOwn(path, dev, ino) };
+  } catch (error) {
+    if (error instanceof FaultError) throw error;
+    throw new FaultError(
+      'file.unusable',
+      `cannot write the pid file ${path}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
+    );
+  }
+}
+
+function refuseIfOwned(path: string, pid: number): void {
+  if (!statSync(path, { throwIfNoEntry: false })) return;
+  const text = readFileSync(path, 'utf8').trim();
+  if (text === '') return;
+  // Somebody's file, mistyped: it must not be lost.
+  if (!/^\d{1,10}$/.test(text))
+    throw new FaultError('file.unusable', `${path} is no pid file: choose another --pid`);
+  const other = Number(text);
+  if (other === pid || other === 0 || !isRunning(other)) return;
+  // A process that started after the file was written has merely the same number: a container's pids begin anew.
+  const startedMs = startedAtMs(other);
+  if (startedMs !== undefined && startedMs > statSync(path).mtimeMs + CLOCK_SLACK_MS) return;
+  throw new FaultError(
+    'file.unusable',
+    `${path} names process ${other}, which is running: stop it, or choose another --pid`,
+  );
+}
+
+function removeOwn(path: string, dev: number, ino: number): void {
+  try {
+    const now = lstatSync(path);
+    if (now.dev === dev && now.ino === ino) unlinkSync(path);
+  } catch {
+    // It is gone already.
+  }
+}
