@@ -4,11 +4,13 @@
  * error and an exit code of the catalogue; a bug is a stack and 70.
  */
 import { readFileSync, writeSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { FaultError } from '../actors/fault-error.ts';
+import { takeSignals } from '../actors/signals.ts';
 import { EXIT, exitCodeOf } from '../machines/faults.ts';
 
-// Without a handler SIGUSR1 opens the debugger; the arbiter's own follows in a moment.
-process.on('SIGUSR1', () => {});
+// First of all: without a handler SIGUSR1 opens the debugger, and SIGHUP ends the process.
+const signals = takeSignals();
 
 /** Put in by the build. */
 declare const KIRIN_VERSION: string | undefined;
@@ -17,6 +19,12 @@ function version(): string {
   if (typeof KIRIN_VERSION === 'string') return KIRIN_VERSION;
   const about = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(about) as { version: string }).version;
+}
+
+/** Beside this file in the package; among the sources when they are run directly. */
+function workerFile(): string {
+  const place = import.meta.url.endsWith('.ts') ? '../actors/entry/worker.ts' : './worker.js';
+  return fileURLToPath(new URL(place, import.meta.url));
 }
 
 async function main(argv: string[]): Promise<number> {
@@ -30,7 +38,7 @@ async function main(argv: string[]): Promise<number> {
   const source = settingsSource(parsed.commandLine);
   const settings = await source();
   const { runArbiter } = await import('../actors/arbiter-process.ts');
-  return await runArbiter({ source, settings });
+  return await runArbiter({ source, settings, signals, workerFile: workerFile() });
 }
 
 /** Synchronously, since the process is about to end. A reader that is gone is no reason to fail differently. */
