@@ -34,8 +34,7 @@ export function textLine({ time, level, msg, fields }: LogLine, pid: number, col
     .map(([key, value]) => `${key}=${asText(value)}`);
   const tail = pairs.length > 0 ? `  ${paint(pairs.join(' '), '2', colour)}` : '';
   const head = `${paint(time, '2', colour)} ${name} ${paint(`kirin[${pid}]`, '2', colour)}`;
-  const below =
-    typeof stack === 'string' ? stack.split('\n').map((line) => `\n    ${visible(line.trim())}`) : [];
+  const below = typeof stack === 'string' ? stack.split('\n').map((line) => `\n  ${visible(line)}`) : [];
   return `${head} ${visible(msg)}${tail}${below.join('')}`;
 }
 

@@ -78,7 +78,7 @@ function openSink(file: string): LogSink {
 const reason = (error: unknown) => (error as NodeJS.ErrnoException).code ?? String(error);
 
 /** Its types call it `transport`, the module itself `Transport`. */
-const { Transport } = winston as unknown as { Transport: typeof winston.transport };
+const { Transport } = winston as unknown as { Transport: new () => winston.transport };
 
 /** Writes at once and synchronously, so that lines are in order with `fatal` and with an exit. */
 class SinkTransport extends Transport {
