@@ -7,7 +7,7 @@
  */
 import net, { type Server, type Socket } from 'node:net';
 import type { WorkerListener } from '../machines/events/worker.ts';
-import { FaultError } from './fault-error.ts';
+import { bindFault } from './bind-fault.ts';
 
 /** Node's own, whatever the app or the listen hook puts in its place. */
 const nativeListen = net.Server.prototype.listen;
@@ -34,15 +34,6 @@ const SOCKET_OPTIONS = [
   'keepAliveInitialDelay',
   'highWaterMark',
 ] as const;
-
-/** The fault that a failed listen(2) on `address` stands for. */
-export function bindFault(address: string, error: unknown): FaultError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'EADDRINUSE') return new FaultError('bind.inUse', `${address} is in use`);
-  if (code === 'EACCES' || code === 'EPERM')
-    return new FaultError('bind.denied', `no permission to listen on ${address}`);
-  return new FaultError('bind.failed', `cannot listen on ${address}: ${message}`);
-}
 
 /** listen(2) on a copy of the descriptor, closed again before anything can be accepted on it. */
 export function claimListener(listener: WorkerListener, backlog: number): Promise<void> {

@@ -8,7 +8,10 @@ import { errorPlace } from './app-errors.ts';
 const LIMIT_MS = 5_000;
 const FILES_MAX = 500;
 
-/** Parses the module and what it imports by path, breadth first; prints the stack of the first syntax error. */
+/**
+ * Parses the module and what it imports by path, breadth first. The first syntax error is left uncaught: only Node's
+ * crash report on stderr names the place.
+ */
 const SCRIPT = `
 const vm = require('node:vm'), fs = require('node:fs'), url = require('node:url');
 const queue = [url.pathToFileURL(process.argv[1]).href], seen = new Set(queue);
@@ -21,8 +24,7 @@ while (queue.length > 0) {
   catch (error) {
     if (!(error instanceof SyntaxError)) continue;
     try { new vm.Script(source, { filename: file }); continue; } catch {}
-    process.stdout.write(error.stack);
-    break;
+    throw error;
   }
   const requests = module.moduleRequests ?? module.dependencySpecifiers;
   for (const request of requests) {
@@ -38,7 +40,8 @@ export function syntaxErrorPlace(path: string): Promise<{ place: string; text: s
     const flags = ['--experimental-vm-modules', '--no-warnings', '-e', SCRIPT, path];
     // Without NODE_OPTIONS: what the app preloads has no business here.
     const { NODE_OPTIONS: _, ...env } = process.env;
-    execFile(process.execPath, flags, { timeout: LIMIT_MS, env }, (_error, text) => {
+    execFile(process.execPath, flags, { timeout: LIMIT_MS, env }, (_error, _stdout, report) => {
+      const text = report.replace(/\n+Node\.js v\S+\s*$/, '');
       const error = Object.assign(new SyntaxError(), { stack: text });
       const place = errorPlace(error);
       resolve(place === undefined ? undefined : { place, text });
