@@ -45,7 +45,7 @@ export function surgeOf(surge: Generation['surge'], target: number): number {
 /**
  * What is missing and what is too much.
  *
- * - Children of an abandoned trial go.
+ * - Children of an abandoned trial go, and candidates beyond the surge when the target shrank.
  * - Outdated children (of an older generation, or due for recycling) are kept only as far as ready up-to-date ones
  *   are missing; so a replacement that fails never costs a ready worker.
  * - Up-to-date children beyond the target go: unready first, then those out of place, then the oldest.
@@ -61,10 +61,13 @@ export function plan(view: View): Plan {
   const outdated = active.filter((member) => member.generation < committed || isDue(member, committed));
 
   const readyFresh = fresh.filter(isReady).length;
+  const outgoing = outdatedToRetire(outdated, Math.max(0, target - readyFresh), fresh, target);
+  // After a shrink, replacements that were still starting may be too many beside what is kept.
+  const places = Math.min(target, target + view.surge - (outdated.length - outgoing.length));
   const retired = [
     ...strays,
-    ...inOrder(fresh, target, fresh).slice(0, Math.max(0, fresh.length - target)),
-    ...outdatedToRetire(outdated, Math.max(0, target - readyFresh), fresh, target),
+    ...inOrder(fresh, target, fresh).slice(0, Math.max(0, fresh.length - places)),
+    ...outgoing,
   ];
   const gone = new Set(retired.map((member) => member.age));
   const staying = [...fresh, ...outdated].filter((member) => !gone.has(member.age));
@@ -72,15 +75,19 @@ export function plan(view: View): Plan {
 
   const beyond = staying.length === stayingFresh.length ? 0 : headroom(view, outdated);
   const missing = Math.min(target - stayingFresh.length, target + beyond - staying.length);
-  const wanted = trial === null ? 0 : Math.min(view.surge, target) - candidates.length;
+  const room = Math.max(0, Math.min(view.surge, target + view.surge - staying.length));
+  const surplus = inOrder(candidates, target, candidates).slice(0, Math.max(0, candidates.length - room));
   return {
     hire: [
       ...slotsFor(missing, stayingFresh, target).map((slot) => ({ generation: committed, slot })),
       ...(trial === null
         ? []
-        : slotsFor(wanted, candidates, target).map((slot) => ({ generation: trial, slot }))),
+        : slotsFor(room - candidates.length, candidates, target).map((slot) => ({
+            generation: trial,
+            slot,
+          }))),
     ],
-    retire: [...gone],
+    retire: [...gone, ...surplus.map((member) => member.age)],
   };
 }
 

@@ -1,0 +1,95 @@
+/**
+ * Frames of a link: a 4-byte big-endian length, then that many bytes of msgpack. Runs at both ends of a link.
+ * Reading never throws: what is not a frame of the vocabulary is reported and skipped, or breaks the link when the
+ * stream can no longer be trusted.
+ */
+import { Packr } from 'msgpackr';
+import * as v from 'valibot';
+import type { Vocabulary } from '../machines/events/link.ts';
+
+/** The largest frame either end writes or accepts. */
+export const FRAME_BYTES_MAX = 1024 * 1024;
+
+const HEADER_BYTES = 4;
+/** No record extension: frames are self-contained, so that one lost frame cannot change the meaning of the next. */
+const packr = new Packr({ useRecords: false });
+
+export interface LinkEvent {
+  type: string;
+}
+
+/** One event as a frame. Throws if it is larger than a frame may be: what the caller sends is the caller's bug. */
+export function encodeFrame(event: LinkEvent): Buffer {
+  const body = packr.pack(event);
+  if (body.length > FRAME_BYTES_MAX)
+    throw new RangeError(`${event.type} is ${body.length} bytes, a frame has at most ${FRAME_BYTES_MAX}`);
+  const frame = Buffer.allocUnsafe(HEADER_BYTES + body.length);
+  frame.writeUInt32BE(body.length, 0);
+  frame.set(body, HEADER_BYTES);
+  return frame;
+}
+
+export interface FrameReader {
+  /** Takes bytes as they come, split anywhere. */
+  push(chunk: Buffer): void;
+  /** True when a frame has begun and is not complete: what the stream's end then cut off. */
+  readonly incomplete: boolean;
+}
+
+export interface FrameHandlers {
+  /** A valid event of the vocabulary. */
+  event(event: LinkEvent): void;
+  /** A frame that is well formed but not of the vocabulary; it is skipped. */
+  unknown(what: string): void;
+  /** Not a stream of frames; nothing more is read. */
+  broken(why: string): void;
+}
+
+export function frameReader(vocabulary: Vocabulary, handlers: FrameHandlers): FrameReader {
+  let pending: Buffer = Buffer.alloc(0);
+  let broken = false;
+
+  const read = (body: Buffer): void => {
+    let value: unknown;
+    try {
+      value = packr.unpack(body);
+    } catch (error) {
+      broken = true;
+      handlers.broken(`a frame of ${body.length} bytes is not msgpack: ${(error as Error).message}`);
+      return;
+    }
+    const type = (value as { type?: unknown } | null)?.type;
+    const schema = typeof type === 'string' && Object.hasOwn(vocabulary, type) ? vocabulary[type] : undefined;
+    if (!schema) return handlers.unknown(`type ${JSON.stringify(type) ?? 'none'}`.slice(0, 100));
+    const parsed = v.safeParse(schema, value);
+    if (parsed.success) handlers.event(parsed.output as LinkEvent);
+    else
+      handlers.unknown(
+        `${type}: ${v.getDotPath(parsed.issues[0]) ?? ''} ${parsed.issues[0].message}`.slice(0, 200),
+      );
+  };
+
+  return {
+    get incomplete() {
+      return pending.length > 0;
+    },
+    push(chunk) {
+      if (broken) return;
+      pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
+      let offset = 0;
+      while (!broken && pending.length - offset >= HEADER_BYTES) {
+        const bytes = pending.readUInt32BE(offset);
+        if (bytes > FRAME_BYTES_MAX) {
+          broken = true;
+          handlers.broken(`a frame of ${bytes} bytes, a frame has at most ${FRAME_BYTES_MAX}`);
+          break;
+        }
+        const end = offset + HEADER_BYTES + bytes;
+        if (pending.length < end) break;
+        read(pending.subarray(offset + HEADER_BYTES, end));
+        offset = end;
+      }
+      pending = broken ? Buffer.alloc(0) : pending.subarray(offset);
+    },
+  };
+}

@@ -1,0 +1,4 @@
+/** Entry point of a web worker's process. */
+import { runWorker } from '../worker-process.ts';
+
+runWorker();

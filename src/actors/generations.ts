@@ -1,0 +1,160 @@
+/**
+ * What belongs to a generation and is not the machines' business: code, directory, environment, descriptors. Runs in
+ * the arbiter. Prepares a generation (reads settings afresh, resolves the app, binds what is new) and releases it.
+ */
+import { fromCallback } from 'xstate';
+import type { Generation, GenerationOrder, GenerationReport } from '../machines/events/generation.ts';
+import type { AppSpec, WorkerSpec } from '../machines/events/worker.ts';
+import type { Settings, SettingsSource } from '../settings.ts';
+import { resolveApp } from './app-path.ts';
+import { generationEnv } from './environment.ts';
+import { toFault } from './fault-error.ts';
+import type { BoundListener, ListenerTable } from './listeners.ts';
+
+/** Limits that are not settings, in milliseconds. */
+const QUIT_MS = 2000;
+const ABORT_MS = 1000;
+const STABLE_MS = 10_000;
+const KILL_AGAIN_MS = 5000;
+const HEARTBEAT_MS = 1000;
+
+/** How a worker of one generation is started. */
+export interface Launch {
+  cwd: string;
+  env: Record<string, string>;
+  listeners: readonly BoundListener[];
+  /** What the worker is told; its listening descriptors begin at `firstFd`, two for each socket. */
+  spec(age: number, slot: number, firstFd: number): WorkerSpec;
+}
+
+export interface GenerationsDeps {
+  settings: Settings;
+  source: SettingsSource;
+  table: ListenerTable;
+  /** Chance, for the jitter of `max-requests`; in [0, 1). */
+  random(): number;
+  notice(text: string): void;
+}
+
+export class Generations {
+  #launches = new Map<number, Launch>();
+  #deps: GenerationsDeps;
+
+  constructor(deps: GenerationsDeps) {
+    this.#deps = deps;
+  }
+
+  launch(number: number): Launch {
+    const launch = this.#launches.get(number);
+    if (!launch) throw new Error(`generation ${number} is not prepared`);
+    return launch;
+  }
+
+  /** The addresses a generation listens on, for the log. */
+  addresses(number: number): string[] {
+    return this.#launches.get(number)?.listeners.map(({ address }) => address) ?? [];
+  }
+
+  async prepare(number: number, signal: AbortSignal): Promise<Generation> {
+    const { table, notice } = this.#deps;
+    const settings = number === 1 ? this.#deps.settings : await this.#deps.source();
+    const { cwd, app } = resolveApp(settings);
+    const env = generationEnv(settings);
+    const listeners = await table.bind(settings.bind, number, {
+      backlog: settings.backlog,
+      signal,
+      onRetry: notice,
+    });
+    this.#launches.set(number, this.#launchOf(number, settings, { cwd, app, env, listeners }));
+    return {
+      number,
+      limits: {
+        bootMs: settings.bootTimeoutMs,
+        timeoutMs: settings.timeoutMs,
+        graceMs: settings.gracefulTimeoutMs,
+        quitMs: Math.min(QUIT_MS, Math.max(1, settings.gracefulTimeoutMs)),
+        abortMs: ABORT_MS,
+        stableMs: STABLE_MS,
+        killAgainMs: KILL_AGAIN_MS,
+      },
+      surge: settings.maxSurge,
+      settleMs: settings.reloadSettleMs,
+      workers: settings.workers,
+    };
+  }
+
+  release(number: number): void {
+    this.#launches.delete(number);
+    this.#deps.table.release(number);
+  }
+
+  #launchOf(
+    number: number,
+    settings: Settings,
+    parts: { cwd: string; app: AppSpec; env: Record<string, string>; listeners: BoundListener[] },
+  ): Launch {
+    const { cwd, app, env, listeners } = parts;
+    const jitter = (): number => Math.floor(this.#deps.random() * (settings.maxRequestsJitter + 1));
+    return {
+      cwd,
+      env,
+      listeners,
+      spec: (age, slot, firstFd) => ({
+        age,
+        slot,
+        generation: number,
+        app,
+        listeners: listeners.map(({ address, type }, index) => ({
+          address,
+          type,
+          fd: firstFd + 2 * index,
+          spareFd: firstFd + 2 * index + 1,
+        })),
+        backlog: settings.backlog,
+        keepAliveMs: settings.keepAliveMs,
+        idleGraceMs: settings.idleGraceMs,
+        graceMs: settings.gracefulTimeoutMs,
+        maxRequests: settings.maxRequests > 0 ? settings.maxRequests + jitter() : 0,
+        heartbeatMs: settings.timeoutMs > 0 ? Math.min(HEARTBEAT_MS, settings.timeoutMs / 3) : HEARTBEAT_MS,
+      }),
+    };
+  }
+}
+
+export function generationsActor(generations: Generations) {
+  return fromCallback<GenerationOrder>(({ sendBack, receive }) => {
+    const report = sendBack as (event: GenerationReport) => void;
+    const under = new Map<number, AbortController>();
+    // One at a time: what is bound for one generation is known when the next asks for it.
+    let queue: Promise<unknown> = Promise.resolve();
+    receive((order) => {
+      if (order.type === 'generation.release') {
+        under.get(order.number)?.abort();
+        return generations.release(order.number);
+      }
+      const { number, orderId } = order;
+      // A newer one makes what is still being prepared pointless.
+      for (const controller of under.values()) controller.abort();
+      const controller = new AbortController();
+      under.set(number, controller);
+      queue = queue
+        .then(() => generations.prepare(number, controller.signal))
+        .then(
+          (generation) => report({ type: 'generation.prepared', orderId, generation }),
+          (error: unknown) => {
+            generations.release(number);
+            report({
+              type: 'generation.refused',
+              orderId,
+              number,
+              fault: toFault(error, 'bind.failed'),
+            });
+          },
+        )
+        .finally(() => under.delete(number));
+    });
+    return () => {
+      for (const controller of under.values()) controller.abort();
+    };
+  });
+}

@@ -1,0 +1,95 @@
+/**
+ * One end of a link: a duplex stream between a parent and its child, carrying frames. Runs in every process.
+ * Writes are bounded: above the bound heartbeats are dropped first, and a full queue refuses the rest.
+ */
+import { writeSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
+import type { Vocabulary } from '../machines/events/link.ts';
+import { encodeFrame, frameReader, type LinkEvent } from './codec.ts';
+
+/** Bytes that may wait to be written before heartbeats are dropped, and before everything is. */
+export const QUEUE_BYTES_SOFT = 64 * 1024;
+export const QUEUE_BYTES_MAX = 1024 * 1024;
+
+export interface LinkHandlers<TIn> {
+  event(event: TIn): void;
+  unknown(what: string): void;
+  broken(why: string): void;
+  /** The peer is gone. Said once. */
+  ended(): void;
+}
+
+export interface Link<TOut extends LinkEvent> {
+  /** False when the queue is full and the event was refused or, for a heartbeat, dropped. */
+  send(event: TOut): boolean;
+  /** Writes at once, for last words before an exit; only where nothing is queued before it. */
+  sendSync(event: TOut): boolean;
+  /** Resolves when everything written was handed to the system, or the peer is gone. */
+  flush(): Promise<void>;
+  end(): void;
+  readonly stats: Readonly<{ sent: number; received: number; unknown: number; dropped: number }>;
+}
+
+export function openLink<TIn extends LinkEvent, TOut extends LinkEvent>(
+  stream: Duplex,
+  fd: number | null,
+  reads: Vocabulary,
+  handlers: LinkHandlers<TIn>,
+): Link<TOut> {
+  const stats = { sent: 0, received: 0, unknown: 0, dropped: 0 };
+  let ended = false;
+  const end = (): void => {
+    if (ended) return;
+    ended = true;
+    handlers.ended();
+  };
+  const reader = frameReader(reads, {
+    event(event) {
+      stats.received++;
+      handlers.event(event as TIn);
+    },
+    unknown(what) {
+      stats.unknown++;
+      handlers.unknown(what);
+    },
+    broken: handlers.broken,
+  });
+  stream.on('data', (chunk: Buffer) => reader.push(chunk));
+  // A peer that dies resets the pipe: its end is the news, not the error's text.
+  stream.on('error', () => stream.destroy());
+  stream.on('end', end);
+  stream.on('close', end);
+
+  return {
+    stats,
+    send(event) {
+      const room = event.type === 'worker.heartbeat' ? QUEUE_BYTES_SOFT : QUEUE_BYTES_MAX;
+      if (ended || stream.writableEnded || stream.writableLength > room) {
+        stats.dropped++;
+        return false;
+      }
+      stats.sent++;
+      stream.write(encodeFrame(event));
+      return true;
+    },
+    sendSync(event) {
+      if (fd === null || ended || stream.writableLength > 0) return false;
+      try {
+        const frame = encodeFrame(event);
+        return writeSync(fd, frame) === frame.length;
+      } catch {
+        return false;
+      }
+    },
+    flush() {
+      return new Promise((resolve) => {
+        if (ended || stream.writableEnded || stream.writableLength === 0) return resolve();
+        stream.once('close', resolve);
+        stream.write('', () => resolve());
+      });
+    },
+    end() {
+      stream.end();
+    },
+  };
+}

@@ -1,0 +1,157 @@
+/**
+ * Turns transitions into log lines; runs in the arbiter. Machines never log: the narrator watches what they are told
+ * and where they go, and says what a person wants to know. Nothing depends on it.
+ */
+import type { InspectionEvent } from 'xstate';
+import type { ChildContext, ChildEvent } from '../machines/child.ts';
+import type { ArbiterOrder, ArbiterReport } from '../machines/events/arbiter.ts';
+import type { ChildExit } from '../machines/events/child.ts';
+import type { PoolReport } from '../machines/events/pool.ts';
+import type { Fault } from '../machines/faults.ts';
+import type { Log } from './log.ts';
+
+/** What an actor of interest looks like in an inspection event. */
+interface Watched {
+  logic?: { id?: string };
+  sessionId: string;
+}
+
+interface Seen {
+  value: unknown;
+  context: unknown;
+}
+
+export interface NarratorFacts {
+  /** The addresses of a generation. */
+  addresses(generation: number): string[];
+  app(): string;
+}
+
+export function narrator(log: Log, facts: NarratorFacts) {
+  const values = new Map<string, string>();
+
+  return (inspection: InspectionEvent): void => {
+    // Microsteps come before what they send, so that lines are in the order of cause and effect.
+    if (inspection.type !== '@xstate.microstep') return;
+    const actor = inspection.actorRef as unknown as Watched;
+    const kind = actor.logic?.id;
+    if (kind !== 'child' && kind !== 'arbiter') return;
+    const snapshot = inspection.snapshot as unknown as Seen & { status: string };
+    const before = values.get(actor.sessionId) ?? '';
+    const now = path(snapshot.value);
+    values.set(actor.sessionId, now);
+    if (snapshot.status !== 'active') values.delete(actor.sessionId);
+    const event = inspection.event as { type: string };
+    if (kind === 'child') tellChild(log, event as ChildEvent, snapshot.context as ChildContext, before, now);
+    else tellArbiter(log, facts, event as PoolReport | ArbiterOrder);
+  };
+}
+
+/** `{ alive: { ready: 'fresh' } }` as `alive.ready.fresh`; of parallel regions the first. */
+function path(value: unknown): string {
+  if (typeof value === 'string') return value;
+  const [key, inner] = Object.entries(value as object)[0] ?? [''];
+  return inner === undefined ? key : `${key}.${path(inner)}`;
+}
+
+const seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`;
+
+function tellChild(log: Log, event: ChildEvent, child: ChildContext, before: string, now: string): void {
+  const name = `worker ${child.age}${child.pid > 0 ? ` (pid ${child.pid})` : ''}`;
+  const fields = { age: child.age, slot: child.slot, generation: child.generation, pid: child.pid };
+  if (event.type === 'worker.notice') return log[event.level](`${name}: ${event.text}`, fields);
+  if (event.type === 'process.spawned') return log.info(`${name} started`, fields);
+  if (before === now) return;
+  const entered = (state: string): boolean => now.startsWith(state) && !before.startsWith(state);
+
+  if (entered('alive.ready')) log.info(`${name} is ready`, fields);
+  else if (entered('alive.aborting') && event.type === 'process.silent')
+    log.error(`${name} was silent for ${seconds(event.silentMs)}: sent SIGABRT`, fields);
+  else if (entered('alive.draining'))
+    log.info(`${name} is draining${child.cause === 'terminated' ? ': it was sent SIGTERM' : ''}`, fields);
+  else if (entered('alive.killing')) log.warn(`${name} is killed: ${whyKilled(child, before)}`, fields);
+  else if (entered('reaped')) tellReaped(log, name, child, fields);
+}
+
+function whyKilled(child: ChildContext, before: string): string {
+  if (child.cause === 'bootTimeout' || child.cause === 'linkBroken') return child.fault?.message ?? '';
+  if (before.startsWith('alive.draining'))
+    return `it had not ended ${seconds(child.limits.graceMs)} after it was told to drain (--graceful-timeout)`;
+  if (before.startsWith('alive.aborting')) return 'it did not end on SIGABRT';
+  if (before.startsWith('alive.quitting')) return `it had not ended after ${seconds(child.limits.quitMs)}`;
+  return 'it was ordered';
+}
+
+function tellReaped(log: Log, name: string, child: ChildContext, fields: object): void {
+  const how = describeExit(child);
+  const expected = child.cause === 'ordered' || child.cause === 'terminated';
+  if (expected && !child.fault) return log.info(`${name} ended${child.code === 0 ? '' : `, ${how}`}`, fields);
+  const reason = child.fault ? `: ${child.fault.message}` : '';
+  log.error(`${name} ended unexpectedly, ${how}${reason}`, { ...fields, ...stackOf(child.fault) });
+}
+
+const describeExit = (exit: Pick<ChildExit, 'code' | 'signal'>): string =>
+  exit.signal === null ? `exit code ${exit.code ?? 'unknown'}` : `by ${exit.signal}`;
+
+const stackOf = (fault: Fault | null | undefined): { stack?: string } =>
+  fault?.stack === undefined ? {} : { stack: fault.stack };
+
+function tellArbiter(log: Log, facts: NarratorFacts, event: PoolReport | ArbiterOrder): void {
+  switch (event.type) {
+    case 'pool.opened':
+      return log.info(`serving ${facts.app()}`);
+    case 'pool.committed':
+      return log.info(
+        `generation ${event.generation} stands and takes over, on ${facts.addresses(event.generation).join(', ')}`,
+      );
+    case 'pool.degraded':
+      return log.warn(
+        `a worker could not be replaced: ${event.fault.message}; next try in about ${seconds(event.retryInMs)}`,
+      );
+    case 'pool.generationGone':
+      return log.debug(`the last process of generation ${event.generation} is gone`);
+    case 'arbiter.reload':
+    case 'arbiter.reopen':
+    case 'arbiter.scale':
+    case 'arbiter.stop':
+      return log.info(describeOrder(event));
+    default:
+      return;
+  }
+}
+
+function describeOrder(order: ArbiterOrder): string {
+  switch (order.type) {
+    case 'arbiter.reload':
+      return `${order.source}: reload`;
+    case 'arbiter.reopen':
+      return `${order.source}: reopen the log files`;
+    case 'arbiter.scale':
+      return `${order.source}: ${order.by > 0 ? 'add' : 'remove'} ${Math.abs(order.by)} worker${Math.abs(order.by) === 1 ? '' : 's'}`;
+    case 'arbiter.stop':
+      return `${order.source}: ${order.mode} shutdown`;
+    case 'arbiter.unsupported':
+      return `${order.source}`;
+  }
+}
+
+/** How an order ended, as a line. Plain successes of orders that need no word are told at debug level. */
+export function tellOrderEnd(log: Log, end: ArbiterReport): void {
+  const what = end.order.replace('arbiter.', '');
+  const fields = { order: what, orderId: end.orderId, ...stackOf(end.fault) };
+  const counts =
+    end.remaining === undefined
+      ? ''
+      : `; ${end.replaced ?? 0} replaced, ${end.remaining} of the former remain`;
+  switch (end.type) {
+    case 'order.done':
+      if (what === 'reload') return log.info(`reload done: ${end.replaced ?? 0} workers replaced`, fields);
+      return log.debug(`${what} done`, fields);
+    case 'order.refused':
+      return log.warn(`${what} refused: ${end.fault?.message ?? ''}`, fields);
+    case 'order.failed':
+      return log.error(`${what} failed: ${end.fault?.message ?? ''}${counts}`, fields);
+    case 'order.superseded':
+      return log.info(`${what} superseded by a newer one`, fields);
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * One supervised process as the operating system has it: spawns it with its link and its listening descriptors,
+ * passes orders down and reports up, and says when it is reaped. Runs in the parent; one actor a child machine.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Duplex } from 'node:stream';
+import { fromCallback } from 'xstate';
+import type { ProcessInput } from '../machines/child.ts';
+import { LINK_PROTOCOL, linkSchemas } from '../machines/events/link.ts';
+import type { ProcessOrder, ProcessReport } from '../machines/events/process.ts';
+import type { WorkerOrder, WorkerReport } from '../machines/events/worker.ts';
+import type { Fault } from '../machines/faults.ts';
+import type { Generations } from './generations.ts';
+import type { HeartbeatTable } from './heartbeat.ts';
+import { type Link, openLink } from './link.ts';
+
+/** How long last words may take to arrive after the process is reaped. */
+const LAST_WORDS_MS = 500;
+/** The worker's descriptors: 0 to 2, the link, then two copies of each listening socket. */
+const LINK_FD = 3;
+/** Unknown frames of one worker that are logged; all are counted. */
+const UNKNOWN_LOGGED_MAX = 5;
+
+/** What belongs to the arbiter alone and would mislead a worker or what it starts. */
+const NOT_INHERITED = [
+  'LISTEN_FDS',
+  'LISTEN_PID',
+  'LISTEN_FDNAMES',
+  'NOTIFY_SOCKET',
+  'WATCHDOG_PID',
+  'WATCHDOG_USEC',
+  'NODE_CHANNEL_FD',
+  'NODE_CHANNEL_SERIALIZATION_MODE',
+  'KIRIN_CMD_ARGS',
+];
+
+export interface ProcessDeps {
+  generations: Generations;
+  heartbeats: HeartbeatTable;
+  /** Every process that lives, so that a bug in a machine leaves no orphan. */
+  live: Set<ChildProcess>;
+  /** The file that a worker runs. */
+  workerFile: string;
+  /** What goes wrong on a link without harm. */
+  linkNotice(text: string): void;
+}
+
+type Up = ProcessReport | Exclude<WorkerReport, { type: 'worker.heartbeat' }>;
+
+export function processActor(deps: ProcessDeps) {
+  return fromCallback<ProcessOrder, ProcessInput>(({ sendBack, receive, input }) => {
+    const report = sendBack as (event: Up) => void;
+    const { age, slot, generation } = input;
+    let child: ChildProcess | undefined;
+    let link: Link<WorkerOrder> | undefined;
+
+    receive((order) => {
+      if (order.type === 'process.signal') child?.kill(order.signal);
+      else if (link && !link.send(order))
+        deps.linkNotice(`the link of worker ${age} is full: ${order.type} was refused`);
+    });
+
+    try {
+      child = start();
+    } catch (error) {
+      // An error in spawn itself (out of descriptors, out of processes) is a fault of the world.
+      report({ type: 'process.spawnFailed', fault: spawnFault(error as Error) });
+    }
+
+    function start(): ChildProcess {
+      const launch = deps.generations.launch(generation);
+      const env: Record<string, string> = {
+        ...launch.env,
+        KIRIN_WORKER_AGE: String(age),
+        KIRIN_WORKER_SLOT: String(slot),
+        NODE_APP_INSTANCE: String(slot),
+      };
+      for (const name of NOT_INHERITED) delete env[name];
+      const sockets = launch.listeners.flatMap(({ fd }) => [fd, fd]);
+      const execArgv = process.execArgv.filter((arg) => !arg.startsWith('--inspect'));
+      const started = spawn(process.execPath, [...execArgv, deps.workerFile], {
+        cwd: launch.cwd,
+        env,
+        stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...sockets],
+      });
+      started.once('error', (error) => {
+        if (started.pid === undefined) report({ type: 'process.spawnFailed', fault: spawnFault(error) });
+      });
+      if (started.pid === undefined) return started;
+      deps.live.add(started);
+      report({ type: 'process.spawned', pid: started.pid });
+      link = connect(started);
+      link.send({ type: 'worker.boot', spec: launch.spec(age, slot, LINK_FD + 1) });
+      return started;
+    }
+
+    function connect(started: ChildProcess): Link<WorkerOrder> {
+      let greeted = false;
+      let unknown = 0;
+      const stream = started.stdio[LINK_FD] as Duplex;
+      const breakLink = (fault: Fault): void => {
+        report({ type: 'process.linkBroken', fault });
+        stream.destroy();
+      };
+      const closed = new Promise<void>((resolve) => stream.once('close', () => resolve()));
+      started.once('exit', (code, signal) => {
+        deps.live.delete(started);
+        deps.heartbeats.forget(age);
+        const limit = setTimeout(() => stream.destroy(), LAST_WORDS_MS);
+        closed.then(() => {
+          clearTimeout(limit);
+          report({ type: 'process.exited', code, signal });
+        });
+      });
+      return openLink<WorkerReport, WorkerOrder>(stream, null, linkSchemas.web.up, {
+        event(event) {
+          if (!greeted) {
+            greeted = true;
+            const mismatch = greeting(event);
+            if (mismatch) return breakLink({ code: 'link.mismatch', message: mismatch });
+          }
+          if (event.type === 'worker.heartbeat') return deps.heartbeats.beat(age, event);
+          if (event.type === 'worker.ready')
+            deps.heartbeats.watch(age, input.timeoutMs, (silentMs) =>
+              report({ type: 'process.silent', silentMs }),
+            );
+          report(event);
+        },
+        unknown(what) {
+          if (++unknown <= UNKNOWN_LOGGED_MAX)
+            deps.linkNotice(`worker ${age} sent what is not known: ${what}`);
+        },
+        broken(why) {
+          breakLink({ code: 'link.mismatch', message: `worker ${age} broke the link: ${why}` });
+        },
+        ended() {},
+      });
+    }
+
+    function greeting(event: WorkerReport): string | null {
+      if (event.type !== 'worker.hello') return `worker ${age} said ${event.type} before hello`;
+      if (event.protocol !== LINK_PROTOCOL)
+        return `worker ${age} speaks link protocol ${event.protocol}, not ${LINK_PROTOCOL}: was Kirin replaced on disk?`;
+      if (event.age !== age || event.generation !== generation)
+        return `worker ${age} says it is worker ${event.age} of generation ${event.generation}`;
+      return null;
+    }
+
+    return () => {
+      deps.heartbeats.forget(age);
+      // Normally gone by now; a machine that ends before its process would leave an orphan.
+      if (child && deps.live.has(child)) child.kill('SIGKILL');
+    };
+  });
+}
+
+const spawnFault = (error: Error): Fault => ({
+  code: 'process.spawnFailed',
+  message: `a worker could not be started: ${error.message}`,
+});

@@ -1,0 +1,246 @@
+/**
+ * One seeded run: the real arbiter, pool and child machines in a simulated world. Safety is checked after every step
+ * while faults happen; then the faults stop and everything must converge, and at last stop and leave nothing.
+ */
+import { createActor, fromCallback, type InspectionEvent } from 'xstate';
+import { arbiterMachine } from '../../src/machines/arbiter.ts';
+import { childMachine } from '../../src/machines/child.ts';
+import type { ArbiterOrder, LogOrder } from '../../src/machines/events/arbiter.ts';
+import { backoffMs, jittered, surgeOf } from '../../src/machines/policy.ts';
+import { poolMachine } from '../../src/machines/pool.ts';
+import type { PoolContext } from '../../src/machines/pool-setup.ts';
+import { VirtualClock } from './clock.ts';
+import { Random } from './random.ts';
+import { World } from './world.ts';
+
+export interface Outcome {
+  seed: number;
+  /** What was broken, in the order found; empty: the run is sound. */
+  violations: string[];
+  steps: number;
+  /** What happened, for a reader of a failing seed. */
+  trace: string[];
+  /** How orders ended, by type, and the exit code. */
+  ends: Record<string, number>;
+  exitCode: number | undefined;
+}
+
+const TRACE_MAX = 4000;
+const VIOLATIONS_MAX = 5;
+
+export function simulate(seed: number): Outcome {
+  const random = new Random(seed);
+  const clock = new VirtualClock();
+  const world = new World(clock, random, {
+    surge: random.pick([{ count: 1 }, { count: 2 }, { percent: 50 }, { percent: 100 }]),
+    workers: random.between(1, 5),
+    timeoutMs: random.pick([0, 5_000, 30_000]),
+  });
+  const outcome: Outcome = {
+    seed,
+    violations: world.violations,
+    steps: 0,
+    trace: [],
+    ends: {},
+    exitCode: undefined,
+  };
+  const trace = (line: string): void => {
+    if (outcome.trace.length < TRACE_MAX) outcome.trace.push(`${String(clock.nowMs).padStart(8)} ${line}`);
+  };
+  const violate = (what: string): void => {
+    if (world.violations.length < VIOLATIONS_MAX) world.violations.push(`at ${clock.nowMs} ms: ${what}`);
+    trace(`VIOLATION ${what}`);
+  };
+
+  let order = (_order: ArbiterOrder): void => {};
+  const actor = createActor(
+    arbiterMachine.provide({
+      actors: {
+        signals: fromCallback(({ sendBack }) => {
+          order = sendBack;
+        }),
+        generations: world.generationsActor(),
+        logs: fromCallback<LogOrder>(() => {}),
+        pool: poolMachine.provide({
+          delays: {
+            backoff: ({ context }) => jittered(backoffMs(context.failures, context.judgement), random.next()),
+          },
+          actors: { child: childMachine.provide({ actors: { process: world.process() } }) },
+        }),
+      },
+    }),
+    {
+      clock,
+      input: { workersMax: 8 },
+      inspect: (event) => watch(event, trace, violate),
+    },
+  );
+
+  // Every order ends in exactly one told result.
+  const open = new Set<number>();
+  const ended = new Set<number>();
+  for (const type of ['order.done', 'order.refused', 'order.failed', 'order.superseded'] as const)
+    actor.on(type, (end) => {
+      outcome.ends[type] = (outcome.ends[type] ?? 0) + 1;
+      trace(`${type} ${end.orderId} ${end.order} ${end.fault?.message ?? ''}`);
+      if (ended.has(end.orderId)) violate(`order ${end.orderId} ended twice`);
+      ended.add(end.orderId);
+      open.delete(end.orderId);
+    });
+  let failed: unknown;
+  actor.subscribe({
+    error: (error) => {
+      failed = error;
+    },
+  });
+  actor.start();
+
+  const send = (event: ArbiterOrder): void => {
+    trace(`order: ${JSON.stringify(event)}`);
+    order(event);
+    open.add(actor.getSnapshot().context.lastOrderId);
+    for (const id of ended) open.delete(id);
+  };
+  const pool = (): PoolContext | undefined =>
+    (actor.getSnapshot().children.pool?.getSnapshot() as { context: PoolContext } | undefined)?.context;
+  const running = (): boolean => actor.getSnapshot().status === 'active' && failed === undefined;
+  const check = (): void => {
+    if (failed !== undefined)
+      return violate(`the root machine is in error: ${String((failed as Error)?.stack ?? failed)}`);
+    const context = pool();
+    if (context && running()) checkPool(context, world, violate);
+    if (!running() && world.live.size > 0) violate(`${world.live.size} processes outlive the arbiter`);
+  };
+  const run = (forMs: number): void => {
+    const untilMs = clock.nowMs + forMs;
+    while (world.violations.length === 0 && clock.step(untilMs)) {
+      outcome.steps++;
+      check();
+    }
+  };
+
+  // Safety, under faults.
+  const ops = random.between(5, 25);
+  for (let op = 0; op < ops && running() && world.violations.length === 0; op++) {
+    disturb(world, random, send, trace, run);
+    check();
+    run(random.pick([0, 5, 50, 500, 3000, 20_000]));
+  }
+
+  // Liveness, once they stop.
+  world.pacify();
+  run(120_000);
+  if (running() && !isStopping(actor.getSnapshot().value)) {
+    send({ type: 'arbiter.reload', source: 'test' });
+    run(120_000);
+    const context = pool();
+    if (context && running()) checkConverged(context, world, open, violate);
+    send({ type: 'arbiter.stop', mode: 'graceful', source: 'test' });
+    run(60_000);
+  }
+  run(60_000);
+  if (actor.getSnapshot().status !== 'done')
+    violate(`the arbiter did not stop: ${JSON.stringify(actor.getSnapshot().value)}`);
+  if (world.live.size > 0) violate(`${world.live.size} processes left after the stop`);
+  if (open.size > 0) violate(`orders never answered: ${[...open].join(', ')}`);
+  if (clock.pending > 0 && world.violations.length === 0) {
+    run(600_000);
+    if (clock.pending > 0) violate(`${clock.pending} timers left after the stop`);
+  }
+  outcome.exitCode = actor.getSnapshot().output?.exitCode;
+  return outcome;
+}
+
+const isStopping = (value: unknown): boolean => JSON.stringify(value).includes('stopping');
+
+/** One disturbance: an order, a kill from outside, or a machine that sleeps. */
+function disturb(
+  world: World,
+  random: Random,
+  send: (order: ArbiterOrder) => void,
+  trace: (line: string) => void,
+  run: (forMs: number) => void,
+): void {
+  const victim = (): ReturnType<World['live']['get']> => random.pick([...world.live.values()]);
+  const dice = random.next();
+  if (dice < 0.25) send({ type: 'arbiter.reload', source: 'test' });
+  else if (dice < 0.45)
+    send({ type: 'arbiter.scale', by: random.pick([1, 1, 2, -1, -1, -2]), source: 'test' });
+  else if (dice < 0.5) send({ type: 'arbiter.reopen', source: 'test' });
+  else if (dice < 0.52) send({ type: 'arbiter.unsupported', source: 'test' });
+  else if (dice < 0.55)
+    send({ type: 'arbiter.stop', mode: random.pick(['graceful', 'quick']), source: 'test', signal: 15 });
+  else if (dice < 0.75) {
+    const one = victim();
+    trace(`kill -9 of worker ${one?.age}`);
+    one?.kill('SIGKILL');
+  } else if (dice < 0.85) {
+    const one = victim();
+    trace(`TERM to worker ${one?.age}`);
+    one?.terminate();
+  } else if (dice < 0.9) {
+    trace('the machine sleeps');
+    world.suspended = true;
+    run(random.between(1000, 60_000));
+    world.suspended = false;
+  } else if (dice < 0.95)
+    for (let n = random.between(2, 30); n > 0; n--) send({ type: 'arbiter.reload', source: 'test' });
+  else for (const one of world.live.values()) one.kill('SIGKILL');
+}
+
+/** What must hold after every step. */
+function checkPool(context: PoolContext, world: World, violate: (what: string) => void): void {
+  const members = new Map(context.members.map((member) => [member.age, member]));
+  for (const { age } of world.live.values())
+    if (!members.has(age)) violate(`worker ${age} lives, and the pool does not know it`);
+  const active = context.members.filter((member) => member.phase !== 'leaving');
+  const surge = Math.max(surgeOf((context.trial?.generation ?? context.committed).surge, context.target), 1);
+  if (active.length > context.target + surge)
+    violate(
+      `${active.length} workers are not leaving, with a target of ${context.target} and a surge of ${surge}`,
+    );
+  const fresh = active.filter(
+    (member) => member.generation === context.committed.number && !member.recycleDue,
+  );
+  const slots = new Set(fresh.map((member) => member.slot));
+  if (slots.size !== fresh.length) violate(`two workers share a slot: ${JSON.stringify(fresh)}`);
+  for (const { generation, age } of active)
+    if (!world.generations.has(generation))
+      violate(`worker ${age} is of generation ${generation}, which is released`);
+}
+
+/** What must hold once the faults have stopped. */
+function checkConverged(
+  context: PoolContext,
+  world: World,
+  open: Set<number>,
+  violate: (what: string) => void,
+): void {
+  const ready = context.members.filter((member) => member.phase === 'ready');
+  if (ready.length !== context.target || context.members.length !== context.target)
+    violate(`not converged: ${JSON.stringify(context.members)} with a target of ${context.target}`);
+  if (ready.some((member) => member.generation !== context.committed.number))
+    violate('an old generation still serves');
+  if (ready.some((member) => member.slot >= context.target)) violate('a worker is out of place');
+  if (context.trial || context.rollout) violate('a reload is still under way');
+  const left = [...world.generations].filter((generation) => generation !== context.committed.number);
+  if (left.length > 0) violate(`generations ${left.join(', ')} were never released`);
+  if (open.size > 0) violate(`orders never answered: ${[...open].join(', ')}`);
+}
+
+const nameOf = (event: InspectionEvent): string => (event.actorRef as unknown as { id: string }).id;
+
+/** An event that no state answers is dropped silently: in a simulation that is a failure. */
+function watch(event: InspectionEvent, trace: (line: string) => void, violate: (what: string) => void): void {
+  if (event.type === '@xstate.snapshot') {
+    const snapshot = event.snapshot as { value?: unknown };
+    if (snapshot.value !== undefined)
+      trace(`${nameOf(event)} ${event.event.type} -> ${JSON.stringify(snapshot.value)}`);
+  }
+  if (event.type !== '@xstate.microstep') return;
+  const { _transitions } = event as unknown as { _transitions?: unknown[] };
+  if (_transitions && _transitions.length === 0 && !event.event.type.startsWith('xstate.'))
+    violate(
+      `${nameOf(event)} dropped ${event.event.type} in ${JSON.stringify((event.snapshot as { value?: unknown }).value)}`,
+    );
+}
