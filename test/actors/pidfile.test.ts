@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { writePidfile } from '../../src/actors/pidfile.ts';
+import { startedAtMs } from '../../src/actors/process-identity.ts';
+import { faultOf, temporaryDirectory } from './support.ts';
+
+describe('a pid file', () => {
+  test('holds the number and a line end, and goes with its process', (t) => {
+    const directory = temporaryDirectory(t);
+    const path = join(directory, 'kirin.pid');
+    const pidfile = writePidfile(path);
+    assert.equal(readFileSync(path, 'utf8'), `${process.pid}\n`);
+    assert.deepEqual(readdirSync(directory), ['kirin.pid']);
+    pidfile.remove();
+    pidfile.remove();
+    assert.deepEqual(readdirSync(directory), []);
+  });
+
+  test('is left alone when a successor has written its own', (t) => {
+    const path = join(temporaryDirectory(t), 'kirin.pid');
+    const first = writePidfile(path);
+    const second = writePidfile(path);
+    first.remove();
+    assert.ok(existsSync(path));
+    second.remove();
+  });
+
+  const replaced: [string, string][] = [
+    ['of a process that is gone', '4194304\n'],
+    ['of this very process', `${process.pid}`],
+    ['that is empty', ''],
+  ];
+  for (const [what, text] of replaced)
+    test(`${what} is replaced`, (t) => {
+      const path = join(temporaryDirectory(t), 'kirin.pid');
+      writeFileSync(path, text);
+      writePidfile(path);
+      assert.equal(readFileSync(path, 'utf8'), `${process.pid}\n`);
+    });
+
+  test('of another process that runs is refused', (t) => {
+    const path = join(temporaryDirectory(t), 'kirin.pid');
+    const other = spawn('sleep', ['600']);
+    t.after(() => other.kill('SIGKILL'));
+    writeFileSync(path, `${other.pid}\n`);
+    assert.throws(() => writePidfile(path), faultOf('file.unusable', /names process \d+, which is running/));
+    assert.equal(readFileSync(path, 'utf8'), `${other.pid}\n`);
+  });
+
+  test('older than the process of its number is stale', (t) => {
+    const path = join(temporaryDirectory(t), 'kirin.pid');
+    const other = spawn('sleep', ['600']);
+    t.after(() => other.kill('SIGKILL'));
+    writeFileSync(path, `${other.pid}\n`);
+    const before = startedAtMs(other.pid!)! / 1000 - 60;
+    utimesSync(path, before, before);
+    writePidfile(path);
+    assert.equal(readFileSync(path, 'utf8'), `${process.pid}\n`);
+  });
+
+  test('that is something else is not overwritten', (t) => {
+    const path = join(temporaryDirectory(t), 'notes.txt');
+    writeFileSync(path, 'precious');
+    assert.throws(() => writePidfile(path), faultOf('file.unusable', /is no pid file/));
+    assert.equal(readFileSync(path, 'utf8'), 'precious');
+  });
+
+  test('in a missing directory is refused', (t) => {
+    const path = join(temporaryDirectory(t), 'missing', 'kirin.pid');
+    assert.throws(() => writePidfile(path), faultOf('file.unusable', /cannot write the pid file .*ENOENT/));
+  });
+
+  test('can be read by everyone', (t) => {
+    const before = process.umask(0o022);
+    t.after(() => process.umask(before));
+    const path = join(temporaryDirectory(t), 'kirin.pid');
+    writePidfile(path);
+    assert.equal(statSync(path).mode & 0o777, 0o644);
+  });
+});
+
+test('a process started about now says so', (t) => {
+  const child = spawn('sleep', ['600']);
+  t.after(() => child.kill('SIGKILL'));
+  const startedMs = startedAtMs(child.pid!);
+  assert.ok(startedMs !== undefined && Math.abs(startedMs - Date.now()) < 60_000, String(startedMs));
+});
