@@ -32,7 +32,9 @@ const result = await build({
   logLevel: 'warning',
   define: { 'process.env.NODE_ENV': '"production"', KIRIN_VERSION: JSON.stringify(version) },
   // CommonJS dependencies in an ES module bundle call require() for Node's own modules.
-  banner: { js: "import { createRequire as kirinCreateRequire } from 'node:module'; const require = kirinCreateRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as kirinCreateRequire } from 'node:module'; const require = kirinCreateRequire(import.meta.url);",
+  },
 });
 chmodSync('dist/kirin.js', 0o755);
 
