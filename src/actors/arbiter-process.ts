@@ -57,7 +57,9 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   const table = new ListenerTable();
   try {
     const { exitCode, fault } = await supervise(options, log, table);
-    if (fault) log.fatal(fault.message, fault.stack === undefined ? {} : { stack: fault.stack });
+    // The stack, if any, was told when the worker ended.
+    if (fault)
+      log.fatal(exitCodeOf(fault) >= EXIT.boot ? `the first start failed: ${fault.message}` : fault.message);
     else log.info('stopped');
     return exitCode;
   } finally {

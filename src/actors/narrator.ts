@@ -3,10 +3,10 @@
  * and where they go, and says what a person wants to know. Nothing depends on it.
  */
 import type { InspectionEvent } from 'xstate';
+import type { ArbiterEvent } from '../machines/arbiter.ts';
 import type { ChildContext, ChildEvent } from '../machines/child.ts';
 import type { ArbiterOrder, ArbiterReport } from '../machines/events/arbiter.ts';
 import type { ChildExit } from '../machines/events/child.ts';
-import type { PoolReport } from '../machines/events/pool.ts';
 import type { Fault } from '../machines/faults.ts';
 import type { Log } from './log.ts';
 
@@ -43,7 +43,7 @@ export function narrator(log: Log, facts: NarratorFacts) {
     if (snapshot.status !== 'active') values.delete(actor.sessionId);
     const event = inspection.event as { type: string };
     if (kind === 'child') tellChild(log, event as ChildEvent, snapshot.context as ChildContext, before, now);
-    else tellArbiter(log, facts, event as PoolReport | ArbiterOrder);
+    else tellArbiter(log, facts, event as ArbiterEvent);
   };
 }
 
@@ -87,7 +87,9 @@ function tellReaped(log: Log, name: string, child: ChildContext, fields: object)
   const expected = child.cause === 'ordered' || child.cause === 'terminated';
   if (expected && !child.fault) return log.info(`${name} ended${child.code === 0 ? '' : `, ${how}`}`, fields);
   const reason = child.fault ? `: ${child.fault.message}` : '';
-  log.error(`${name} ended unexpectedly, ${how}${reason}`, { ...fields, ...stackOf(child.fault) });
+  const what =
+    child.cause === 'bootFailed' || child.cause === 'bootTimeout' ? 'could not boot' : 'ended unexpectedly';
+  log.error(`${name} ${what}, ${how}${reason}`, { ...fields, ...stackOf(child.fault) });
 }
 
 const describeExit = (exit: Pick<ChildExit, 'code' | 'signal'>): string =>
@@ -96,13 +98,21 @@ const describeExit = (exit: Pick<ChildExit, 'code' | 'signal'>): string =>
 const stackOf = (fault: Fault | null | undefined): { stack?: string } =>
   fault?.stack === undefined ? {} : { stack: fault.stack };
 
-function tellArbiter(log: Log, facts: NarratorFacts, event: PoolReport | ArbiterOrder): void {
+function tellArbiter(log: Log, facts: NarratorFacts, event: ArbiterEvent): void {
   switch (event.type) {
+    case 'generation.prepared': {
+      const { number } = event.generation;
+      const addresses = facts.addresses(number);
+      const fields = { generation: number, addresses };
+      if (number === 1) return log.info(`listening on ${addresses.map(urlOf).join(', ')}`, fields);
+      return log.info(`generation ${number} is on trial`, fields);
+    }
     case 'pool.opened':
       return log.info(`serving ${facts.app()}`);
     case 'pool.committed':
       return log.info(
-        `generation ${event.generation} stands and takes over, on ${facts.addresses(event.generation).join(', ')}`,
+        `generation ${event.generation} stands and takes over on ${facts.addresses(event.generation).map(urlOf).join(', ')}`,
+        { generation: event.generation, addresses: facts.addresses(event.generation) },
       );
     case 'pool.degraded':
       return log.warn(
@@ -134,6 +144,8 @@ function describeOrder(order: ArbiterOrder): string {
       return `${order.source}`;
   }
 }
+
+const urlOf = (address: string): string => (address.startsWith('unix:') ? address : `http://${address}`);
 
 /** How an order ended, as a line. Plain successes of orders that need no word are told at debug level. */
 export function tellOrderEnd(log: Log, end: ArbiterReport): void {

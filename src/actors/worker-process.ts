@@ -176,8 +176,17 @@ function speakLastWords(link: Link<WorkerReport>, unexpected: () => boolean): vo
     );
   });
   process.on('exit', (code) => {
-    const stack = new Error('process.exit').stack;
-    say('worker.exitCalled', `the app called process.exit(${code})`, stack);
+    // process.exit() calls this handler: the frames below its own are the app's.
+    const frames = (new Error().stack ?? '').split('\n');
+    const call = frames.findIndex(
+      (frame) => frame.includes('at process.exit ') || frame.includes('reallyExit'),
+    );
+    const app = call < 0 ? [] : frames.slice(call + 1);
+    say(
+      'worker.exitCalled',
+      `the app called process.exit(${code})`,
+      app.length > 0 ? [`process.exit(${code})`, ...app].join('\n') : undefined,
+    );
   });
 }
 

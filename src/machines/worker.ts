@@ -6,6 +6,7 @@
  *   loading     loads the app and begins to accept
  *   serving     answers requests
  *   leaving     `draining` (answers what is in flight), then `closing` (the app's own clean-up), within the grace
+ *   failed      it could not boot, and says why
  *   gone        the process exits with the output's code
  */
 import { type ActorRefFrom, assertEvent, assign, fromPromise, sendTo, setup } from 'xstate';
@@ -137,6 +138,11 @@ export const workerMachine = setup({
             'link.ended': { target: '#worker.gone' },
           },
         },
+        failed: {
+          description: 'It could not boot, and says why while it still has its link.',
+          entry: 'tellBootFailed',
+          always: { target: '#worker.gone' },
+        },
         booted: {
           description: 'It knows what to serve.',
           initial: 'starting',
@@ -164,7 +170,7 @@ export const workerMachine = setup({
                       backlog: context.spec?.backlog ?? 0,
                     }),
                     onDone: { target: 'loading' },
-                    onError: { target: '#worker.gone', actions: ['keepBootFault', 'tellBootFailed'] },
+                    onError: { target: '#worker.alive.failed', actions: 'keepBootFault' },
                   },
                 },
                 loading: {
@@ -175,7 +181,7 @@ export const workerMachine = setup({
                       app: context.spec?.app ?? { spec: '', path: '' },
                     }),
                     onDone: { target: '#worker.alive.booted.serving' },
-                    onError: { target: '#worker.gone', actions: ['keepBootFault', 'tellBootFailed'] },
+                    onError: { target: '#worker.alive.failed', actions: 'keepBootFault' },
                   },
                 },
               },
