@@ -16,7 +16,7 @@ import { Connections } from './connections.ts';
 import { Drain } from './drain.ts';
 import { FaultError } from './fault-error.ts';
 import { type AskedListen, hookListen, type ListenFate, pretendListening } from './listen-hook.ts';
-import { hopeful, settles } from './patience.ts';
+import { hopeful, type Outcome, settles } from './patience.ts';
 
 /** Longer than the idle time of common load balancers (60 s), which would else meet connections just closed. */
 const KEEP_ALIVE_MS = 75_000;
@@ -215,8 +215,10 @@ class AppServer implements WebServer {
     for (const [name, run] of this.#ends()) {
       const leftMs = Math.max(0, endMs - performance.now());
       try {
-        const outcome = await settles(Promise.resolve(run(leftMs)), leftMs);
-        if (outcome !== 'settled') this.#options.notice('warn', `${name} did not finish: ${outcome}`);
+        const outcome = await run(leftMs);
+        if (outcome === 'late') this.#options.notice('warn', `${name} did not finish within the time left`);
+        if (outcome === 'hopeless')
+          this.#options.notice('warn', `${name} cannot finish: nothing is left to run`);
       } catch (error) {
         this.#failed(name, error);
       }
@@ -224,12 +226,13 @@ class AppServer implements WebServer {
   }
 
   /** What there is to run at the end, in order: the framework may still use what the later ones close. */
-  *#ends(): Generator<[name: string, run: (leftMs: number) => unknown]> {
+  *#ends(): Generator<[name: string, run: (leftMs: number) => Promise<Outcome>]> {
+    const bounded = (end: () => unknown) => (leftMs: number) => settles(Promise.resolve(end()), leftMs);
     const { own, framework } = closesOf(this.#exports);
     const close = this.#servable?.close ?? framework;
-    if (close) yield ["the framework's close", close];
-    if (own) yield ["the app's close", own];
-    for (const callback of takeCloseCallbacks()) yield ['an onClose callback', callback];
+    if (close) yield ["the framework's close", bounded(close)];
+    if (own) yield ["the app's close", bounded(own)];
+    for (const callback of takeCloseCallbacks()) yield ['an onClose callback', bounded(callback)];
     const shield = signalShield();
     if (shield) yield ["the app's SIGTERM listeners", (leftMs) => shield.runTerminationListeners(leftMs)];
   }

@@ -1,6 +1,7 @@
 /** Runs `app-worker.ts` bundled, as a real worker is: no loader that would change how an app is imported. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
@@ -17,6 +18,7 @@ export const fixture = (name: string) => path.join(root, 'test/fixtures/apps', n
 // Inside node_modules, so that the lazy imports of the bundle are found from there.
 const bundle = path.join(root, `node_modules/.cache/kirin-test/app-worker-${process.pid}.mjs`);
 let built: Promise<unknown> | undefined;
+process.on('exit', () => rmSync(bundle, { force: true }));
 
 interface Handle {
   fd: number;
