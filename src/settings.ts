@@ -121,9 +121,9 @@ class Reading {
     const env = (this.#value('env') as Record<string, string> | undefined) ?? {};
     this.#env = overlayEnv(this.#env, envFile, env);
 
-    const resolved: Record<string, unknown> = { ...DEFAULTS, app: this.#app() };
+    const resolved: Record<string, unknown> = { ...DEFAULTS };
     for (const { key } of settingList) resolved[key] = this.#value(key) ?? resolved[key];
-    return { ...(resolved as unknown as Settings), chdir, envFile, env };
+    return { ...(resolved as unknown as Settings), app: this.#app(), chdir, envFile, env };
   }
 
   #chdir(): string | undefined {
