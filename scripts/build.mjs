@@ -1,5 +1,6 @@
 // Bundles one file per entry point (a process imports one file, which halves its start), writes the types of
-// what an app may import, and gathers the licences of what was bundled.
+// what an app may import, and gathers the licences of what was bundled. `node scripts/build.mjs [DIRECTORY]` builds
+// into a directory of its own (default dist) below this one, so that `node_modules` is found from there.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,8 +9,9 @@ import { build } from 'esbuild';
 /** Left out of the bundles: loaded lazily, only by those who need them. */
 const external = ['jiti', '@hono/node-server'];
 
-rmSync('dist', { recursive: true, force: true });
-mkdirSync('dist', { recursive: true });
+const outdir = process.argv[2] ?? 'dist';
+rmSync(outdir, { recursive: true, force: true });
+mkdirSync(outdir, { recursive: true });
 
 const entries = {
   kirin: 'src/cli/kirin.ts',
@@ -19,7 +21,7 @@ const entries = {
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 const result = await build({
   entryPoints: entries,
-  outdir: 'dist',
+  outdir,
   bundle: true,
   platform: 'node',
   format: 'esm',
@@ -36,7 +38,7 @@ const result = await build({
     js: "import { createRequire as kirinCreateRequire } from 'node:module'; const require = kirinCreateRequire(import.meta.url);",
   },
 });
-chmodSync('dist/kirin.js', 0o755);
+chmodSync(join(outdir, 'kirin.js'), 0o755);
 
 const packages = new Set();
 for (const input of Object.keys(result.metafile.inputs)) {
@@ -49,10 +51,12 @@ const licences = [...packages].sort().map((folder) => {
   const text = file ? readFileSync(join(folder, file), 'utf8').trim() : `Licence: ${about.license}`;
   return `${about.name} ${about.version}\n\n${text}\n`;
 });
-writeFileSync('dist/THIRD-PARTY-LICENSES.txt', licences.join(`\n${'-'.repeat(80)}\n\n`));
+writeFileSync(join(outdir, 'THIRD-PARTY-LICENSES.txt'), licences.join(`\n${'-'.repeat(80)}\n\n`));
 
 const tsc = join(dirname(new URL(import.meta.url).pathname), '..', 'node_modules', '.bin', 'tsc');
 if (existsSync(tsc)) {
-  const types = spawnSync(tsc, ['-p', 'tsconfig.types.json'], { stdio: 'inherit' });
+  const types = spawnSync(tsc, ['-p', 'tsconfig.types.json', '--outDir', join(outdir, 'types')], {
+    stdio: 'inherit',
+  });
   if (types.status !== 0) process.exit(types.status ?? 1);
 }
