@@ -1,0 +1,114 @@
+/** One listening socket to be: bound here or inherited, never listening in this process. Runs in the arbiter. */
+import { fstatSync, readFileSync } from 'node:fs';
+import { type Address, formatAddress, formatHostPort, type TcpName } from './address.ts';
+import { FaultError } from './fault-error.ts';
+import { bindTcpHandle, openHandle, SocketError, type SocketHandle } from './socket-handle.ts';
+import { bindUnixSocket } from './unix-socket.ts';
+
+export interface BoundListener {
+  /** As shown to people, with the real port: `127.0.0.1:8000`, `unix:/run/app.sock`. */
+  address: string;
+  type: 'tcp' | 'tcp6' | 'unix';
+  fd: number;
+}
+
+/** A listener in the table. */
+export interface Entry extends BoundListener {
+  /** Every way it was asked for: the address, and for port 0 the request as well. */
+  names: Set<string>;
+  /** Numeric host and port, to find overlaps. */
+  tcp: TcpName | undefined;
+  generations: Set<number>;
+  /** Given to us open: kept until the end, since nobody gives it twice. */
+  inherited: boolean;
+  /** Closing needs it, and garbage collection of it would close the socket. */
+  handle: SocketHandle;
+  close(): void;
+}
+
+/** Binds an address, or takes over its descriptor. `numeric` is a TCP address with its host looked up. */
+export async function openEntry(address: Address, numeric: TcpName | undefined): Promise<Entry> {
+  if (address.kind === 'unix') {
+    const socket = await bindUnixSocket(address.path);
+    const shown = formatAddress(address);
+    return entryOf(shown, 'unix', socket.handle, undefined, () => socket.release());
+  }
+  if (address.kind === 'fd') return inherit(address.fd);
+  const { host, port } = numeric!;
+  const { handle, name } = bindTcpHandle(host, port);
+  return tcpEntry(handle, { host: name.address, port: name.port });
+}
+
+const tcpEntry = (handle: SocketHandle, tcp: TcpName): Entry =>
+  entryOf(formatHostPort(tcp.host, tcp.port), tcp.host.includes(':') ? 'tcp6' : 'tcp', handle, tcp, () =>
+    handle.close(),
+  );
+
+/** Takes a descriptor that is open already. */
+function inherit(fd: number): Entry {
+  const text = `fd://${fd}`;
+  let isSocket = false;
+  try {
+    isSocket = fstatSync(fd).isSocket();
+  } catch {
+    throw new FaultError('bind.badAddress', `cannot bind ${text}: no descriptor ${fd} is open`);
+  }
+  if (!isSocket)
+    throw new FaultError('bind.badAddress', `cannot bind ${text}: descriptor ${fd} is no socket`);
+  let opened: ReturnType<typeof openHandle>;
+  try {
+    opened = openHandle(fd);
+  } catch (error) {
+    const why = error instanceof SocketError ? error.code : String(error);
+    throw new FaultError('bind.badAddress', `cannot bind ${text}: it is no stream socket (${why})`);
+  }
+  const { handle, name } = opened;
+  if (name && handle.getpeername?.({}) === 0) {
+    handle.close();
+    throw new FaultError(
+      'bind.badAddress',
+      `cannot bind ${text}: it is a connection, not a socket that can listen`,
+    );
+  }
+  const entry = name
+    ? tcpEntry(handle, { host: name.address, port: name.port })
+    : entryOf(unixNameOf(fd) ?? text, 'unix', handle, undefined, () => handle.close());
+  entry.names.add(text);
+  entry.inherited = true;
+  return entry;
+}
+
+function entryOf(
+  address: string,
+  type: Entry['type'],
+  handle: SocketHandle,
+  tcp: TcpName | undefined,
+  close: () => void,
+): Entry {
+  const names = new Set([address]);
+  return {
+    address,
+    type,
+    fd: handle.fd,
+    names,
+    tcp,
+    generations: new Set(),
+    inherited: false,
+    handle,
+    close,
+  };
+}
+
+/** The path of an inherited Unix socket, which Node does not tell; undefined where the system does not either. */
+function unixNameOf(fd: number): string | undefined {
+  try {
+    const inode = String(fstatSync(fd).ino);
+    const row = readFileSync('/proc/net/unix', 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .find((columns) => columns[6] === inode);
+    return row?.[7] ? `unix:${row[7]}` : undefined;
+  } catch {
+    return undefined;
+  }
+}
