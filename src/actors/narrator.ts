@@ -121,6 +121,7 @@ function tellArbiter(log: Log, facts: NarratorFacts, event: ArbiterEvent): void 
     case 'pool.generationGone':
       return log.debug(`the last process of generation ${event.generation} is gone`);
     case 'arbiter.reload':
+    case 'arbiter.retire':
     case 'arbiter.reopen':
     case 'arbiter.scale':
     case 'arbiter.stop':
@@ -134,6 +135,8 @@ function describeOrder(order: ArbiterOrder): string {
   switch (order.type) {
     case 'arbiter.reload':
       return `${order.source}: reload`;
+    case 'arbiter.retire':
+      return `${order.source}: ${order.leave} worker ${order.age}`;
     case 'arbiter.reopen':
       return `${order.source}: reopen the log files`;
     case 'arbiter.scale':

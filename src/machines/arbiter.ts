@@ -27,8 +27,9 @@ interface PendingOrder {
 export interface ArbiterContext {
   /** The generation the pool was opened with, once it is prepared. */
   first: Generation | null;
-  /** How many workers there should be. */
+  /** How many workers there should be, and how many the settings last asked for. */
   target: number;
+  asked: number;
   /** The largest number of workers an order to scale can ask for. */
   workersMax: number;
   lastOrderId: number;
@@ -87,6 +88,8 @@ export const arbiterMachine = setup({
     wouldBeEmpty: ({ context, event }) => event.type === 'arbiter.scale' && context.target + event.by < 1,
     hasNoRoom: ({ context, event }) =>
       event.type === 'arbiter.scale' && event.by > 0 && context.target >= context.workersMax,
+    /** A setting that did not change leaves what an operator scaled to. */
+    asksForOthers: ({ context, event }) => event.type === 'pool.committed' && event.workers !== context.asked,
     isQuick: ({ event }) => event.type === 'arbiter.stop' && event.mode === 'quick',
   },
   actions: {
@@ -94,6 +97,7 @@ export const arbiterMachine = setup({
       assertEvent(event, [
         'arbiter.scale',
         'arbiter.reload',
+        'arbiter.retire',
         'arbiter.reopen',
         'arbiter.stop',
         'arbiter.unsupported',
@@ -176,7 +180,8 @@ export const arbiterMachine = setup({
     }),
     keepFirst: assign(({ event }) => {
       assertEvent(event, 'generation.prepared');
-      return { first: event.generation, target: event.generation.workers, preparing: 0 };
+      const { generation } = event;
+      return { first: generation, target: generation.workers, asked: generation.workers, preparing: 0 };
     }),
     keepRefusal: assign(({ event }) => {
       assertEvent(event, ['generation.refused', 'pool.openFailed']);
@@ -198,9 +203,19 @@ export const arbiterMachine = setup({
     }),
     scale: enqueueActions(({ context, event, enqueue }) => {
       assertEvent(event, 'arbiter.scale');
-      const target = Math.min(context.workersMax, context.target + event.by);
+      const target = Math.max(1, Math.min(context.workersMax, context.target + event.by));
       enqueue.assign({ target });
       enqueue.sendTo('pool', { type: 'pool.scale', orderId: context.lastOrderId, target });
+    }),
+    scaleAsAsked: enqueueActions(({ context, event, enqueue }) => {
+      assertEvent(event, 'pool.committed');
+      enqueue.assign({ asked: event.workers });
+      enqueue.raise({ type: 'arbiter.scale', by: event.workers - context.target, source: 'settings' });
+    }),
+    retire: sendTo('pool', ({ context, event }) => {
+      assertEvent(event, 'arbiter.retire');
+      const { age, leave } = event;
+      return { type: 'pool.retire' as const, orderId: context.lastOrderId, age, leave };
     }),
     reopenLogs: sendTo('logs', { type: 'log.reopen' }),
 
@@ -241,6 +256,7 @@ export const arbiterMachine = setup({
   context: ({ input }) => ({
     first: null,
     target: 0,
+    asked: 0,
     workersMax: input.workersMax,
     lastOrderId: 0,
     lastGeneration: 0,
@@ -274,6 +290,7 @@ export const arbiterMachine = setup({
             'generation.refused': { target: '#arbiter.stopped', actions: 'keepRefusal' },
             'arbiter.scale': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
             'arbiter.reload': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
+            'arbiter.retire': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
             'arbiter.stop': { target: '#arbiter.stopped', actions: 'takeOrder' },
           },
         },
@@ -295,7 +312,6 @@ export const arbiterMachine = setup({
             'pool.failed': { actions: 'endAsPool' },
             'pool.superseded': { actions: 'endAsPool' },
             'pool.opened': {},
-            'pool.committed': {},
             'pool.degraded': {},
             'pool.generationGone': { actions: 'releaseGone' },
             'pool.openFailed': { target: '.stopping', actions: 'keepRefusal' },
@@ -310,6 +326,8 @@ export const arbiterMachine = setup({
                   { guard: 'hasNoRoom', actions: ['takeOrder', 'endFull', 'dropOrder'] },
                   { actions: ['takeOrder', 'scale'] },
                 ],
+                'pool.committed': [{ guard: 'asksForOthers', actions: 'scaleAsAsked' }, {}],
+                'arbiter.retire': { actions: ['takeOrder', 'retire'] },
                 'arbiter.reload': { actions: ['supersedePreparing', 'takeOrder', 'prepare'] },
                 'generation.prepared': [
                   { guard: 'isStale', actions: 'releaseStale' },
@@ -335,10 +353,14 @@ export const arbiterMachine = setup({
               on: {
                 'arbiter.scale': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.reload': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
+                'arbiter.retire': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
+                'pool.committed': {},
                 'generation.prepared': { actions: 'releaseStale' },
                 'generation.refused': {},
                 'pool.openFailed': {},
-                'arbiter.stop': { actions: ['takeOrder', 'countStop', 'keepSecondSignal', 'hasten'] },
+                'arbiter.stop': {
+                  actions: ['takeOrder', 'countStop', 'keepSecondSignal', 'hasten', 'endDone', 'dropOrder'],
+                },
               },
             },
           },

@@ -320,6 +320,7 @@ export const poolSetup = setup({
         type: 'pool.committed',
         orderId: context.rollout?.orderId ?? 0,
         generation: context.committed.number,
+        workers: context.committed.workers,
       }),
     ),
     tellTrialFailed: sendTo(

@@ -121,7 +121,6 @@ export const workerMachine = setup({
       on: {
         'worker.boot': {},
         'worker.drain': {},
-        'worker.quit': {},
         'link.ended': {},
         'signals.terminated': {},
         'server.recycleDue': {},

@@ -28,7 +28,7 @@ export interface Outcome {
 const TRACE_MAX = 4000;
 const VIOLATIONS_MAX = 5;
 
-export function simulate(seed: number): Outcome {
+export function simulate(seed: number, observe?: (event: InspectionEvent) => void): Outcome {
   const random = new Random(seed);
   const clock = new VirtualClock();
   const world = new World(clock, random, {
@@ -72,7 +72,10 @@ export function simulate(seed: number): Outcome {
     {
       clock,
       input: { workersMax: 8 },
-      inspect: (event) => watch(event, trace, violate),
+      inspect: (event) => {
+        watch(event, trace, violate);
+        observe?.(event);
+      },
     },
   );
 
@@ -169,7 +172,18 @@ function disturb(
   else if (dice < 0.5) send({ type: 'arbiter.reopen', source: 'test' });
   else if (dice < 0.52) send({ type: 'arbiter.unsupported', source: 'test' });
   else if (dice < 0.55)
-    send({ type: 'arbiter.stop', mode: random.pick(['graceful', 'quick']), source: 'test', signal: 15 });
+    for (let n = random.pick([1, 1, 2, 3, 4]); n > 0; n--) {
+      send({ type: 'arbiter.stop', mode: random.pick(['graceful', 'quick']), source: 'test', signal: 15 });
+      run(random.pick([0, 0, 100, 1500]));
+    }
+  else if (dice < 0.65)
+    for (let n = random.pick([1, 1, 2]); n > 0; n--)
+      send({
+        type: 'arbiter.retire',
+        age: random.chance(0.9) ? (victim()?.age ?? 0) : 100_000,
+        leave: random.pick(['drain', 'quit', 'kill']),
+        source: 'test',
+      });
   else if (dice < 0.75) {
     const one = victim();
     trace(`kill -9 of worker ${one?.age}`);

@@ -125,7 +125,8 @@ export class World {
         if (order.type === 'process.signal') {
           const slow = behaviour === 'slowToDie' && random.chance(0.7);
           if (order.signal === 'SIGKILL') die(slow ? random.between(1000, 9000) : 1, null, 'SIGKILL');
-          else if (behaviour !== 'ignoresDrain' && !slow) die(2, null, order.signal);
+          else if (behaviour !== 'ignoresDrain' && !slow && !(behaviour === 'hangs' && random.chance(0.5)))
+            die(2, null, order.signal);
           return;
         }
         if (deaf || behaviour === 'ignoresDrain' || behaviour === 'neverSpeaks') return;
@@ -237,7 +238,7 @@ export class World {
       },
       surge: this.shape.surge,
       settleMs: 1_000,
-      workers: this.shape.workers,
+      workers: number % 7 === 6 ? this.shape.workers + 1 : this.shape.workers,
     };
   }
 

@@ -4,15 +4,18 @@
  */
 
 import type { Fault } from '../faults.ts';
+import type { Leave } from './child.ts';
 
 /** Who asked: shown in the log. */
-export type OrderSource = `SIG${string}` | 'control' | 'internal' | 'test';
+export type OrderSource = `SIG${string}` | 'control' | 'settings' | 'internal' | 'test';
 
 export type ArbiterOrder =
   /** Change the number of workers by `by`; never below 1. */
   | { type: 'arbiter.scale'; by: number; source: OrderSource }
   /** Start a new generation with code and settings read afresh. */
   | { type: 'arbiter.reload'; source: OrderSource }
+  /** Let the worker of one age go; it is replaced. */
+  | { type: 'arbiter.retire'; age: number; leave: Leave; source: OrderSource }
   /** Open the log files again. */
   | { type: 'arbiter.reopen'; source: OrderSource }
   /** Stop; a second order to stop hastens, and `signal` (its number) then gives the exit code 128 + n. */

@@ -17,8 +17,8 @@ export type PoolReport =
   | { type: 'pool.opened' }
   /** No worker was ever ready, and one failed to boot. */
   | { type: 'pool.openFailed'; fault: Fault }
-  /** A reload passed its commit point. */
-  | { type: 'pool.committed'; orderId: number; generation: number }
+  /** A reload passed its commit point; `workers` is the number its settings ask for. */
+  | { type: 'pool.committed'; orderId: number; generation: number; workers: number }
   | { type: 'pool.progress'; orderId: number; replaced: number; remaining: number }
   | { type: 'pool.done'; orderId: number; replaced: number }
   | { type: 'pool.refused'; orderId: number; fault: Fault }

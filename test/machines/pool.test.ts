@@ -1,0 +1,345 @@
+/** The pool machine by paths: a reload's commit point and every order's end, with children that do as they are told. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createActor, fromCallback } from 'xstate';
+import { childMachine, type ProcessInput } from '../../src/machines/child.ts';
+import type { Generation } from '../../src/machines/events/generation.ts';
+import type { PoolOrder, PoolReport } from '../../src/machines/events/pool.ts';
+import type { ProcessOrder, ProcessReport } from '../../src/machines/events/process.ts';
+import type { WorkerReport } from '../../src/machines/events/worker.ts';
+import { poolMachine } from '../../src/machines/pool.ts';
+import { VirtualClock } from '../simulation/clock.ts';
+import { simulate } from '../simulation/simulation.ts';
+import { probe } from './probe.ts';
+import { transitionRecorder, transitionsOf } from './transitions.ts';
+
+const recorder = transitionRecorder();
+const SEEDS_FOR_COVERAGE = 400;
+
+const generation = (number: number, change: Partial<Generation> = {}): Generation => ({
+  number,
+  limits: {
+    bootMs: 5000,
+    timeoutMs: 0,
+    graceMs: 1000,
+    quitMs: 300,
+    abortMs: 100,
+    stableMs: 10_000,
+    killAgainMs: 500,
+  },
+  surge: { count: 1 },
+  settleMs: 1000,
+  workers: 2,
+  ...change,
+});
+
+type Say = (event: ProcessReport | WorkerReport) => void;
+
+/** A pool whose processes boot at once unless their generation is in `broken`; they leave when told. */
+function open(target = 2, first = generation(1)) {
+  const clock = new VirtualClock();
+  const parent = probe<PoolReport>();
+  const broken = new Set<number>();
+  const processes = new Map<number, Say>();
+  const actor = createActor(
+    poolMachine.provide({
+      actors: {
+        child: childMachine.provide({
+          actors: {
+            process: fromCallback<ProcessOrder, ProcessInput>(({ sendBack, receive, input }) => {
+              const say = sendBack as Say;
+              processes.set(input.age, say);
+              const exit = (code: number): void => {
+                processes.delete(input.age);
+                say({ type: 'process.exited', code, signal: null });
+              };
+              say({ type: 'process.spawned', pid: 100 + input.age });
+              say({
+                type: 'worker.hello',
+                protocol: 1,
+                kind: 'web',
+                age: input.age,
+                generation: input.generation,
+              });
+              clock.setTimeout(() => {
+                if (!processes.has(input.age)) return;
+                if (!broken.has(input.generation)) return say({ type: 'worker.ready' });
+                say({ type: 'worker.bootFailed', fault: { code: 'app.loadFailed', message: 'broken' } });
+                exit(4);
+              }, 100);
+              receive((order) => {
+                if (order.type !== 'worker.boot')
+                  clock.setTimeout(() => processes.has(input.age) && exit(0), 50);
+              });
+            }),
+          },
+        }),
+      },
+    }),
+    { clock, inspect: recorder.watch, input: { parent: parent.ref, target, generation: first } },
+  );
+  actor.start();
+  const pass = (ms: number): void => {
+    const untilMs = clock.nowMs + ms;
+    while (clock.step(untilMs));
+  };
+  return {
+    broken,
+    processes,
+    pass,
+    clock,
+    tell: (...orders: PoolOrder[]) => {
+      for (const order of orders) actor.send(order);
+    },
+    /** The reports so far, without those that only say a process is gone. */
+    get heard() {
+      return parent.heard.filter((report) => report.type !== 'pool.generationGone');
+    },
+    get ends() {
+      return parent.heard
+        .filter((report) => 'orderId' in report && report.type !== 'pool.committed')
+        .map((report) => `${report.type.slice(5)} ${(report as { orderId: number }).orderId}`);
+    },
+    get gone() {
+      return parent.heard.flatMap((report) =>
+        report.type === 'pool.generationGone' ? [report.generation] : [],
+      );
+    },
+    get fleet() {
+      return actor
+        .getSnapshot()
+        .context.members.map(({ age, generation: of, slot, phase }) => `${age}: g${of} s${slot} ${phase}`);
+    },
+    get state() {
+      return JSON.stringify(actor.getSnapshot().value);
+    },
+  };
+}
+
+/** A pool that runs. */
+function running(target = 2, first = generation(1)) {
+  const pool = open(target, first);
+  pool.pass(200);
+  return pool;
+}
+
+test('it opens with the first ready worker', () => {
+  const pool = open();
+  assert.match(pool.state, /opening/);
+  pool.pass(100);
+  assert.match(pool.state, /running/);
+  assert.deepEqual(pool.heard, [{ type: 'pool.opened' }]);
+  assert.deepEqual(pool.fleet, ['1: g1 s0 ready', '2: g1 s1 ready']);
+});
+
+test('nobody was ever ready: the reason is told and everybody goes', () => {
+  const pool = open(2, generation(9));
+  pool.broken.add(9);
+  pool.pass(1000);
+  assert.deepEqual(
+    pool.heard.map((report) => report.type),
+    ['pool.openFailed', 'pool.stopped'],
+  );
+});
+
+test('a reload: the candidate settles, then one by one, and old listeners are released at the end', () => {
+  const pool = running();
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2) });
+  pool.pass(1099);
+  assert.deepEqual(pool.fleet, ['1: g1 s0 ready', '2: g1 s1 ready', '3: g2 s0 ready']);
+  pool.pass(1);
+  assert.match(pool.state, /rolling/);
+  assert.deepEqual(pool.gone, []);
+  pool.pass(300);
+  assert.deepEqual(pool.fleet, ['3: g2 s0 ready', '4: g2 s1 ready']);
+  assert.deepEqual(pool.ends, ['done 1']);
+  assert.deepEqual(pool.gone, [1]);
+});
+
+test('a reload that fails before its commit point changes nothing', () => {
+  const pool = running();
+  pool.broken.add(2);
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2) });
+  pool.pass(200);
+  assert.deepEqual(pool.fleet, ['1: g1 s0 ready', '2: g1 s1 ready']);
+  assert.deepEqual(pool.ends, ['failed 1']);
+  assert.deepEqual(pool.gone, [2]);
+  assert.match(pool.state, /settled/);
+});
+
+test('a candidate that dies while settling fails the reload', () => {
+  const pool = running();
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2) });
+  pool.pass(600);
+  pool.processes.get(3)?.({ type: 'process.exited', code: 1, signal: null });
+  assert.deepEqual(pool.ends, ['failed 1']);
+  assert.deepEqual(pool.fleet, ['1: g1 s0 ready', '2: g1 s1 ready']);
+});
+
+test('a failure after the commit point stalls it; what is ready goes on, and it heals by itself', () => {
+  const pool = running(3, generation(1, { workers: 3 }));
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2) });
+  pool.pass(1099);
+  pool.broken.add(2);
+  pool.pass(101);
+  assert.match(pool.state, /stalled/);
+  const failed = pool.heard.find((report) => report.type === 'pool.failed');
+  assert.deepEqual([failed?.replaced, failed?.remaining, failed?.fault.message], [1, 2, 'broken']);
+  assert.deepEqual(pool.fleet.slice(0, 2), ['2: g1 s1 ready', '3: g1 s2 ready']);
+  pool.broken.clear();
+  pool.pass(2000);
+  assert.deepEqual(
+    pool.fleet.map((line) => line.slice(3)),
+    ['g2 s0 ready', 'g2 s1 ready', 'g2 s2 ready'],
+  );
+  assert.deepEqual(pool.ends, ['failed 1']);
+  assert.match(pool.state, /settled/);
+});
+
+test('a stalled reload gives way to a newer one that stands', () => {
+  const pool = running(3, generation(1, { workers: 3 }));
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2) });
+  pool.pass(1099);
+  pool.broken.add(2);
+  pool.pass(101);
+  assert.match(pool.state, /stalled/);
+  pool.tell({ type: 'pool.replace', orderId: 2, generation: generation(3) });
+  pool.pass(3000);
+  assert.deepEqual(pool.ends, ['failed 1', 'done 2']);
+  assert.ok(
+    pool.fleet.every((line) => line.includes('g3') && line.endsWith('ready')),
+    pool.fleet.join('; '),
+  );
+});
+
+test('a surge of 100 % makes a reload all or nothing', () => {
+  const pool = running(3);
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2, { surge: { percent: 100 } }) });
+  pool.pass(600);
+  assert.equal(pool.fleet.length, 6);
+  pool.processes.get(5)?.({ type: 'process.exited', code: 1, signal: null });
+  pool.pass(100);
+  assert.deepEqual(pool.fleet, ['1: g1 s0 ready', '2: g1 s1 ready', '3: g1 s2 ready']);
+});
+
+test('reload while trying: the first is superseded', () => {
+  const pool = running();
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2) });
+  pool.pass(500);
+  pool.tell({ type: 'pool.replace', orderId: 2, generation: generation(3) });
+  pool.pass(3000);
+  assert.deepEqual(pool.ends, ['superseded 1', 'done 2']);
+  assert.deepEqual(pool.gone, [2, 1]);
+});
+
+test('reload while rolling: a canary of the newest first; if it fails the former goes on', () => {
+  const pool = running(4);
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2) });
+  pool.pass(1150);
+  pool.broken.add(3);
+  pool.tell({ type: 'pool.replace', orderId: 2, generation: generation(3) });
+  pool.pass(3000);
+  assert.deepEqual(pool.ends, ['failed 2', 'done 1']);
+  assert.ok(
+    pool.fleet.every((line) => line.includes('g2') && line.endsWith('ready')),
+    pool.fleet.join('; '),
+  );
+});
+
+test('reload while rolling: if the newest stands, the former is superseded', () => {
+  const pool = running(4);
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2) });
+  pool.pass(1150);
+  pool.tell({ type: 'pool.replace', orderId: 2, generation: generation(3) });
+  pool.pass(5000);
+  assert.deepEqual(pool.ends, ['superseded 1', 'done 2']);
+});
+
+test('reload before anybody was ready: the new generation takes the place of the first', () => {
+  const pool = open();
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2) });
+  pool.pass(1000);
+  assert.deepEqual(pool.ends, ['done 1']);
+  assert.ok(pool.fleet.every((line) => line.includes('g2')));
+});
+
+test('scaling is answered when it is done, superseded by a newer one, failed with the reason', () => {
+  const pool = running();
+  pool.tell({ type: 'pool.scale', orderId: 1, target: 4 });
+  assert.deepEqual(pool.ends, []);
+  pool.pass(100);
+  assert.deepEqual(pool.ends, ['done 1']);
+  pool.tell({ type: 'pool.scale', orderId: 2, target: 6 }, { type: 'pool.scale', orderId: 3, target: 1 });
+  pool.pass(200);
+  assert.deepEqual(pool.ends, ['done 1', 'superseded 2', 'done 3']);
+  assert.deepEqual(
+    pool.fleet.map((line) => line.slice(3)),
+    ['g1 s0 ready'],
+  );
+  pool.broken.add(1);
+  pool.tell({ type: 'pool.scale', orderId: 4, target: 2 });
+  pool.pass(150);
+  assert.deepEqual(pool.ends.slice(3), ['failed 4']);
+});
+
+test('a failed replacement is told as degraded, retried after a wait, and costs no ready worker', () => {
+  const pool = running();
+  pool.broken.add(1);
+  pool.processes.get(1)?.({ type: 'process.exited', code: 1, signal: null });
+  pool.pass(350);
+  assert.ok(pool.heard.some((report) => report.type === 'pool.degraded'));
+  assert.match(pool.state, /coolingDown/);
+  assert.ok(pool.fleet.includes('2: g1 s1 ready'));
+  pool.broken.clear();
+  pool.pass(5000);
+  assert.deepEqual(
+    pool.fleet.map((line) => line.slice(-8)),
+    ['s1 ready', 's0 ready'],
+  );
+});
+
+test('one worker is told to leave and is replaced; what is leaving or unknown is a told result', () => {
+  const pool = running();
+  pool.tell(
+    { type: 'pool.retire', orderId: 1, age: 1, leave: 'drain' },
+    { type: 'pool.retire', orderId: 2, age: 1, leave: 'drain' },
+    { type: 'pool.retire', orderId: 3, age: 1, leave: 'kill' },
+    { type: 'pool.retire', orderId: 4, age: 99, leave: 'kill' },
+  );
+  assert.deepEqual(pool.ends, ['done 1', 'refused 2', 'done 3', 'refused 4']);
+  pool.pass(500);
+  assert.deepEqual(pool.fleet, ['2: g1 s1 ready', '3: g1 s0 ready']);
+});
+
+test('a candidate told to leave fails its reload', () => {
+  const pool = running();
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2) });
+  pool.pass(500);
+  pool.tell({ type: 'pool.retire', orderId: 2, age: 3, leave: 'drain' });
+  pool.pass(100);
+  assert.deepEqual(pool.ends, ['done 2', 'failed 1']);
+});
+
+test('stop wins everywhere: what is pending is refused, and nothing is taken any more', () => {
+  const pool = running();
+  pool.tell({ type: 'pool.scale', orderId: 1, target: 5 });
+  pool.tell({ type: 'pool.replace', orderId: 2, generation: generation(2) });
+  pool.tell({ type: 'pool.stop', orderId: 3, leave: 'drain' });
+  assert.deepEqual(pool.ends, ['refused 2', 'refused 1']);
+  pool.tell(
+    { type: 'pool.scale', orderId: 4, target: 5 },
+    { type: 'pool.replace', orderId: 5, generation: generation(3) },
+    { type: 'pool.retire', orderId: 6, age: 1, leave: 'kill' },
+  );
+  assert.deepEqual(pool.ends.slice(2), ['refused 4', 'refused 5', 'refused 6']);
+  pool.tell({ type: 'pool.stop', orderId: 7, leave: 'quit' });
+  pool.pass(1000);
+  assert.equal(pool.heard.at(-1)?.type, 'pool.stopped');
+  assert.equal(pool.state, '"stopped"');
+});
+
+test('every transition has a test path, with those that chance finds', () => {
+  for (let seed = 1; seed <= SEEDS_FOR_COVERAGE; seed++) simulate(seed, recorder.watch);
+  const missed = [...transitionsOf(poolMachine)].filter((name) => !recorder.taken.has(name));
+  assert.deepEqual(missed, []);
+});
