@@ -61,7 +61,7 @@ const failing: Array<[name: string, app: string, code: string, message: RegExp, 
     'a syntax error in TypeScript',
     '../broken-apps/typescript.ts',
     'app.loadFailed',
-    /ParseError: .*\(.*broken-apps\/typescript\.ts:2\)$/,
+    /(Parse|Syntax)Error: .*\(.*broken-apps\/typescript\.ts:2\)$/,
   ],
   [
     'a throw on import',
