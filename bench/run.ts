@@ -1,0 +1,40 @@
+/** `npm run bench -- serve | reload | start`: see USAGE. */
+import { endWithUs, limitRun } from './fleet.ts';
+import { type Options, readOptions, USAGE, UsageError } from './options.ts';
+import { buildDoubt, buildFault } from './peers.ts';
+import { reload, reloadLimitMs } from './reload.ts';
+import { progress } from './report.ts';
+import { serve, serveLimitMs } from './serve.ts';
+import { start, startLimitMs } from './start.ts';
+
+async function main(options: Options): Promise<number> {
+  if (options.command === 'help') {
+    console.log(USAGE);
+    return 0;
+  }
+  const fault = buildFault();
+  if (fault) throw new Error(fault);
+  const doubt = buildDoubt();
+  if (doubt) progress(`bench: ${doubt}`);
+  endWithUs();
+  switch (options.command) {
+    case 'serve':
+      limitRun(serveLimitMs(options.rounds, options.seconds));
+      return await serve(options.rounds, options.seconds, options.json);
+    case 'reload':
+      limitRun(reloadLimitMs(options.reloads));
+      return await reload(options.reloads, options.json);
+    case 'start':
+      limitRun(startLimitMs(options.rounds));
+      return await start(options.rounds, options.json);
+  }
+}
+
+try {
+  process.exitCode = await main(readOptions(process.argv.slice(2)));
+} catch (error) {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}
+// What was started ends with this process, even where a failure left something open.
+process.exit();
