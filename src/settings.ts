@@ -158,7 +158,9 @@ class Reading {
   }
 
   #find(key: SettingKey): Found | undefined {
-    return this.#fromFlag(key) ?? this.#fromEnvironment(key) ?? this.#fromFile(key);
+    return (
+      this.#fromFlag(key) ?? this.#fromEnvironment(key) ?? this.#fromFile(key) ?? this.#fromPlatform(key)
+    );
   }
 
   #fromFlag(key: SettingKey): Found | undefined {
@@ -173,13 +175,19 @@ class Reading {
   /** An empty variable is as good as none. */
   #fromEnvironment(key: SettingKey): Found | undefined {
     const setting: Setting = SETTINGS[key];
-    for (const origin of [variableOf(setting), setting.fieldVariable]) {
-      const text = origin && this.#env[origin]?.trim();
-      if (!origin || !text) continue;
-      const raw = isList(setting) ? text.split(',').map((part) => part.trim()) : text;
-      return { raw, origin, directory: this.#startDirectory };
-    }
-    return key === 'bind' ? this.#fromPort() : undefined;
+    const origin = variableOf(setting);
+    const text = origin && this.#env[origin]?.trim();
+    if (!origin || !text) return undefined;
+    const raw = isList(setting) ? text.split(',').map((part) => part.trim()) : text;
+    return { raw, origin, directory: this.#startDirectory };
+  }
+
+  /** What the platform says ($PORT, $WEB_CONCURRENCY) is a default: whatever was written for Kirin comes first. */
+  #fromPlatform(key: SettingKey): Found | undefined {
+    if (key === 'bind') return this.#fromPort();
+    const origin = (SETTINGS[key] as Setting).fieldVariable;
+    const raw = origin && this.#env[origin]?.trim();
+    return origin && raw ? { raw, origin, directory: this.#startDirectory } : undefined;
   }
 
   /** Platforms that set $PORT route to it from outside, hence every interface. */

@@ -198,6 +198,15 @@ describe('the environment', () => {
     assert.deepEqual([typed.bind, typed.workers], [['127.0.0.1:7000'], 1]);
   });
 
+  test('a configuration file counts more than what the platform says, less than the own variables', async (t) => {
+    const directory = withFiles(t, { 'kirin.config.json': '{"bind": "127.0.0.1:6001", "workers": 3}' });
+    const platform = { PORT: '5000', WEB_CONCURRENCY: '7' };
+    const filed = await read({ env: platform, directory });
+    assert.deepEqual([filed.bind, filed.workers], [['127.0.0.1:6001'], 3]);
+    const own = await read({ env: { ...platform, KIRIN_WORKERS: '2' }, directory });
+    assert.equal(own.workers, 2);
+  });
+
   test('files and pairs overlay it, afresh at each reading', async (t) => {
     const directory = withFiles(t, { 'a.env': 'PORT=5001\nKIRIN_WORKERS=3\n' });
     const source = settingsSource(

@@ -14,7 +14,7 @@ import type { Generation, GenerationOrder, GenerationReport } from './events/gen
 import type { PoolReport } from './events/pool.ts';
 import { EXIT, exitCodeOf, type Fault } from './faults.ts';
 import { poolMachine } from './pool.ts';
-import type { PoolInput } from './pool-setup.ts';
+import type { PoolInput } from './pool-context.ts';
 import { port } from './ports.ts';
 
 /** An order that has not ended. */
@@ -251,7 +251,7 @@ export const arbiterMachine = setup({
   },
 }).createMachine({
   id: 'arbiter',
-  maxIterations: 1000,
+  options: { maxIterations: 1000 },
   description: 'The root of the supervision tree.',
   context: ({ input }) => ({
     first: null,

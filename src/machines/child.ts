@@ -161,7 +161,7 @@ export const childMachine = setup({
   },
 }).createMachine({
   id: 'child',
-  maxIterations: 100,
+  options: { maxIterations: 100 },
   description: 'One supervised process, seen by its parent.',
   context: ({ input }) => ({
     ...input,

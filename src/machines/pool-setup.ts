@@ -1,4 +1,4 @@
-/** What the pool machine's states are made of: context, guards, actions and delays. The states are in pool.ts. */
+/** What the pool machine's states are made of: guards, actions and delays. The states are in pool.ts. */
 import {
   type ActorRefFrom,
   assertEvent,
@@ -10,118 +10,27 @@ import {
   stopChild,
 } from 'xstate';
 import { type ChildInput, childMachine } from './child.ts';
-import type { ChildReport, Leave } from './events/child.ts';
-import type { Generation } from './events/generation.ts';
-import type { PoolOrder, PoolReport } from './events/pool.ts';
 import type { Fault } from './faults.ts';
-import { backoffMs, type Judgement, judge, type Member, plan, surgeOf, type View } from './policy.ts';
-import type { Listener } from './ports.ts';
-
-export interface PoolInput {
-  parent: Listener<PoolReport>;
-  target: number;
-  generation: Generation;
-}
-
-/** A reload on its way: on trial, or committed and rolling over. */
-export interface Rollout {
-  /** 0 once its order was answered. */
-  orderId: number;
-  generation: Generation;
-  /** Up-to-date children that became ready since the commit point. */
-  replaced: number;
-}
-
-export interface PoolContext {
-  parent: Listener<PoolReport>;
-  target: number;
-  /** The age of the next child: never reused. */
-  nextAge: number;
-  members: readonly Member[];
-  committed: Generation;
-  trial: Rollout | null;
-  /** Why the trial failed, until the rollout region has answered for it. */
-  trialFault: Fault | null;
-  /** The committed reload that is being rolled over. */
-  rollout: Rollout | null;
-  /** Why the latest replacement failed, until one succeeds. */
-  stallFault: Fault | null;
-  /** The order to scale that is under way; 0: none. */
-  scaleOrderId: number;
-  /** Failures in a row (those of one cool-down count once), and what the latest one was. */
-  failures: number;
-  judgement: Judgement;
-  /** A failure that no cool-down has answered yet, and whether one is under way. */
-  failurePending: boolean;
-  cooling: boolean;
-  /** Generations whose descriptors may still be in use. */
-  generations: readonly number[];
-}
-
-export type PoolEvent = PoolOrder | ChildReport | { type: 'pool.review' };
-
-/** The id under which a pool knows its child; ids carry the age, so that none is ever used twice. */
-export const childId = (age: number): string => `child.${age}`;
-
-const viewOf = (context: PoolContext): View => ({
-  members: context.members,
-  target: context.target,
-  committed: context.committed.number,
-  trial: context.trial?.generation.number ?? null,
-  surge: surgeOf((context.trial?.generation ?? context.committed).surge, context.target),
-});
-
-const isUpToDate = (context: PoolContext, member: Member): boolean =>
-  member.generation === context.committed.number && !member.recycleDue;
-const active = (context: PoolContext): Member[] =>
-  context.members.filter((member) => member.phase !== 'leaving');
-const ready = (context: PoolContext): Member[] =>
-  context.members.filter((member) => member.phase === 'ready');
-const remaining = (context: PoolContext): number =>
-  active(context).filter((member) => member.generation < context.committed.number).length;
-
-const changed = (context: PoolContext, age: number, change: Partial<Member>): readonly Member[] =>
-  context.members.map((member) => (member.age === age ? { ...member, ...change } : member));
-
-const isOnTrial = (context: PoolContext, member: Member): boolean =>
-  member.generation === context.trial?.generation.number;
-
-const leaveOrder = (leave: Leave, orderId: number) => ({ type: `child.${leave}` as const, orderId });
-
-const noFault: Fault = { code: 'boot.exited', message: 'a worker ended before it was ready' };
-
-/** A child's end in a sentence, for those that said nothing themselves. */
-function faultOf(exit: Extract<ChildReport, { type: 'child.exited' }>): Fault {
-  if (exit.fault) return exit.fault;
-  const how = exit.signal === null ? `exited with code ${exit.code}` : `was ended by ${exit.signal}`;
-  const when = exit.phase === 'ready' ? '' : ' before it was ready';
-  return { code: 'boot.exited', message: `worker ${exit.age} (pid ${exit.pid}) ${how}${when}` };
-}
-
-/** What a child's unexpected end speaks against: a trial, or the replacing of children as such. */
-function blame(
-  context: PoolContext,
-  age: number,
-  fault: Fault,
-): Partial<Pick<PoolContext, 'trialFault' | 'stallFault'>> {
-  const member = context.members.find((one) => one.age === age);
-  // What the pool itself let go is marked as leaving already.
-  if (!member || member.phase === 'leaving') return {};
-  if (isOnTrial(context, member)) return { trialFault: context.trialFault ?? fault };
-  return member.phase === 'starting' ? { stallFault: fault } : {};
-}
-
-/** A failure of the committed code starts a cool-down; those that come while one is under way count with it. */
-function countFailure(
-  context: PoolContext,
-  exit: Extract<ChildReport, { type: 'child.exited' }>,
-): Partial<PoolContext> {
-  const member = context.members.find((one) => one.age === exit.age);
-  const judgement = judge(exit);
-  if (judgement === 'planned' || member?.generation !== context.committed.number) return {};
-  if (context.cooling || context.failurePending) return { judgement };
-  return { judgement, failures: context.failures + 1, failurePending: true };
-}
+import { backoffMs, plan } from './policy.ts';
+import {
+  active,
+  blame,
+  changed,
+  childId,
+  countFailure,
+  faultOf,
+  isOnTrial,
+  isUpToDate,
+  leaveOrder,
+  noFault,
+  type PoolContext,
+  type PoolEvent,
+  type PoolInput,
+  ready,
+  remaining,
+  stoppingFault,
+  viewOf,
+} from './pool-context.ts';
 
 export const poolSetup = setup({
   types: {
@@ -431,5 +340,3 @@ export const poolSetup = setup({
     tellStopped: sendTo(({ context }) => context.parent, { type: 'pool.stopped' }),
   },
 });
-
-const stoppingFault: Fault = { code: 'order.stopping', message: 'the server is stopping' };

@@ -17,7 +17,7 @@ import { sizing } from './pool-sizing.ts';
 
 export const poolMachine = poolSetup.createMachine({
   id: 'pool',
-  maxIterations: 1000,
+  options: { maxIterations: 1000 },
   description: 'A set of children kept at a target.',
   context: ({ input }) => ({
     parent: input.parent,

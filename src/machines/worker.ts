@@ -105,7 +105,7 @@ export const workerMachine = setup({
   },
 }).createMachine({
   id: 'worker',
-  maxIterations: 100,
+  options: { maxIterations: 100 },
   description: 'A web worker, seen by itself.',
   context: ({ input }) => ({ ...input, spec: null, graceMs: 0, orderId: 0, cut: 0, fault: null }),
   output: ({ context }) => ({ exitCode: context.fault ? exitCodeOf(context.fault) : 0 }),

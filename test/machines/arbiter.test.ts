@@ -7,7 +7,7 @@ import type { ArbiterOrder, ArbiterReport, LogOrder } from '../../src/machines/e
 import type { Generation, GenerationOrder, GenerationReport } from '../../src/machines/events/generation.ts';
 import type { PoolOrder, PoolReport } from '../../src/machines/events/pool.ts';
 import type { poolMachine } from '../../src/machines/pool.ts';
-import type { PoolInput } from '../../src/machines/pool-setup.ts';
+import type { PoolInput } from '../../src/machines/pool-context.ts';
 import { simulate } from '../simulation/simulation.ts';
 import { transitionRecorder, transitionsOf } from './transitions.ts';
 

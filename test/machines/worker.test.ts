@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createActor, fromCallback, fromPromise } from 'xstate';
 import type {
+  AppSpec,
   WorkerInternal,
+  WorkerListener,
   WorkerOrder,
   WorkerReport,
   WorkerSpec,

@@ -8,7 +8,7 @@ import { childMachine } from '../../src/machines/child.ts';
 import type { ArbiterOrder, LogOrder } from '../../src/machines/events/arbiter.ts';
 import { backoffMs, jittered, surgeOf } from '../../src/machines/policy.ts';
 import { poolMachine } from '../../src/machines/pool.ts';
-import type { PoolContext } from '../../src/machines/pool-setup.ts';
+import type { PoolContext } from '../../src/machines/pool-context.ts';
 import { VirtualClock } from './clock.ts';
 import { Random } from './random.ts';
 import { World } from './world.ts';

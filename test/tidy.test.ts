@@ -1,0 +1,92 @@
+/** The house rules, enforced: what a linter does not know. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import type { AnyStateMachine } from 'xstate';
+import { arbiterMachine } from '../src/machines/arbiter.ts';
+import { childMachine } from '../src/machines/child.ts';
+import { poolMachine } from '../src/machines/pool.ts';
+import { workerMachine } from '../src/machines/worker.ts';
+
+const MACHINES: AnyStateMachine[] = [arbiterMachine, poolMachine, childMachine, workerMachine];
+const FILE_LINES_MAX = 420;
+
+const filesUnder = (folder: string, ending: string): string[] =>
+  readdirSync(folder, { recursive: true })
+    .map((path) => `${folder}/${path}`)
+    .filter((path) => path.endsWith(ending));
+const sources = filesUnder('src', '.ts');
+const read = (path: string): string => readFileSync(path, 'utf8');
+
+test('machines only say: no effects, no time, no chance, no Node', () => {
+  const forbidden = [
+    /from 'node:/,
+    /\bDate\b/,
+    /Math\.random/,
+    /\bprocess\.(?!spawned|spawnFailed|silent|linkBroken|exited|signal|ts)/,
+    /\bset(Timeout|Interval|Immediate)\b/,
+    /\bsendParent\b/,
+    /\bforwardTo\b/,
+    /'\*'/,
+    /\blog\(/,
+    /console\./,
+    /\.\.\/actors/,
+  ];
+  for (const path of sources.filter((one) => one.startsWith('src/machines/')))
+    for (const pattern of forbidden)
+      assert.doesNotMatch(read(path).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, ''), pattern, path);
+});
+
+test('every state says what it is', () => {
+  const visit = (node: { id: string; description?: string; states: Record<string, unknown> }): void => {
+    assert.ok(node.description, `${node.id} has no description`);
+    for (const inner of Object.values(node.states)) visit(inner as typeof node);
+  };
+  for (const machine of MACHINES) visit(machine.root as unknown as Parameters<typeof visit>[0]);
+});
+
+test('every name in a chart is a name in the code: nothing is inline', () => {
+  const check = (value: unknown, where: string): void => {
+    if (typeof value === 'function') assert.fail(`${where} is inline`);
+    if (Array.isArray(value))
+      for (const [index, inner] of value.entries()) check(inner, `${where}[${index}]`);
+    else if (value && typeof value === 'object')
+      for (const [key, inner] of Object.entries(value))
+        if (key !== 'input' && key !== 'params') check(inner, `${where}.${key}`);
+  };
+  for (const machine of MACHINES) check(machine.config.states, machine.id);
+});
+
+test('every machine has a bound on its iterations', () => {
+  for (const machine of MACHINES) assert.ok(Number(machine.options?.maxIterations) > 0, machine.id);
+});
+
+test('every source file begins with what it is, and is of one idea', () => {
+  for (const path of sources) {
+    const text = read(path);
+    assert.match(text, /^(#!.*\n)?\/\*\*/, `${path} has no header comment`);
+    const lines = text.split('\n').length;
+    assert.ok(lines <= FILE_LINES_MAX, `${path} has ${lines} lines: it is more than one idea`);
+  }
+});
+
+test('files are kebab-case nouns', () => {
+  for (const path of [...sources, ...filesUnder('test', '.ts')])
+    assert.match(path, /\/[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.ts$/, path);
+});
+
+test('the undocumented handle of node:cluster is used in one file', () => {
+  const users = sources.filter((path) => /_createServerHandle\(/.test(read(path)));
+  assert.equal(users.length, 1, users.join(', '));
+});
+
+test('the heavy packages stay where they belong', () => {
+  const only: [RegExp, RegExp][] = [
+    [/from 'yargs/, /^src\/cli\//],
+    [/from 'winston/, /^src\/actors\/log/],
+    [/from 'jiti|from '@hono/, /^$/],
+  ];
+  for (const path of sources)
+    for (const [imported, allowed] of only)
+      if (imported.test(read(path))) assert.match(path, allowed, `${path} imports ${imported.source}`);
+});
