@@ -23,33 +23,20 @@ export function jsonLine({ time, level, msg, fields }: LogLine, pid: number): st
 }
 
 /**
- * `2026-11-22T15:49:38.123Z info  kirin[123] text  age=3 slot=0`; a stack follows on lines of its own, indented.
- * Control characters are shown, not obeyed: an app's message cannot forge a line or paint a terminal.
+ * `2026-11-22T15:49:38.123Z info  kirin[123] text`; a stack follows on lines of its own, indented. Fields are for
+ * machines, the text says what a person needs. Control characters are shown, not obeyed: an app's message cannot
+ * forge a line or paint a terminal.
  */
 export function textLine({ time, level, msg, fields }: LogLine, pid: number, colour: boolean): string {
-  const { stack, ...rest } = fields;
+  const { stack } = fields;
   const name = paint(level.padEnd(LEVEL_WIDTH), COLOURS[level], colour);
-  const pairs = Object.entries(rest)
-    .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => `${key}=${asText(value)}`);
-  const tail = pairs.length > 0 ? `  ${paint(pairs.join(' '), '2', colour)}` : '';
   const head = `${paint(time, '2', colour)} ${name} ${paint(`kirin[${pid}]`, '2', colour)}`;
   const below = typeof stack === 'string' ? stack.split('\n').map((line) => `\n  ${visible(line)}`) : [];
-  return `${head} ${visible(msg)}${tail}${below.join('')}`;
+  return `${head} ${visible(msg)}${below.join('')}`;
 }
 
 const paint = (text: string, code: string | undefined, colour: boolean) =>
   colour && code ? `\u001b[${code}m${text}\u001b[0m` : text;
-
-/** Values with blanks or quotes are quoted, so that a line can be taken apart again. */
-function asText(value: unknown): string {
-  if (typeof value === 'string') return /^[^\s"=]+$/.test(value) ? visible(value) : JSON.stringify(value);
-  try {
-    return JSON.stringify(value, plain) ?? String(value);
-  } catch {
-    return 'unprintable';
-  }
-}
 
 const plain = (_key: string, value: unknown): unknown => {
   if (typeof value === 'bigint') return String(value);

@@ -58,7 +58,7 @@ const seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`;
 
 function tellChild(log: Log, event: ChildEvent, child: ChildContext, before: string, now: string): void {
   const name = `worker ${child.age}${child.pid > 0 ? ` (pid ${child.pid})` : ''}`;
-  const fields = { age: child.age, slot: child.slot, generation: child.generation, pid: child.pid };
+  const fields = { age: child.age, slot: child.slot, generation: child.generation, workerPid: child.pid };
   if (event.type === 'worker.notice') return log[event.level](`${name}: ${event.text}`, fields);
   if (event.type === 'process.spawned') return log.info(`${name} started`, fields);
   if (before === now) return;

@@ -22,12 +22,11 @@ import { faultOf, temporaryDirectory, until } from './support.ts';
 const line = { time: '2026-11-22T15:49:38.123Z', level: 'info', msg: 'hello', fields: {} };
 
 describe('a line for people', () => {
-  test('has time, level, process, text and fields', () => {
+  test('has time, level, process and text; fields are for machines', () => {
     assert.equal(textLine(line, 123, false), '2026-11-22T15:49:38.123Z info  kirin[123] hello');
-    const fields = { age: 3, why: 'two words', none: undefined, list: [1], error: new TypeError('no') };
     assert.equal(
-      textLine({ ...line, level: 'error', fields }, 1, false),
-      '2026-11-22T15:49:38.123Z error kirin[1] hello  age=3 why="two words" list=[1] error="TypeError: no"',
+      textLine({ ...line, level: 'error', fields: { age: 3 } }, 1, false),
+      '2026-11-22T15:49:38.123Z error kirin[1] hello',
     );
   });
 
@@ -66,7 +65,6 @@ describe('a line for machines', () => {
     const loop: Record<string, unknown> = {};
     loop['self'] = loop;
     assert.equal(JSON.parse(jsonLine({ ...line, fields: loop }, 1)).msg, 'hello');
-    assert.match(textLine({ ...line, fields: loop }, 1, false), /self=unprintable/);
   });
 });
 
