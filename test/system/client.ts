@@ -17,6 +17,8 @@ export interface Asking {
   agent?: http.Agent;
   headers?: Record<string, string>;
   host?: string;
+  /** Another port than the server's first. */
+  port?: number;
   /** A Unix socket in place of the port. */
   socketPath?: string;
 }
@@ -25,7 +27,7 @@ export interface Asking {
 export function ask(port: number, path: string, { agent, ...asking }: Asking = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = http.get(
-      { host: '127.0.0.1', port, path, agent: agent ?? false, timeout: ANSWER_MS, ...asking },
+      { host: '127.0.0.1', path, agent: agent ?? false, timeout: ANSWER_MS, ...asking, port },
       (response) => {
         let text = '';
         response.setEncoding('utf8').on('data', (chunk: string) => {

@@ -62,6 +62,8 @@ export interface ServerOptions {
   env?: Record<string, string>;
   /** Leave out `--log-format json` and what else the harness adds. */
   plain?: boolean;
+  /** False: the address is given by other means than the command line. */
+  bind?: boolean;
 }
 
 /** Polls until `condition` gives something true; throws with `what` when the deadline is over. */
@@ -101,6 +103,10 @@ export class Site {
 
   read(name: string): string {
     return readFileSync(this.path(name), 'utf8');
+  }
+
+  remove(name: string): void {
+    rmSync(this.path(name), { recursive: true, force: true });
   }
 
   /** Puts the common app there, to be told apart by its version. */
@@ -233,7 +239,7 @@ export class Server {
       else if (!before) continue;
       else if (/\) is ready/.test(msg)) before.state = 'ready';
       else if (/\) is draining|\) is killed|: sent SIGABRT/.test(msg)) before.state = 'leaving';
-      else if (/\) ended/.test(msg)) seen.delete(age);
+      else if (/\) (ended|could not boot)/.test(msg)) seen.delete(age);
     }
     return [...seen.values()];
   }
@@ -253,7 +259,7 @@ export class Server {
   }
 
   async get(path = '/', asking: Asking = {}): Promise<Answer> {
-    return await ask(this.port, path, asking);
+    return await ask(asking.port ?? (asking.socketPath === undefined ? this.port : 0), path, asking);
   }
 
   /** Orders a reload and waits for its end. */
@@ -327,7 +333,7 @@ export function launch(
   args: readonly string[] = [],
   options: ServerOptions = {},
 ): Server {
-  const bind = args.includes('-b') || options.env?.['PORT'] !== undefined ? [] : ['-b', '127.0.0.1:0'];
+  const bind = args.includes('-b') || options.bind === false ? [] : ['-b', '127.0.0.1:0'];
   const server = new Server([...bind, ...QUICKLY, ...args, app], options);
   t.after(() => server.dispose());
   return server;
