@@ -128,6 +128,16 @@ function extraServer(server: Server): Server {
     if (owner[option] !== undefined) (extra as unknown as Record<string, unknown>)[option] = owner[option];
   }
   extra.on('listening', () => extra.on('error', (error) => server.emit('error', error)));
+  // Node drops what is above it; the connections it compares with are all the owner's.
+  Object.defineProperty(extra, 'maxConnections', {
+    get() {
+      const max = server.maxConnections as number | undefined;
+      if (max === undefined || max === null) return undefined;
+      const left = max - (owner._connections ?? 0);
+      return left > 0 ? left : -1;
+    },
+  });
+  extra.on('drop', (dropped) => server.emit('drop', dropped));
   extra.on('connection', (socket: OwnedSocket) => {
     // Registered with the app's server, so that its getConnections() and its 'close' mean all connections.
     if (typeof owner._connections === 'number' && typeof extra._connections === 'number') {

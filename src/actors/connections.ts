@@ -3,6 +3,7 @@
  * connection one entry in a set; whatever else is asked is computed when asked.
  */
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import https from 'node:https';
 import type { Server, Socket } from 'node:net';
 import tls from 'node:tls';
 
@@ -18,9 +19,9 @@ interface Http2Session {
 /** Events by which Node hands out a request; the latter two only where the app listens to them. */
 export const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'] as const;
 
-/** HTTP/1 is spoken: `node:http`, `node:https`, and what is made like them. */
-export const speaksHttp = (server: Server): server is http.Server =>
-  server instanceof http.Server || 'closeIdleConnections' in server;
+/** The server speaks HTTP/1, and nothing else. */
+export const speaksHttp = (server: Server): server is http.Server | https.Server =>
+  server instanceof http.Server || server instanceof https.Server;
 
 export class Connections {
   /** Requests begun. */
@@ -33,9 +34,11 @@ export class Connections {
   readonly lastQueued = new WeakMap<Socket, ServerResponse>();
   /** Where HTTP is spoken: the TLS sockets of an HTTPS server, else the sockets themselves. */
   readonly #spoken: Set<Socket>;
+  readonly #server: Server;
   #onEmpty: (() => void) | undefined;
 
   constructor(server: Server, requestsMax: number, onRequestsMax: (requests: number) => void) {
+    this.#server = server;
     const { sockets, sessions, lastQueued } = this;
     const leave = (socket: Socket) => {
       sockets.delete(socket);
@@ -68,7 +71,7 @@ export class Connections {
     for (const event of REQUEST_EVENTS) {
       if (event === 'request' || server.listenerCount(event) > 0) server.prependListener(event, count);
     }
-    if (!(server instanceof http.Server)) {
+    if (!speaksHttp(server)) {
       server.on('session', (session: Http2Session) => {
         if (typeof session?.close !== 'function') return;
         sessions.add(session);
@@ -95,10 +98,31 @@ export class Connections {
     if (this.sockets.size === 0) onEmpty();
   }
 
-  /** Cuts every connection, whatever it is doing. Returns how many there were. */
+  /** Closes the connections on which nothing was asked, except those in `kept`. */
+  closeIdle(kept: readonly Socket[] = []): void {
+    const server = this.#server;
+    if (!speaksHttp(server)) return;
+    // Only Node knows whether a request is half received. It closes all idle ones, so those to be kept are held.
+    for (const socket of kept) socket.destroy = held;
+    server.closeIdleConnections();
+    for (const socket of kept) delete (socket as Partial<Socket>).destroy;
+    // To Node a connection that never sent a byte is not idle; browsers open such ones in advance.
+    for (const socket of this.spoken) if (socket.bytesRead === 0 && !kept.includes(socket)) socket.destroy();
+  }
+
+  /** Closes every connection, whatever it is doing. Returns how many were not idle. */
   cut(): number {
-    const cut = this.sockets.size;
-    for (const socket of this.sockets) socket.destroy();
+    this.closeIdle();
+    let cut = 0;
+    for (const socket of this.sockets) {
+      if (socket.destroyed) continue;
+      socket.destroy();
+      cut++;
+    }
     return cut;
   }
+}
+
+function held(this: Socket): Socket {
+  return this;
 }

@@ -41,6 +41,7 @@ export class Drain {
     this.#connections = connections;
     this.#idleGraceMs = idleGraceMs;
     if (speaksHttp(server)) this.#farewell();
+    // HTTP/2 has a word for it: GOAWAY, after which the streams that are open are answered.
     for (const session of connections.sessions) session.close();
     server.on('session', (session) => session?.close?.());
 
@@ -101,9 +102,8 @@ export class Drain {
       if (lastOf.get(socket) === this && !this.headersSent) {
         // An app or a proxy may have put its own 'Connection: keep-alive' there.
         const headers = args.at(-1);
-        if (typeof headers === 'object' && headers !== null)
-          args[args.length - 1] = withoutConnection(headers);
-        this.setHeader('Connection', 'close');
+        if (typeof headers === 'object' && headers !== null) args[args.length - 1] = closing(headers);
+        else this.setHeader('Connection', 'close');
       }
       return Reflect.apply(writeHead, this, args);
     } as typeof response.writeHead;
@@ -118,30 +118,22 @@ export class Drain {
       if (nowMs < endMs) kept.push(socket);
       else this.#graceEndMs.delete(socket);
     }
-    // Only Node knows whether a request is half received. It closes all idle ones, so those in grace are held.
-    for (const socket of kept) socket.destroy = held;
-    if (speaksHttp(this.#server)) this.#server.closeIdleConnections();
-    for (const socket of kept) delete (socket as Partial<Socket>).destroy;
-    // To Node a connection that never sent a byte is not idle; browsers open such ones in advance.
-    for (const socket of this.#connections.spoken)
-      if (socket.bytesRead === 0 && !kept.includes(socket)) socket.destroy();
+    this.#connections.closeIdle(kept);
   }
 }
 
-function held(this: Socket): Socket {
-  return this;
-}
-
-/** The headers given to writeHead, in any of its three forms, without 'Connection'. */
-function withoutConnection(headers: object): object {
+/** The headers given to writeHead, in any of its three forms, with `Connection: close` and no other. */
+function closing(headers: object): object {
+  const isOther = (name: unknown) => String(name).toLowerCase() !== 'connection';
   if (!Array.isArray(headers))
-    return Object.fromEntries(
-      Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'connection'),
-    );
+    return {
+      ...Object.fromEntries(Object.entries(headers).filter(([name]) => isOther(name))),
+      Connection: 'close',
+    };
   if (Array.isArray(headers[0]))
-    return headers.filter(([name]) => String(name).toLowerCase() !== 'connection');
-  const kept: unknown[] = [];
+    return [...headers.filter(([name]) => isOther(name)), ['Connection', 'close']];
+  const flat: unknown[] = ['Connection', 'close'];
   for (let index = 0; index + 1 < headers.length; index += 2)
-    if (String(headers[index]).toLowerCase() !== 'connection') kept.push(headers[index], headers[index + 1]);
-  return kept;
+    if (isOther(headers[index])) flat.push(headers[index], headers[index + 1]);
+  return flat;
 }

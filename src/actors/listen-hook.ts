@@ -2,7 +2,7 @@
  * Lets an unchanged script be served: its own `server.listen(3000)` is led to the worker's listeners. Runs in web
  * workers, around the loading of the app.
  *
- * Hooked is every listen on a TCP port, and that of an HTTP server on a path; one on a descriptor or a handle is
+ * Hooked is every listen on a TCP port, and that of an HTTP/1 server on a path; one on a descriptor or a handle is
  * left alone. What becomes of it the receiver decides.
  */
 import net, { type Server } from 'node:net';

@@ -95,7 +95,7 @@ class AppServer implements WebServer {
     // A script may listen and then wait for ever at its top level. What it throws later is its own crash.
     const exports = await Promise.race([loading, listened]);
     if (!exports) {
-      loading.catch((error) => setImmediate(() => void Promise.reject(error)));
+      loading.catch(rethrow);
       return;
     }
     // One turn, for a script that listens just after its module ended.
@@ -131,7 +131,8 @@ class AppServer implements WebServer {
       this.#firstPort = port;
       const addresses = listeners.map((listener) => listener.address).join(', ');
       notice('info', `the app asked for ${label}, serving ${addresses}`);
-      this.#serve(server, false).catch((error) => server.emit('error', error));
+      // A failure is told to start(), and by Node to the server's own listeners.
+      this.#serve(server, false).catch(() => {});
       return 'take';
     }
     if (this.#isSameSite(server, port)) {
@@ -197,7 +198,7 @@ class AppServer implements WebServer {
     if (this.#drain) return this.#drain.done;
     this.#draining = true;
     this.#acceptor.close();
-    announceDrain((error) => this.#failed('an onDrain callback', error));
+    this.#tellApp();
     if (!this.#server || !this.#connections) return Promise.resolve({ cut: 0 });
     const { idleGraceMs } = this.#options;
     this.#drain = new Drain(this.#server, this.#connections, { idleGraceMs, graceMs });
@@ -207,6 +208,7 @@ class AppServer implements WebServer {
   cut(): number {
     this.#draining = true;
     this.#acceptor.close();
+    this.#tellApp();
     return this.#drain?.cut() ?? this.#connections?.cut() ?? 0;
   }
 
@@ -237,8 +239,22 @@ class AppServer implements WebServer {
     if (shield) yield ["the app's SIGTERM listeners", (leftMs) => shield.runTerminationListeners(leftMs)];
   }
 
+  #tellApp(): void {
+    announceDrain((error) => this.#failed('an onDrain callback', error));
+  }
+
   #failed(name: string, error: unknown): void {
     if (error instanceof FaultError) this.#options.notice('error', error.message);
     else this.#options.notice('error', `${name} failed: ${errorLine(error)}`);
   }
+}
+
+/** The app's own error, in a turn where nobody catches it: it is a crash like any other. */
+function rethrow(error: unknown): void {
+  setImmediate(() => {
+    if (!(error instanceof FaultError)) throw error;
+    const crash = new Error(error.fault.message);
+    if (error.fault.stack !== undefined) crash.stack = error.fault.stack;
+    throw crash;
+  });
 }

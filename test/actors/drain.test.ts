@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
+import http2 from 'node:http2';
 import net from 'node:net';
 import test, { type TestContext } from 'node:test';
 import { promisify } from 'node:util';
@@ -218,12 +219,62 @@ test('a WebSocket stays until the limit, and is then cut and counted', async (t)
   assert.equal((await closed)[0], 1006);
 });
 
+test('HTTP/2 sessions are told to go away, and their open streams are answered', async (t) => {
+  const worker = await serve(t, 'http2.mjs', { idleGraceMs: 0 });
+  const connect = () => {
+    const session = http2.connect(`http://127.0.0.1:${worker.port}`);
+    t.after(() => session.destroy());
+    return session;
+  };
+  const [busy, idle] = [connect(), connect()];
+  const quick = idle.request({ ':path': '/' });
+  quick.resume();
+  await once(quick, 'end');
+  const slow = busy.request({ ':path': '/slow' }).setEncoding('utf8');
+  let text = '';
+  slow.on('data', (data) => {
+    text += data;
+  });
+  await once(slow, 'data');
+  const gone = [once(busy, 'goaway'), once(idle, 'close')];
+  const drained = drain(worker);
+  await Promise.all(gone);
+  release(worker, 'all');
+  assert.deepEqual(await drained, { cut: 0 });
+  assert.equal(text, 'begin end');
+});
+
 test('what is in flight when the limit is over is cut and counted', async (t) => {
   const worker = await serve(t, 'many.mjs');
   const slow = client(t, worker).ask('/slow?name=a');
   await worker.reach('inFlight', 1);
   assert.deepEqual(await drain(worker, 100), { cut: 1 });
   assert.equal(await slow.end(), '');
+});
+
+test('idle connections are not counted as cut when the limit comes before the end of their grace', async (t) => {
+  const worker = await serve(t, 'many.mjs', { idleGraceMs: LONG_MS });
+  const idle = client(t, worker).ask('/');
+  await idle.until((text) => answers(text) === 1);
+  assert.deepEqual(await drain(worker, 100), { cut: 0 });
+  await idle.end();
+});
+
+test('a head in any form says Connection: close while draining', async (t) => {
+  const worker = await serve(t, 'heads.mjs');
+  const forms = ['object', 'pairs', 'flat', 'message', 'set', 'none'];
+  const clients = forms.map((form) => client(t, worker).ask(`/${form}`));
+  await worker.reach('inFlight', forms.length);
+  const drained = drain(worker);
+  await draining(worker);
+  release(worker, 'all');
+  for (const each of clients) {
+    const text = await each.end();
+    assert.equal(text.match(/^connection: /gim)?.length, 1, text);
+    assert.match(text, /^connection: close\r$/im, text);
+    assert.match(text, /done/);
+  }
+  assert.deepEqual(await drained, { cut: 0 });
 });
 
 test('cut ends an ongoing drain', async (t) => {

@@ -72,3 +72,10 @@ test('an app that closes its own server says so and asks to be recycled', async 
   await worker.until('the notice', () => worker.heard('recycleDue'));
   assert.match(worker.notices().join('\n'), /warn: the app closed its own server/);
 });
+
+test('what a script throws after it served is its own crash', async (t) => {
+  const worker = await serve(t, 'script-crashes.mjs');
+  await worker.get('/');
+  assert.deepEqual(await worker.exit(), { code: 1, signal: null });
+  assert.match(worker.stderr, /TypeError: lost the database\n\s+at .*script-crashes\.mjs:8/);
+});

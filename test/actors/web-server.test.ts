@@ -148,3 +148,16 @@ test('serves HTTPS with the app’s own server, on every listener', async (t) =>
   assert.equal((await worker.counts()).requests, 2);
   assert.deepEqual(await worker.order({ order: 'drain', ms: 5_000 }), { cut: 0 });
 });
+
+test("the app's maxConnections counts the connections of all listeners", async (t) => {
+  const worker = await serve(t, 'two-at-most.mjs', { bounds: [bind(t), bind(t)] });
+  const [first, second] = worker.bounds.map(({ port }) => port);
+  const held = [net.connect(first!, '127.0.0.1'), net.connect(second!, '127.0.0.1')];
+  t.after(() => held.map((socket) => socket.destroy()));
+  await worker.reach('connections', 2);
+  await assert.rejects(get({ port: second!, path: '/' }));
+  await assert.rejects(get({ port: first!, path: '/' }));
+  for (const socket of held) socket.destroy();
+  await worker.reach('connections', 0);
+  assert.equal((await get({ port: second!, path: '/' })).body, 'two at most');
+});
