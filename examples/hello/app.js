@@ -30,14 +30,15 @@ const page = () => `<!doctype html>
   :root { color-scheme: light dark; --hue: ${(slot * 137 + 155) % 360}; --line: hsl(var(--hue) 30% 50% / .35) }
   body { margin: 0; min-height: 100vh; display: grid; place-items: center; font: 16px/1.6 system-ui, sans-serif;
          background: radial-gradient(circle at 30% 10%, hsl(var(--hue) 70% 60% / .25), transparent 60%) }
-  main { max-width: 32rem; padding: 2rem }
-  h1 { margin: 0; font-size: 2.6rem; letter-spacing: -.02em }
+  main { box-sizing: border-box; width: min(36rem, 100%); padding: 2rem }
+  h1 { margin: 0; font-size: 2.6rem; line-height: 1.1; letter-spacing: -.02em }
   p { margin: .5rem 0 0; opacity: .75 }
-  dl { display: grid; grid-template-columns: repeat(3, 1fr); margin: 2rem 0; border: 1px solid var(--line); border-radius: 1rem }
+  dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); margin: 2rem 0; border: 1px solid var(--line); border-radius: 1rem }
   dl div { padding: 1rem; text-align: center }
   dt { font-size: .75rem; text-transform: uppercase; letter-spacing: .08em; opacity: .65 }
-  dd { margin: 0; font-size: 1.6rem; font-weight: 600; font-variant-numeric: tabular-nums; color: hsl(var(--hue) 65% 45%) }
-  code { padding: .1em .4em; border-radius: .4em; background: hsl(var(--hue) 30% 50% / .15) }
+  dd { margin: 0; font-size: 1.6rem; font-weight: 600; font-variant-numeric: tabular-nums; color: light-dark(hsl(var(--hue) 75% 32%), hsl(var(--hue) 70% 75%)) }
+  h1, p { text-wrap: balance }
+  code { white-space: nowrap; padding: .1em .4em; border-radius: .4em; background: hsl(var(--hue) 30% 50% / .15) }
 </style>
 <main>
   <h1>Hello from worker ${age}</h1>
