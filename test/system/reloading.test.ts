@@ -18,6 +18,13 @@ const ages = (server: Server): number[] =>
 const bootsWhere = (condition: string): string =>
   `if (!(${condition})) throw new Error('broken in this worker');`;
 
+/** In the worker of one age, waits until a file exists: so a rollout can be met half way. */
+const waitsInWorker = (age: number, file: string): string => `import { existsSync } from 'node:fs';
+  if (Number(process.env.KIRIN_WORKER_AGE) === ${age}) {
+    console.log('waiting');
+    while (!existsSync(${JSON.stringify(file)})) await new Promise((resolve) => setTimeout(resolve, 10));
+  }`;
+
 describe('a reload', { concurrency: 3 }, () => {
   test('serves new code with new workers, one after the other', async (t) => {
     const site = new Site(t);
@@ -150,44 +157,38 @@ describe('a reload', { concurrency: 3 }, () => {
 
   test('is superseded by a newer one while it rolls', async (t) => {
     const site = new Site(t);
-    // From the second candidate on the app waits, so that the rollout can be met half way.
-    const waiting = `import { existsSync } from 'node:fs';
-      if (Number(process.env.KIRIN_WORKER_AGE) === 5)
-        while (!existsSync(${JSON.stringify(site.path('go'))})) await new Promise((resolve) => setTimeout(resolve, 10));`;
     const server = await serve(t, site.deploy('v1'), ['-w', '3']);
     await server.settled(3);
-    site.deploy('v2', 'app.mjs', waiting);
+    site.deploy('v2', 'app.mjs', waitsInWorker(5, site.path('go')));
     server.signal('SIGHUP');
-    await server.told(/worker 5 .* started/);
+    await server.printed(/waiting/);
     const from = server.mark();
     site.deploy('v3');
     server.signal('SIGHUP');
+    await server.told(/generation 3 is on trial/, from);
+    site.write('go', '');
     await server.told(/^reload superseded/, from);
     await server.told(/^reload done/, from);
-    site.write('go', '');
     assert.ok((await server.settled(3)).every(({ generation }) => generation === 3));
     assert.equal(await versionOf(server), 'v3');
   });
 
   test('whose canary fails lets a former rollout go on to its end', async (t) => {
     const site = new Site(t);
-    const waiting = `import { existsSync } from 'node:fs';
-      if (Number(process.env.KIRIN_WORKER_AGE) === 5)
-        while (!existsSync(${JSON.stringify(site.path('go'))})) await new Promise((resolve) => setTimeout(resolve, 10));`;
     const server = await serve(t, site.deploy('v1'), ['-w', '3']);
     await server.settled(3);
-    site.deploy('v2', 'app.mjs', waiting);
+    site.deploy('v2', 'app.mjs', waitsInWorker(5, site.path('go')));
     server.signal('SIGHUP');
-    await server.told(/worker 5 .* started/);
-    await server.printed(/^/);
+    await server.printed(/waiting/);
     const from = server.mark();
     site.deploy('v3', 'app.mjs', bootsWhere('false'));
     server.signal('SIGHUP');
+    await server.told(/generation 3 is on trial/, from);
+    site.write('go', '');
     await server.told(/^reload failed: .*broken in this worker/, from);
     site.deploy('v2');
-    site.write('go', '');
-    await server.told(/^reload done/, from);
     assert.ok((await server.settled(3)).every(({ generation }) => generation === 2));
+    assert.equal(await versionOf(server), 'v2');
   });
 
   test('goes on through orders to scale', async (t) => {

@@ -1,0 +1,142 @@
+/** What does not pass from the server to its workers, from a worker to what it starts, or back over the link. */
+import assert from 'node:assert/strict';
+import { readlinkSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { descriptors, eventually, fixture, needsProc, Site, serve } from './harness.ts';
+import { groupMembers } from './processes.ts';
+
+const linkOf = (pid: number, fd: string): string => {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${fd}`);
+  } catch {
+    return '';
+  }
+};
+const socketsOf = (pid: number): string[] =>
+  descriptors(pid)
+    .map((fd) => linkOf(pid, fd))
+    .filter((target) => target.startsWith('socket:'));
+
+describe('a worker', { concurrency: 3 }, () => {
+  test('does not inherit what belongs to the server alone, and finds its own place', async (t) => {
+    const notInherited = {
+      LISTEN_FDS: '0',
+      LISTEN_PID: '1',
+      LISTEN_FDNAMES: 'web',
+      NOTIFY_SOCKET: '/run/nowhere',
+      WATCHDOG_USEC: '1000000',
+      WATCHDOG_PID: '1',
+      KIRIN_CMD_ARGS: '--workers 1',
+    };
+    const server = await serve(t, fixture('app.mjs'), ['-w', '2'], { env: { ...notInherited, KEPT: 'yes' } });
+    await server.settled(2);
+    const env = (await server.get('/environment')).json<Record<string, string>>();
+    for (const name of Object.keys(notInherited)) assert.equal(env[name], undefined, name);
+    assert.equal(env['NODE_CHANNEL_FD'], undefined);
+    assert.equal(env['KEPT'], 'yes');
+    assert.match(env['KIRIN_WORKER_AGE'] ?? '', /^[12]$/);
+    assert.match(env['KIRIN_WORKER_SLOT'] ?? '', /^[01]$/);
+    assert.equal(env['NODE_APP_INSTANCE'], env['KIRIN_WORKER_SLOT']);
+  });
+
+  test('passes no socket on to what it starts: a child does not hold the port', {
+    skip: needsProc,
+  }, async (t) => {
+    const server = await serve(t, fixture('starts-children.mjs'));
+    const [, pid] = await server.printed(/child (\d+)/);
+    const child = Number(pid);
+    assert.ok(groupMembers(server.pid).includes(child));
+    const worker = server.workers()[0]!.pid;
+    const ours = new Set([...socketsOf(server.pid), ...socketsOf(worker)]);
+    assert.ok(ours.size > 0);
+    assert.deepEqual(
+      socketsOf(child).filter((socket) => ours.has(socket)),
+      [],
+    );
+    process.kill(child, 'SIGKILL');
+  });
+
+  test('has only the descriptors it needs: none of another worker', { skip: needsProc }, async (t) => {
+    const server = await serve(t, fixture('app.mjs'), ['-w', '3']);
+    const workers = await server.settled(3);
+    const shared = new Map<string, number>();
+    for (const { pid } of workers)
+      for (const socket of new Set(socketsOf(pid))) shared.set(socket, (shared.get(socket) ?? 0) + 1);
+    // The listening socket is everyone's, and so is the output; a link is its worker's alone.
+    for (const fd of ['1', '2']) shared.delete(linkOf(workers[0]!.pid, fd));
+    assert.deepEqual(
+      [...shared.values()].filter((count) => count > 1),
+      [3],
+    );
+  });
+
+  test('gets the log, standard output and standard error, but no standard input', {
+    skip: needsProc,
+  }, async (t) => {
+    const server = await serve(t, fixture('app.mjs'));
+    assert.equal(linkOf(server.workers()[0]!.pid, '0'), '/dev/null');
+  });
+});
+
+describe('a worker that writes to its link', { concurrency: 3 }, () => {
+  for (const [name, kind, reason] of [
+    ['garbage', 'garbage', /broke the link/],
+    ['a frame that is too large', 'oversized', /frame has at most/],
+    ['a frame that is not msgpack', 'not-msgpack', /is not msgpack/],
+  ] as const)
+    test(`${name} is ended and replaced, and the server lives`, async (t) => {
+      const site = new Site(t);
+      const server = await serve(t, fixture('writes-to-link.mjs'), [
+        '-w',
+        '2',
+        '--env',
+        `SITE=${site.directory}`,
+      ]);
+      await server.settled(2);
+      await server.get(`/${kind}`).catch(() => {});
+      const killed = await server.told(/is killed: /);
+      assert.match(killed.msg, reason);
+      const workers = await server.settled(2);
+      assert.ok(workers.some(({ age }) => age === 3));
+      assert.equal((await server.get('/')).status, 200);
+    });
+
+  for (const [name, kind] of [
+    ['a type that is not known', 'unknown'],
+    ['a known type with invalid fields', 'invalid'],
+    ['an order, which is not for it to give', 'order'],
+    ['something that is no event', 'number'],
+  ] as const)
+    test(`${name} is told in the log, and goes on`, async (t) => {
+      const server = await serve(t, fixture('writes-to-link.mjs'));
+      assert.equal((await server.get(`/${kind}`)).status, 200);
+      await server.told(/sent what is not known/);
+      assert.equal((await server.get('/')).json()['age'], 1);
+    });
+
+  test('ten thousand unknown frames fills neither the log nor the server', async (t) => {
+    const server = await serve(t, fixture('writes-to-link.mjs'));
+    await server.get('/flood').catch(() => {});
+    await server.told(/sent what is not known/);
+    assert.equal((await server.get('/')).status, 200);
+    server.signal('SIGTTIN');
+    await server.told(/^SIGTTIN/);
+    assert.ok(server.all(/sent what is not known/).length <= 5);
+  });
+
+  test('a frame that is cut off by its death: it is replaced as any other that died', async (t) => {
+    const server = await serve(t, fixture('writes-to-link.mjs'));
+    await assert.rejects(server.get('/truncated'));
+    await server.told(/worker 1 .* ended unexpectedly, by SIGKILL/);
+    await server.until('another serves', () => server.ready().some(({ age }) => age === 2));
+    assert.deepEqual(server.all(/broke the link/), []);
+  });
+
+  test('nothing more because it closed it: it drains and is replaced', async (t) => {
+    const server = await serve(t, fixture('writes-to-link.mjs'));
+    await server.get('/close').catch(() => {});
+    await server.until('another serves', () => server.ready().some(({ age }) => age >= 2));
+    await eventually('the first is gone', () => server.workers().every(({ age }) => age >= 2));
+    assert.equal((await server.get('/')).status, 200);
+  });
+});
