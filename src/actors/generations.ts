@@ -5,7 +5,7 @@
 import { fromCallback } from 'xstate';
 import type { Generation, GenerationOrder, GenerationReport } from '../machines/events/generation.ts';
 import type { AppSpec, WorkerSpec } from '../machines/events/worker.ts';
-import type { Settings, SettingsSource } from '../settings.ts';
+import { needsRestart, type Settings, type SettingsSource } from '../settings.ts';
 import { resolveApp } from './app-path.ts';
 import { generationEnv } from './environment.ts';
 import { toFault } from './fault-error.ts';
@@ -58,6 +58,8 @@ export class Generations {
   async prepare(number: number, signal: AbortSignal): Promise<Generation> {
     const { table, notice } = this.#deps;
     const settings = number === 1 ? this.#deps.settings : await this.#deps.source();
+    for (const flag of needsRestart(this.#deps.settings, settings))
+      notice(`${flag} was changed, which needs a restart: it stays as it was`);
     const { cwd, app } = resolveApp(settings);
     const env = generationEnv(settings);
     const listeners = await table.bind(settings.bind, number, {

@@ -3,6 +3,7 @@
  * passes orders down and reports up, and says when it is reaped. Runs in the parent; one actor a child machine.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { fromCallback } from 'xstate';
 import type { ProcessInput } from '../machines/child.ts';
@@ -64,7 +65,10 @@ export function processActor(deps: ProcessDeps) {
       child = start();
     } catch (error) {
       // An error in spawn itself (out of descriptors, out of processes) is a fault of the world.
-      report({ type: 'process.spawnFailed', fault: spawnFault(error as Error) });
+      report({
+        type: 'process.spawnFailed',
+        fault: spawnFault(error as Error, deps.generations.launch(generation).cwd),
+      });
     }
 
     function start(): ChildProcess {
@@ -84,7 +88,8 @@ export function processActor(deps: ProcessDeps) {
         stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...sockets],
       });
       started.once('error', (error) => {
-        if (started.pid === undefined) report({ type: 'process.spawnFailed', fault: spawnFault(error) });
+        if (started.pid === undefined)
+          report({ type: 'process.spawnFailed', fault: spawnFault(error, launch.cwd) });
       });
       if (started.pid === undefined) return started;
       deps.live.add(started);
@@ -154,7 +159,10 @@ export function processActor(deps: ProcessDeps) {
   });
 }
 
-const spawnFault = (error: Error): Fault => ({
+/** A missing directory looks like a missing program to spawn(2). */
+const spawnFault = (error: Error, cwd: string): Fault => ({
   code: 'process.spawnFailed',
-  message: `a worker could not be started: ${error.message}`,
+  message: existsSync(cwd)
+    ? `a worker could not be started: ${error.message}`
+    : `a worker could not be started: the directory ${cwd} is gone; a reload finds the new one`,
 });
