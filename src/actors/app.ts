@@ -112,10 +112,14 @@ function hint(value: unknown): string {
 }
 
 /** What to say when a module offers nothing and did not listen either. */
-export function nothingToServe(spec: AppSpec, exports: Exports): FaultError {
+export function nothingToServe(spec: AppSpec, exports: Exports, offer: Offer | undefined): FaultError {
   const names = exportNames(exports).filter((name) => name !== 'default');
-  const what = names.length === 0 ? 'exports nothing' : `exports only ${listed(names)}`;
-  return new FaultError('app.notServable', `${spec.path} ${what} and did not listen; ${serves}`);
+  const exported = names.length === 0 ? 'exports nothing' : `exports only ${listed(names)}`;
+  const what = offer ? `its factory ${offer.name} returned nothing` : exported;
+  return new FaultError(
+    'app.notServable',
+    `${spec.path}${offer ? ':' : ''} ${what} and did not listen; ${serves}`,
+  );
 }
 
 async function started<T>(spec: AppSpec, how: string, run: () => Promise<T>): Promise<T> {

@@ -108,7 +108,7 @@ class AppServer implements WebServer {
     if (this.#opened) return this.#opened;
     if (servable) return this.#serve(servable.server, servable.ours);
     this.#options.notice('debug', `${app.path} exports nothing to serve; waiting for it to listen`);
-    await hopeful(listened, () => nothingToServe(app, exports));
+    await hopeful(listened, () => nothingToServe(app, exports, offer));
   }
 
   /** Accepts on all listeners for `server`. */

@@ -113,6 +113,12 @@ const failing: Array<[name: string, app: string, code: string, message: RegExp, 
     /the factory default returned a string; /,
   ],
   [
+    'a factory of nothing',
+    'factory-returns-nothing.mjs',
+    'app.notServable',
+    /its factory default returned nothing and did/,
+  ],
+  [
     'a factory of a factory',
     'factory-nested.mjs',
     'app.notServable',
