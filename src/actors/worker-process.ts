@@ -7,11 +7,11 @@ import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { createActor, fromCallback, fromPromise } from 'xstate';
 import { LINK_PROTOCOL, linkSchemas } from '../machines/events/link.ts';
 import type { WorkerInternal, WorkerOrder, WorkerReport, WorkerSpec } from '../machines/events/worker.ts';
-import type { Fault, FaultCode } from '../machines/faults.ts';
+import type { FaultCode } from '../machines/faults.ts';
 import { workerMachine } from '../machines/worker.ts';
 import { announceWorker } from './app-bridge.ts';
 import { shieldSignals } from './app-signals.ts';
-import { toFault } from './fault-error.ts';
+import { fault, toFault } from './fault-error.ts';
 import { type Link, openLink } from './link.ts';
 import { createWebServer, type WebServer } from './web-server.ts';
 
@@ -20,6 +20,8 @@ const LINK_FD = 3;
 const BOOT_ORDER_MS = 10_000;
 /** How long the last frames may take to be written. */
 const FLUSH_MS = 500;
+/** A line for the log is no longer than this, in UTF-16 units. */
+const NOTICE_MAX = 4 * 1024;
 
 export function runWorker(): void {
   const age = Number(process.env['KIRIN_WORKER_AGE'] ?? 0);
@@ -43,7 +45,7 @@ export function runWorker(): void {
     },
   );
   const notice = (level: 'debug' | 'info' | 'warn' | 'error', text: string): void => {
-    link.send({ type: 'worker.notice', level, text });
+    link.send({ type: 'worker.notice', level, text: text.slice(0, NOTICE_MAX) });
   };
   /** The first frame; the generation is known from the order to boot. */
   const hello = (spec: WorkerSpec): void => {
@@ -161,8 +163,7 @@ function speakLastWords(link: Link<WorkerReport>, unexpected: () => boolean): vo
   const say = (code: FaultCode, message: string, stack?: string): void => {
     if (said || !unexpected()) return;
     said = true;
-    const fault: Fault = stack === undefined ? { code, message } : { code, message, stack };
-    link.sendSync({ type: 'worker.lastWords', fault });
+    link.sendSync({ type: 'worker.lastWords', fault: fault(code, message, stack) });
   };
   process.on('uncaughtExceptionMonitor', (error, origin) => {
     // An app that handles it goes on.

@@ -75,6 +75,18 @@ const FAILING: readonly Failing[] = [
     stack: /app\.mjs:2/,
   },
   {
+    name: 'an error whose message has megabytes',
+    code: "throw new Error('far too long '.repeat(300_000));",
+    exit: 4,
+    reason: /far too long .*more characters/,
+  },
+  {
+    name: 'something thrown that is no error',
+    code: 'throw null;',
+    exit: 4,
+    reason: /threw null/,
+  },
+  {
     name: 'process.exit() on import',
     code: 'process.exit(0);',
     exit: 3,

@@ -188,26 +188,33 @@ export class Server {
   }
 
   /** Waits until the log has told a line that matches, at or after the mark `from`. */
-  async told(pattern: RegExp, from = 0): Promise<LogLine> {
-    return await this.until(`the log tells ${pattern}`, () => this.all(pattern, from)[0]);
+  async told(pattern: RegExp, from = 0, deadlineMs = DEADLINE_MS): Promise<LogLine> {
+    return await this.until(`the log tells ${pattern}`, () => this.all(pattern, from)[0], deadlineMs);
   }
 
   /** As `eventually`, but gives up when the server is gone, and shows the log. */
-  async until<T>(what: string, condition: () => T | Promise<T>): Promise<NonNullable<T>> {
+  async until<T>(
+    what: string,
+    condition: () => T | Promise<T>,
+    deadlineMs = DEADLINE_MS,
+  ): Promise<NonNullable<T>> {
+    const attempt = async (): Promise<T> => {
+      const gone = this.exited;
+      const value = await condition();
+      if (!value && gone) throw new Error(`the server exited (${gone.code ?? gone.signal}) before ${what}`);
+      return value;
+    };
     try {
-      return await eventually(what, async () => {
-        const gone = this.exited;
-        const value = await condition();
-        if (!value && gone) throw new Error(`the server exited (${gone.code ?? gone.signal}) before ${what}`);
-        return value;
-      });
+      return await eventually(what, attempt, deadlineMs);
     } catch (error) {
       throw new Error(`${(error as Error).message}\n${this.tail()}`, { cause: error });
     }
   }
 
   tail(): string {
-    const lines = this.lines.slice(-TAIL_LINES).map(({ time, level, msg }) => `  ${time} ${level} ${msg}`);
+    const lines = this.lines
+      .slice(-TAIL_LINES)
+      .map(({ time, level, msg }) => `  ${time} ${level} ${msg.slice(0, 300)}`);
     return `the log's end:\n${lines.join('\n')}\nother output:\n${this.output.slice(-2000)}`;
   }
 

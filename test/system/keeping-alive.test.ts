@@ -37,6 +37,18 @@ describe('a worker that crashes is replaced', { concurrency: 3 }, () => {
     await server.until('another serves', () => server.ready().some(({ age }) => age === 2));
   });
 
+  test('by an uncaught exception whose message has megabytes, of which the log tells the beginning', async (t) => {
+    const site = new Site(t);
+    site.write(
+      'app.mjs',
+      "export default (_request, _response) => {\n  throw new Error('far too long '.repeat(300_000));\n};",
+    );
+    const server = await serve(t, site.path('app.mjs'));
+    await assert.rejects(server.get());
+    await server.told(/^worker 1 .* ended unexpectedly.*far too long .*more characters/);
+    await server.until('another serves', () => server.ready().some(({ age }) => age === 2));
+  });
+
   for (const code of [0, 7])
     test(`by process.exit(${code}) of the app, which the log names`, async (t) => {
       const server = await serve(t, app);

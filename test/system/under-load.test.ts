@@ -7,6 +7,8 @@ import { childrenOf, zombiesOf } from './processes.ts';
 
 /** The time over which a storm of signals is spread. */
 const STORM_MS = 900;
+/** A hundred candidates that start and end need their time on a busy machine. */
+const STORM_OVER_MS = 120_000;
 
 describe('under load', { concurrency: 1 }, () => {
   test('20 reloads fail no request: keep-alive, new connections, and a slow one always in flight', async (t) => {
@@ -57,12 +59,14 @@ describe('under load', { concurrency: 1 }, () => {
   });
 });
 
-describe('a server', { concurrency: 2 }, () => {
+describe('a server', { concurrency: 1 }, () => {
   test('lives through 1,000 signals within a second, and converges', async (t) => {
     const server = await serve(t, fixture('app.mjs'), ['-w', '2']);
     await server.settled(2);
-    // Fewer are asked for than told to go, so that the storm does not end with dozens of workers.
-    const storm = ['SIGHUP', 'SIGTTIN', 'SIGTTOU', 'SIGUSR1', 'SIGWINCH', 'SIGTTOU'] as const;
+    // Each HUP and TTIN starts a process, so there are fewer of them; and more workers are told to go than to come.
+    const few = ['SIGHUP', 'SIGTTIN', 'SIGTTOU', 'SIGTTOU'] as const;
+    const many = ['SIGUSR1', 'SIGWINCH', 'SIGUSR1', 'SIGWINCH', 'SIGUSR1', 'SIGWINCH'] as const;
+    const storm = [...few, ...many];
     const startedMs = performance.now();
     // The kernel joins equal signals that are pending, so they are spread over most of the second.
     await new Promise<void>((resolve) => {
@@ -78,7 +82,7 @@ describe('a server', { concurrency: 2 }, () => {
     t.diagnostic(`sent within ${Math.round(performance.now() - startedMs)} ms`);
     const from = server.mark();
     server.signal('SIGHUP');
-    await server.told(/^reload (done|failed)/, from);
+    await server.told(/^reload (done|failed)/, from, STORM_OVER_MS);
     await server.until('all are ready, and of one generation', () => {
       const seen = server.workers();
       return (
