@@ -159,13 +159,11 @@ export class Server {
     const lines = (this.#partial + text).split('\n');
     this.#partial = lines.pop()!;
     for (const line of lines) {
-      try {
-        const parsed = JSON.parse(line) as LogLine;
-        if (typeof parsed.msg !== 'string') throw new TypeError('not a line of the log');
-        this.lines.push(parsed);
-      } catch {
-        this.output += `${line}\n`;
-      }
+      // A worker that is still writing an endless line to the same pipe may stand before it.
+      const start = line.indexOf('{"time":');
+      const told = start < 0 ? undefined : parsed(line.slice(start));
+      if (told) this.lines.push(told);
+      this.output += told ? line.slice(0, start) : `${line}\n`;
     }
   }
 
@@ -318,6 +316,14 @@ export class Server {
       this.killAll();
       running.delete(this);
     }
+  }
+}
+
+function parsed(line: string): LogLine | undefined {
+  try {
+    return JSON.parse(line) as LogLine;
+  } catch {
+    return undefined;
   }
 }
 
