@@ -44,7 +44,7 @@ const promised = <TOutput, TInput>(name: string) =>
   });
 
 /** Kept back from a drain's time for the app's own clean-up, and from the whole for the way out. */
-const closeReserveMs = (graceMs: number): number => Math.min(1000, graceMs / 10);
+const closeReserveMs = (graceMs: number): number => Math.min(1000, graceMs / 5);
 const exitReserveMs = (graceMs: number): number => Math.min(250, graceMs / 10);
 
 export const workerMachine = setup({

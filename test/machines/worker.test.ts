@@ -221,7 +221,7 @@ test('quit while draining hastens', async () => {
   const worker = await life().serving();
   worker.hears(drain, quit);
   assert.deepEqual(worker.cuts, ['server.cut']);
-  assert.deepEqual(worker.stage.begun.at(-1), { step: 'drain', input: { graceMs: 270 } });
+  assert.deepEqual(worker.stage.begun.at(-1), { step: 'drain', input: { graceMs: 240 } });
 });
 
 test('a drain that fails still closes the app', async () => {
