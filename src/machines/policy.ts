@@ -70,6 +70,12 @@ export function plan(view: View): Plan {
     ...outgoing,
   ];
   const gone = new Set(retired.map((member) => member.age));
+  // A replacement that is not ready makes room for a canary: what it would have replaced still serves.
+  if (trial !== null) {
+    const spare = active.length - candidates.length - gone.size - target;
+    const unready = fresh.filter((member) => !gone.has(member.age) && !isReady(member));
+    for (const member of unready.slice(0, Math.max(0, spare))) gone.add(member.age);
+  }
   const staying = [...fresh, ...outdated].filter((member) => !gone.has(member.age));
   const stayingFresh = fresh.filter((member) => !gone.has(member.age));
 

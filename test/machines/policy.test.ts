@@ -82,6 +82,16 @@ test('a replacement that is not ready never costs a ready one', () => {
   assert.deepEqual(plan(view(fleet, { committed: 2 })), { hire: [], retire: [] });
 });
 
+test('a replacement that is not ready makes room for a canary, and only one that is too many', () => {
+  const [a, b, c] = [member(1, 0), member(2, 0), member(2, 1, 'starting')];
+  assert.deepEqual(plan(view([a, b, c], { committed: 2, trial: 3 })), {
+    hire: [{ generation: 3, slot: 0 }],
+    retire: ages(c),
+  });
+  const alone = [member(2, 0), member(2, 1, 'starting')];
+  assert.deepEqual(plan(view(alone, { committed: 2, trial: 3 })).retire, []);
+});
+
 test('what an abandoned trial left behind goes', () => {
   const [a, b, c] = [member(1, 0), member(1, 1), member(2, 0)];
   assert.deepEqual(plan(view([a, b, c])).retire, ages(c));
