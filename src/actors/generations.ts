@@ -90,6 +90,10 @@ export class Generations {
     this.#deps.table.release(number);
   }
 
+  close(): void {
+    this.#deps.table.close();
+  }
+
   #launchOf(
     number: number,
     settings: Settings,
@@ -130,6 +134,7 @@ export function generationsActor(generations: Generations) {
     // One at a time: what is bound for one generation is known when the next asks for it.
     let queue: Promise<unknown> = Promise.resolve();
     receive((order) => {
+      if (order.type === 'generation.close') return generations.close();
       if (order.type === 'generation.release') {
         under.get(order.number)?.abort();
         return generations.release(order.number);

@@ -201,6 +201,8 @@ export const arbiterMachine = setup({
       assertEvent(event, 'pool.generationGone');
       return { type: 'generation.release' as const, number: event.generation };
     }),
+    /** Nobody is hired from now on; a client in the queue of a socket that only we hold would wait in vain. */
+    closeListeners: sendTo('generations', { type: 'generation.close' }),
     scale: enqueueActions(({ context, event, enqueue }) => {
       assertEvent(event, 'arbiter.scale');
       const target = Math.max(1, Math.min(context.workersMax, context.target + event.by));
@@ -349,7 +351,7 @@ export const arbiterMachine = setup({
             },
             stopping: {
               description: 'Workers leave; a second order to stop hastens, a third kills.',
-              entry: 'refusePreparing',
+              entry: ['refusePreparing', 'closeListeners'],
               on: {
                 'arbiter.scale': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.reload': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },

@@ -225,6 +225,7 @@ test('stopping: graceful, hastened by a second, killed by a third; the second si
     one.toPool.map((order) => order.type === 'pool.stop' && order.leave),
     ['drain', 'quit', 'kill'],
   );
+  assert.deepEqual(one.toGenerations.at(-1), { type: 'generation.close' });
   one.pool({ type: 'pool.stopped' });
   assert.equal(one.output?.exitCode, 130);
   assert.deepEqual(one.ends.at(-1), 'done stop 1');

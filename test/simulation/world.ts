@@ -46,6 +46,8 @@ export class World {
   readonly ages = new Set<number>();
   /** Generations prepared and not released. */
   readonly generations = new Set<number>();
+  /** The listeners are closed: nothing may be started any more. */
+  closed = false;
   /** Code that cannot boot at all, by generation. */
   readonly broken = new Set<number>();
   /** While true, processes misbehave; a simulation ends with a world at peace. */
@@ -84,6 +86,7 @@ export class World {
 
       if (this.ages.has(age)) this.violations.push(`age ${age} was used twice`);
       this.ages.add(age);
+      if (this.closed) this.violations.push(`worker ${age} was started while stopping`);
       if (!this.generations.has(generation))
         this.violations.push(`a worker of generation ${generation}, which is released`);
 
@@ -205,6 +208,10 @@ export class World {
           for (const { age, generation } of this.live.values())
             if (generation === order.number)
               this.violations.push(`generation ${generation} released while worker ${age} lives`);
+          return;
+        }
+        if (order.type === 'generation.close') {
+          this.closed = true;
           return;
         }
         const { number, orderId } = order;

@@ -34,7 +34,9 @@ export interface Generation {
 export type GenerationOrder =
   | { type: 'generation.prepare'; number: number; orderId: number }
   /** Close the listeners that only this generation has. */
-  | { type: 'generation.release'; number: number };
+  | { type: 'generation.release'; number: number }
+  /** Close all listeners: nothing is started any more, and what connects is to go elsewhere. */
+  | { type: 'generation.close' };
 
 export type GenerationReport =
   | { type: 'generation.prepared'; orderId: number; generation: Generation }
