@@ -103,13 +103,23 @@ export function blame(
 /** A failure of the committed code starts a cool-down; those that come while one is under way count with it. */
 export function countFailure(
   context: PoolContext,
-  exit: Extract<ChildReport, { type: 'child.exited' }>,
+  event: Extract<ChildReport, { type: 'child.leaving' | 'child.exited' }>,
 ): Partial<PoolContext> {
-  const member = context.members.find((one) => one.age === exit.age);
-  const judgement = judge(exit);
+  const member = context.members.find((one) => one.age === event.age);
+  const judgement = judgementOf(event, member);
   if (judgement === 'planned' || member?.generation !== context.committed.number) return {};
   if (context.cooling || context.failurePending) return { judgement };
   return { judgement, failures: context.failures + 1, failurePending: true };
+}
+
+/** Who fails to boot is judged when that is told, so that its replacement waits from then on; others at their end. */
+function judgementOf(
+  event: Extract<ChildReport, { type: 'child.leaving' | 'child.exited' }>,
+  member: Member | undefined,
+): Judgement {
+  const failedToBoot = event.cause === 'bootFailed' || event.cause === 'bootTimeout';
+  if (event.type === 'child.exited') return failedToBoot ? 'planned' : judge(event);
+  return failedToBoot && member?.phase === 'starting' ? 'crashed' : 'planned';
 }
 
 export const stoppingFault: Fault = { code: 'order.stopping', message: 'the server is stopping' };

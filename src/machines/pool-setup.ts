@@ -99,6 +99,7 @@ export const poolSetup = setup({
       const fault = event.fault ?? { ...noFault, message: `worker ${event.age} left: ${event.cause}` };
       return {
         ...blame(context, event.age, fault),
+        ...countFailure(context, event),
         members: changed(context, event.age, { phase: 'leaving' }),
       };
     }),

@@ -110,6 +110,10 @@ function open(target = 2, first = generation(1)) {
         .getSnapshot()
         .context.members.map(({ age, generation: of, slot, phase }) => `${age}: g${of} s${slot} ${phase}`);
     },
+    /** How many were started since the beginning. */
+    get started() {
+      return actor.getSnapshot().context.nextAge - 1;
+    },
     get state() {
       return JSON.stringify(actor.getSnapshot().value);
     },
@@ -296,6 +300,15 @@ test('a failed replacement is told as degraded, retried after a wait, and costs 
     pool.fleet.map((line) => line.slice(-8)),
     ['s1 ready', 's0 ready'],
   );
+});
+
+test('who says that it cannot boot is replaced after the wait, not at once', () => {
+  const pool = running();
+  pool.broken.add(1);
+  pool.processes.get(1)?.({ type: 'process.exited', code: 1, signal: null });
+  // After waits of 100, 200, 400 and 800 ms, with boots of 100 ms between them.
+  pool.pass(2000);
+  assert.equal(pool.started, 2 + 4);
 });
 
 test('one worker is told to leave and is replaced; what is leaving or unknown is a told result', () => {
