@@ -191,6 +191,20 @@ describe('a reload', { concurrency: 3 }, () => {
     assert.equal(await versionOf(server), 'v2');
   });
 
+  test('mends a newer one at once where the one before hangs in a worker that boots', async (t) => {
+    const site = new Site(t);
+    const server = await serve(t, site.deploy('v1'), ['-w', '3', '--boot-timeout', '600']);
+    await server.settled(3);
+    site.deploy('v2', 'app.mjs', waitsInWorker(5, '/nowhere'));
+    server.signal('SIGHUP');
+    await server.printed(/waiting/);
+    const from = server.mark();
+    site.deploy('v3');
+    server.signal('SIGHUP');
+    await server.told(/^reload done/, from);
+    assert.ok((await server.settled(3)).every(({ generation }) => generation === 3));
+  });
+
   test('goes on through orders to scale', async (t) => {
     const site = new Site(t);
     const server = await serve(t, site.deploy('v1'), ['-w', '3']);
