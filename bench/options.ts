@@ -9,7 +9,7 @@ serve    requests per second and CPU per request, against node:cluster and other
 reload   failed requests over reloads under load; default 20 reloads
 start    time to the first answer, and memory; default 10 rounds
 
---json prints JSON. A run of at least the default length is written to bench/RESULTS.md.
+--json prints JSON. A run of at least the default length in all is written to bench/RESULTS.md.
 Exit code: 0 measured; 1 it could not be measured, or Kirin failed a request; 2 wrong arguments.`;
 
 export type Options =
