@@ -107,6 +107,7 @@ async function measure(generator: LoadGenerator, pid: number, port: number, load
   const before = cpuMsOf(pid);
   const measured = await generator.fire(port, load);
   const after = cpuMsOf(pid);
+  if (measured.requests === 0) throw new Error(`${generator.name} got no answer at all`);
   const cpuUsPerRequest =
     before === undefined || after === undefined ? undefined : ((after - before) * 1000) / measured.requests;
   return { ...measured, cpuUsPerRequest };
