@@ -108,6 +108,7 @@ function supervise(
     },
   });
   const actor = createActor(machine, {
+    id: 'arbiter',
     input: { workersMax: workersMax(settings.workers) },
     inspect: narrator(log, {
       app: () => settings.app,

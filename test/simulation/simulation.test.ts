@@ -13,5 +13,6 @@ test(`${SEEDS} seeds are sound`, () => {
 });
 
 test('the same seed gives the same run', () => {
-  for (const seed of [1, 2, 3]) assert.deepEqual(simulate(seed), simulate(seed));
+  for (const seed of [1, 2, 3])
+    assert.ok(JSON.stringify(simulate(seed)) === JSON.stringify(simulate(seed)), `seed ${seed} differs`);
 });

@@ -70,6 +70,7 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
       },
     }),
     {
+      id: 'arbiter',
       clock,
       input: { workersMax: 8 },
       inspect: (event) => {
