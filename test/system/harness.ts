@@ -21,6 +21,7 @@ import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Answer, type Asking, ask } from './client.ts';
+import { guard, unguard } from './guardian.ts';
 import { groupMembers } from './processes.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -118,13 +119,6 @@ export class Site {
   }
 }
 
-const running = new Set<Server>();
-// A test file that is interrupted must not leave servers behind either.
-process.on('exit', () => {
-  for (const server of running) server.killAll();
-});
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
-
 export class Server {
   readonly child: ChildProcess;
   readonly lines: LogLine[] = [];
@@ -146,7 +140,7 @@ export class Server {
       this.output += text;
     });
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => this.#read(text));
-    running.add(this);
+    if (this.child.pid !== undefined) guard(this.child.pid);
     this.ended = new Promise((resolve) => {
       this.child.once('exit', (code, signal) => {
         this.exited = { code, signal };
@@ -314,7 +308,7 @@ export class Server {
       );
     } finally {
       this.killAll();
-      running.delete(this);
+      unguard(this.pid);
     }
   }
 }
