@@ -7,7 +7,10 @@ const STACK_MAX = 32 * 1024;
 
 /** A fault that fits into a frame; what is cut off is told. */
 export function fault(code: FaultCode, message: string, stack?: string): Fault {
-  const short = { code, message: shortened(message, MESSAGE_MAX) };
+  // A message is one line; where there is a stack, that has the rest.
+  const [first = '', ...more] = message.split('\n');
+  const line = stack === undefined ? [first, ...more.map((one) => one.trim())].join(' ') : first;
+  const short = { code, message: shortened(line, MESSAGE_MAX) };
   return stack === undefined ? short : { ...short, stack: shortened(stack, STACK_MAX) };
 }
 

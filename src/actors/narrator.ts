@@ -69,6 +69,12 @@ function tellChild(log: Log, event: ChildEvent, child: ChildContext, before: str
     log.error(`${name} was silent for ${seconds(event.silentMs)}: sent SIGABRT`, fields);
   else if (entered('alive.draining'))
     log.info(`${name} is draining${child.cause === 'terminated' ? ': it was sent SIGTERM' : ''}`, fields);
+  else if (
+    entered('alive.killing') &&
+    before.startsWith('alive.starting.spawned') &&
+    child.cause === 'ordered'
+  )
+    log.debug(`${name} is killed before it began`, fields);
   else if (entered('alive.killing')) log.warn(`${name} is killed: ${whyKilled(child, before)}`, fields);
   else if (entered('reaped')) tellReaped(log, name, child, fields);
 }
@@ -157,7 +163,9 @@ export function tellOrderEnd(log: Log, end: ArbiterReport): void {
   const counts =
     end.remaining === undefined
       ? ''
-      : `; ${end.replaced ?? 0} replaced, ${end.remaining} of the former remain`;
+      : end.replaced
+        ? `; ${end.replaced} replaced, ${end.remaining} of the former remain`
+        : '; nothing was changed';
   switch (end.type) {
     case 'order.done':
       if (what === 'reload') return log.info(`reload done: ${end.replaced ?? 0} workers replaced`, fields);

@@ -254,8 +254,26 @@ export const childMachine = setup({
           },
           states: {
             spawned: {
-              description: 'The process was started and has not spoken yet.',
-              on: { 'worker.hello': { target: 'booting' } },
+              description: 'The process was started and has not spoken yet: no code of the app runs in it.',
+              on: {
+                'worker.hello': { target: 'booting' },
+                'child.drain': {
+                  target: '#child.alive.killing',
+                  actions: [
+                    'keepOrder',
+                    { type: 'becomeLeaving', params: { cause: 'ordered' } },
+                    'tellLeaving',
+                  ],
+                },
+                'child.quit': {
+                  target: '#child.alive.killing',
+                  actions: [
+                    'keepOrder',
+                    { type: 'becomeLeaving', params: { cause: 'ordered' } },
+                    'tellLeaving',
+                  ],
+                },
+              },
             },
             booting: { description: 'It speaks our protocol and is loading the app.' },
           },

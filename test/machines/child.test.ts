@@ -158,13 +158,24 @@ test('a failed boot: it may end by itself, and is killed if it does not', () => 
   assert.deepEqual([child.end.cause, child.end.fault], ['bootFailed', loadFault]);
 });
 
-test('told to leave while starting: it gets no grace', () => {
+test('told to leave while booting: it may end by itself, without a grace', () => {
+  for (const type of ['child.drain', 'child.quit'] as const) {
+    const child = life();
+    child.hears(spawned, hello);
+    child.told({ type, orderId: 1 });
+    assert.deepEqual([child.state, child.asked], [{ alive: 'quitting' }, ['worker.quit']]);
+    child.hears(exited(0));
+    assert.equal(child.end.cause, 'ordered');
+  }
+});
+
+test('told to leave before it has spoken: killed at once, since no code of the app runs yet', () => {
   for (const type of ['child.drain', 'child.quit'] as const) {
     const child = life();
     child.hears(spawned);
     child.told({ type, orderId: 1 });
-    assert.deepEqual([child.state, child.asked], [{ alive: 'quitting' }, ['worker.quit']]);
-    child.hears(exited(0));
+    assert.deepEqual([child.state, child.asked], [{ alive: 'killing' }, ['SIGKILL']]);
+    child.hears(exited(null, 'SIGKILL'));
     assert.equal(child.end.cause, 'ordered');
   }
 });
