@@ -98,16 +98,19 @@ export class Connections {
     if (this.sockets.size === 0) onEmpty();
   }
 
-  /** Closes the connections on which nothing was asked, except those in `kept`. */
-  closeIdle(kept: readonly Socket[] = []): void {
+  /** Closes the connections on which nothing was asked and all is sent, except those in `kept`. */
+  closeIdle(kept: ReadonlySet<Socket> = NONE): void {
     const server = this.#server;
     if (!speaksHttp(server)) return;
     // Only Node knows whether a request is half received. It closes all idle ones, so those to be kept are held.
-    for (const socket of kept) socket.destroy = held;
+    const holding: Socket[] = [];
+    for (const socket of this.spoken) if (kept.has(socket) || isAnswering(socket)) holding.push(socket);
+    for (const socket of holding) socket.destroy = held;
     server.closeIdleConnections();
-    for (const socket of kept) delete (socket as Partial<Socket>).destroy;
+    for (const socket of holding) delete (socket as Partial<Socket>).destroy;
     // To Node a connection that never sent a byte is not idle; browsers open such ones in advance.
-    for (const socket of this.spoken) if (socket.bytesRead === 0 && !kept.includes(socket)) socket.destroy();
+    for (const socket of this.spoken)
+      if (socket.bytesRead === 0 && !kept.has(socket) && !isAnswering(socket)) socket.destroy();
   }
 
   /** Closes every connection, whatever it is doing. Returns how many were not idle. */
@@ -122,6 +125,12 @@ export class Connections {
     return cut;
   }
 }
+
+/** To Node a connection is idle once `end()` of its answer was called, though megabytes may wait to be sent. */
+const isAnswering = (socket: HttpSocket): boolean =>
+  Boolean(socket._httpMessage) || socket.writableLength > 0;
+
+const NONE: ReadonlySet<Socket> = new Set();
 
 function held(this: Socket): Socket {
   return this;

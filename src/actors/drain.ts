@@ -1,7 +1,7 @@
 /**
  * Takes leave of the clients of one server, which has stopped accepting. Runs in web workers.
  *
- * 1. What is in flight is answered. From now on every answer says `Connection: close`, and Node closes after it.
+ * 1. What is in flight is answered, to the last byte, however slowly the client takes it. From now on every answer says `Connection: close`, and Node closes after it.
  * 2. An idle keep-alive connection gets a grace: a request may already be under way on it. So does one whose
  *    answer had begun, with keep-alive promised in its head, before the drain did; it gets it after its end.
  * 3. A request that is half received is waited for, as long as the server's own timeouts allow.
@@ -113,9 +113,9 @@ export class Drain {
   #sweep(): void {
     const nowMs = performance.now();
     if (nowMs - this.#startedMs < this.#idleGraceMs) return;
-    const kept: Socket[] = [];
+    const kept = new Set<Socket>();
     for (const [socket, endMs] of this.#graceEndMs) {
-      if (nowMs < endMs) kept.push(socket);
+      if (nowMs < endMs) kept.add(socket);
       else this.#graceEndMs.delete(socket);
     }
     this.#connections.closeIdle(kept);

@@ -207,6 +207,50 @@ test('a stream that promised keep-alive ends whole, and its connection gets its 
   assert.deepEqual(await drainedLater, { cut: 0 });
 });
 
+/** Reads the head of a big answer and then nothing, until told; resolves with the bytes that came. */
+async function slowReader(t: TestContext, port: number, path: string) {
+  const socket = net.connect(port, '127.0.0.1');
+  t.after(() => socket.destroy());
+  socket.on('error', () => {});
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  const [first] = (await once(socket, 'data')) as [Buffer];
+  socket.pause();
+  const head = first.indexOf('\r\n\r\n') + 4;
+  assert.match(first.toString('latin1', 0, head), /Content-Length: 40000000/i);
+  let bytes = first.length - head;
+  socket.on('data', (data) => {
+    bytes += data.length;
+  });
+  return {
+    socket,
+    async rest(): Promise<number> {
+      const closed = once(socket, 'close', { signal: AbortSignal.timeout(20_000) });
+      socket.resume();
+      await closed;
+      return bytes;
+    },
+  };
+}
+
+for (const path of ['/big', '/file']) {
+  test(`an answer that is ended but not yet sent outlasts the idle grace: ${path}`, async (t) => {
+    const worker = await serve(t, 'many.mjs', { idleGraceMs: 100 });
+    const reader = await slowReader(t, worker.port, path);
+    const idle = client(t, worker).ask('/');
+    await idle.until((text) => answers(text) === 1);
+    const drained = drain(worker);
+    await idle.end();
+    assert.equal(await reader.rest(), 40_000_000);
+    assert.deepEqual(await drained, { cut: 0 });
+  });
+}
+
+test('a client that never takes its answer is cut at the limit, and counted', async (t) => {
+  const worker = await serve(t, 'many.mjs', { idleGraceMs: 0 });
+  await slowReader(t, worker.port, '/big');
+  assert.deepEqual(await drain(worker, 300), { cut: 1 });
+});
+
 test('a WebSocket stays until the limit, and is then cut and counted', async (t) => {
   const worker = await serve(t, 'many.mjs', { idleGraceMs: 0 });
   const socket = new WebSocket(`ws://127.0.0.1:${worker.port}/`);

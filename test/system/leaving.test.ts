@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import { describe, test } from 'node:test';
 import WebSocket from 'ws';
+import { RawClient } from './client.ts';
 import { eventually, fixture, type Server, serve } from './harness.ts';
 
 const app = fixture('long-lived.mjs');
@@ -80,6 +81,32 @@ describe('when a worker leaves', { concurrency: 3 }, () => {
     await server.told(/worker 1 .* ended/);
     assert.deepEqual(server.all(/is killed|unexpectedly/), []);
   });
+
+  for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
+    test(`an answer whose client reads slowly arrives whole, though the idle grace is over: ${signal}`, async (t) => {
+      const server = await serve(t, app, ['--graceful-timeout', '60', '--idle-grace', '0.2']);
+      const [reader, idle] = await Promise.all([
+        RawClient.connect(server.port),
+        RawClient.connect(server.port),
+      ]);
+      t.after(() => reader.socket.destroy());
+      let bytes = 0;
+      reader.socket.setEncoding('latin1').on('data', (data: string) => {
+        bytes += data.length;
+      });
+      reader.ask('/big');
+      await eventually('the answer begins', () => bytes > 0);
+      reader.socket.pause();
+      idle.ask();
+      await eventually('the idle connection is one', () => idle.text.includes('ok'));
+      server.signal(signal);
+      await eventually('the idle grace is over', () => idle.closed);
+      reader.socket.resume();
+      await eventually('the answer is complete', () => reader.closed);
+      assert.equal(bytes - reader.text.indexOf('\r\n\r\n') - 4, 40_000_000);
+      await server.told(/worker 1 .* ended/);
+    });
+  }
 
   test('the clean-up runs after the last answer: onClose, then the SIGTERM listener of the app', async (t) => {
     const server = await serve(t, app, ['--graceful-timeout', '10']);
