@@ -5,12 +5,13 @@
 import type { ChildProcess } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { createActor, fromCallback } from 'xstate';
-import { arbiterMachine } from '../machines/arbiter.ts';
+import { type ArbiterOutput, arbiterMachine } from '../machines/arbiter.ts';
 import { childMachine } from '../machines/child.ts';
 import type { LogOrder } from '../machines/events/arbiter.ts';
 import { EXIT, exitCodeOf } from '../machines/faults.ts';
-import { backoffMs, jittered } from '../machines/policy.ts';
+import { jittered } from '../machines/policy.ts';
 import { poolMachine } from '../machines/pool.ts';
+import { backoffOf } from '../machines/pool-context.ts';
 import type { Settings, SettingsSource } from '../settings.ts';
 import { toFault } from './fault-error.ts';
 import { Generations, generationsActor } from './generations.ts';
@@ -22,8 +23,6 @@ import { writePidfile } from './pidfile.ts';
 import { processActor } from './process.ts';
 import type { Signals } from './signals.ts';
 
-declare const KIRIN_VERSION: string;
-
 export interface ArbiterOptions {
   settings: Settings;
   /** Reads the settings afresh, at a reload. */
@@ -31,12 +30,14 @@ export interface ArbiterOptions {
   signals: Signals;
   /** The file that a worker runs. */
   workerFile: string;
+  /** Kirin's own, for the log. */
+  version: string;
 }
 
 /** The most workers an order to scale can ask for. */
 const workersMax = (asked: number): number => Math.max(64, 4 * availableParallelism(), asked);
 
-/** Runs a server until it is told to stop; resolves with the exit code. */
+/** Runs a server until it is told to stop; resolves with the exit code. A bug ends the process itself, with 70. */
 export async function runArbiter(options: ArbiterOptions): Promise<number> {
   const { settings } = options;
   const log = createLog({
@@ -44,7 +45,19 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     format: settings.logFormat,
     file: settings.errorLogfile,
   });
+  const table = new ListenerTable();
+  const live = new Set<ChildProcess>();
   let pidfile: { remove(): void } | undefined;
+  /** No machine supervises any more: nothing that was started may live, and nothing may be left behind. */
+  const crash = (error: unknown): never => {
+    for (const child of live) child.kill('SIGKILL');
+    const { message, stack } = toFault(error, 'worker.uncaught');
+    log.fatal(`this is a bug in Kirin: ${message}`, { stack });
+    table.close();
+    pidfile?.remove();
+    process.exit(EXIT.bug);
+  };
+  process.on('uncaughtException', crash);
   try {
     if (settings.pid !== undefined) pidfile = writePidfile(settings.pid);
   } catch (error) {
@@ -53,26 +66,30 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     await log.close();
     return exitCodeOf(fault);
   }
-  log.info(`kirin ${KIRIN_VERSION} on Node.js ${process.version}, pid ${process.pid}`);
-  const table = new ListenerTable();
-  try {
-    const { exitCode, fault } = await supervise(options, log, table);
-    // The stack, if any, was told when the worker ended.
-    if (fault)
-      log.fatal(exitCodeOf(fault) >= EXIT.boot ? `the first start failed: ${fault.message}` : fault.message);
-    else log.info('stopped');
-    return exitCode;
-  } finally {
-    table.close();
-    pidfile?.remove();
-    await log.close();
-  }
+  log.info(`kirin ${options.version} on Node.js ${process.version}, pid ${process.pid}`);
+  const { exitCode, fault } = await supervise(options, { log, table, live, crash });
+  // The stack, if any, was told when the worker ended.
+  if (fault)
+    log.fatal(exitCodeOf(fault) >= EXIT.boot ? `the first start failed: ${fault.message}` : fault.message);
+  else log.info('stopped');
+  table.close();
+  pidfile?.remove();
+  await log.close();
+  return exitCode;
+}
+
+/** What is shared between the machine's actors and the emergency exit. */
+interface House {
+  log: Log;
+  table: ListenerTable;
+  /** Every process that lives. */
+  live: Set<ChildProcess>;
+  crash(error: unknown): never;
 }
 
 function supervise(
   { settings, source, signals, workerFile }: ArbiterOptions,
-  log: Log,
-  table: ListenerTable,
+  { log, table, live, crash }: House,
 ) {
   const generations = new Generations({
     settings,
@@ -81,7 +98,6 @@ function supervise(
     random: Math.random,
     notice: (text) => log.warn(text),
   });
-  const live = new Set<ChildProcess>();
   const machine = arbiterMachine.provide({
     actors: {
       signals: fromCallback(({ sendBack }) => signals.attach(sendBack)),
@@ -89,7 +105,7 @@ function supervise(
       logs: fromCallback<LogOrder>(({ receive }) => receive(() => log.reopen())),
       pool: poolMachine.provide({
         delays: {
-          backoff: ({ context }) => jittered(backoffMs(context.failures, context.judgement), Math.random()),
+          backoff: ({ context }) => jittered(backoffOf(context), Math.random()),
         },
         actors: {
           child: childMachine.provide({
@@ -118,16 +134,10 @@ function supervise(
   for (const type of ['order.done', 'order.refused', 'order.failed', 'order.superseded'] as const)
     actor.on(type, (end) => tellOrderEnd(log, end));
 
-  return new Promise<{ exitCode: number; fault: ReturnType<typeof toFault> | null }>((resolve) => {
+  return new Promise<ArbiterOutput>((resolve) => {
     actor.subscribe({
       complete: () => resolve(actor.getSnapshot().output ?? { exitCode: EXIT.bug, fault: null }),
-      error: (error) => {
-        // A bug: no machine supervises any more, so nothing it started may live.
-        for (const child of live) child.kill('SIGKILL');
-        const fault = toFault(error, 'worker.uncaught');
-        log.fatal(`this is a bug in Kirin: ${fault.message}`, { stack: fault.stack });
-        resolve({ exitCode: EXIT.bug, fault: null });
-      },
+      error: crash,
     });
     actor.start();
   });

@@ -8,7 +8,7 @@ import type { AppSpec, WorkerSpec } from '../machines/events/worker.ts';
 import { needsRestart, type Settings, type SettingsSource } from '../settings.ts';
 import { resolveApp } from './app-path.ts';
 import { generationEnv } from './environment.ts';
-import { toFault } from './fault-error.ts';
+import { FaultError, toFault } from './fault-error.ts';
 import type { BoundListener, ListenerTable } from './listeners.ts';
 
 /** Limits that are not settings, in milliseconds. */
@@ -57,7 +57,10 @@ export class Generations {
 
   async prepare(number: number, signal: AbortSignal): Promise<Generation> {
     const { table, notice } = this.#deps;
+    // A newer reload has come while this one waited for its turn.
+    signal.throwIfAborted();
     const settings = number === 1 ? this.#deps.settings : await this.#deps.source();
+    signal.throwIfAborted();
     for (const flag of needsRestart(this.#deps.settings, settings))
       notice(`${flag} was changed, which needs a restart: it stays as it was`);
     const { cwd, app } = resolveApp(settings);
@@ -74,7 +77,7 @@ export class Generations {
         bootMs: settings.bootTimeoutMs,
         timeoutMs: settings.timeoutMs,
         graceMs: settings.gracefulTimeoutMs,
-        quitMs: Math.min(QUIT_MS, Math.max(1, settings.gracefulTimeoutMs)),
+        quitMs: QUIT_MS,
         abortMs: ABORT_MS,
         stableMs: STABLE_MS,
         killAgainMs: KILL_AGAIN_MS,
@@ -127,6 +130,8 @@ export class Generations {
   }
 }
 
+const superseded = (): FaultError => new FaultError('order.superseded', 'superseded by a newer order');
+
 export function generationsActor(generations: Generations) {
   return fromCallback<GenerationOrder>(({ sendBack, receive }) => {
     const report = sendBack as (event: GenerationReport) => void;
@@ -136,12 +141,12 @@ export function generationsActor(generations: Generations) {
     receive((order) => {
       if (order.type === 'generation.close') return generations.close();
       if (order.type === 'generation.release') {
-        under.get(order.number)?.abort();
+        under.get(order.number)?.abort(superseded());
         return generations.release(order.number);
       }
       const { number, orderId } = order;
       // A newer one makes what is still being prepared pointless.
-      for (const controller of under.values()) controller.abort();
+      for (const controller of under.values()) controller.abort(superseded());
       const controller = new AbortController();
       under.set(number, controller);
       queue = queue
@@ -161,7 +166,7 @@ export function generationsActor(generations: Generations) {
         .finally(() => under.delete(number));
     });
     return () => {
-      for (const controller of under.values()) controller.abort();
+      for (const controller of under.values()) controller.abort(superseded());
     };
   });
 }

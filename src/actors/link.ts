@@ -20,8 +20,8 @@ export interface LinkHandlers<TIn> {
 }
 
 export interface Link<TOut extends LinkEvent> {
-  /** False when the queue is full and the event was refused or, for a heartbeat, dropped. */
-  send(event: TOut): boolean;
+  /** 'full': the event was refused or, for a heartbeat, dropped. 'ended': nobody is there to hear it. */
+  send(event: TOut): 'sent' | 'full' | 'ended';
   /** Writes at once, for last words before an exit; only where nothing is queued before it. */
   sendSync(event: TOut): boolean;
   /** Resolves when everything written was handed to the system, or the peer is gone. */
@@ -64,13 +64,14 @@ export function openLink<TIn extends LinkEvent, TOut extends LinkEvent>(
     stats,
     send(event) {
       const room = event.type === 'worker.heartbeat' ? QUEUE_BYTES_SOFT : QUEUE_BYTES_MAX;
-      if (ended || stream.writableEnded || stream.writableLength > room) {
+      if (ended || stream.writableEnded) return 'ended';
+      if (stream.writableLength > room) {
         stats.dropped++;
-        return false;
+        return 'full';
       }
       stats.sent++;
       stream.write(encodeFrame(event));
-      return true;
+      return 'sent';
     },
     sendSync(event) {
       if (fd === null || ended || stream.writableLength > 0) return false;

@@ -60,6 +60,11 @@ function tellChild(log: Log, event: ChildEvent, child: ChildContext, before: str
   const name = `worker ${child.age}${child.pid > 0 ? ` (pid ${child.pid})` : ''}`;
   const fields = { age: child.age, slot: child.slot, generation: child.generation, workerPid: child.pid };
   if (event.type === 'worker.notice') return log[event.level](`${name}: ${event.text}`, fields);
+  if (event.type === 'worker.drained' && event.cut > 0)
+    return log[before.startsWith('alive.draining') ? 'warn' : 'info'](
+      `${name} cut ${event.cut} connection${event.cut === 1 ? '' : 's'} that had not ended in time`,
+      { ...fields, cut: event.cut },
+    );
   if (event.type === 'process.spawned') return log.info(`${name} started`, fields);
   if (before === now) return;
   const entered = (state: string): boolean => now.startsWith(state) && !before.startsWith(state);
@@ -75,7 +80,11 @@ function tellChild(log: Log, event: ChildEvent, child: ChildContext, before: str
     child.cause === 'ordered'
   )
     log.debug(`${name} is killed before it began`, fields);
-  else if (entered('alive.killing')) log.warn(`${name} is killed: ${whyKilled(child, before)}`, fields);
+  else if (entered('alive.killing'))
+    log.warn(
+      `${name} is killed: ${event.type === 'child.kill' ? 'it was ordered' : whyKilled(child, before)}`,
+      fields,
+    );
   else if (entered('reaped')) tellReaped(log, name, child, fields);
 }
 
@@ -110,19 +119,19 @@ function tellArbiter(log: Log, facts: NarratorFacts, event: ArbiterEvent): void 
       const { number } = event.generation;
       const addresses = facts.addresses(number);
       const fields = { generation: number, addresses };
-      if (number === 1) return log.info(`listening on ${addresses.map(urlOf).join(', ')}`, fields);
-      return log.info(`generation ${number} is on trial`, fields);
+      if (number === 1) return log.info(`listening on ${addresses.join(', ')}`, fields);
+      return log.info(`trying generation ${number}`, fields);
     }
     case 'pool.opened':
       return log.info(`serving ${facts.app()}`);
     case 'pool.committed':
       return log.info(
-        `generation ${event.generation} stands and takes over on ${facts.addresses(event.generation).map(urlOf).join(', ')}`,
+        `generation ${event.generation} takes over on ${facts.addresses(event.generation).join(', ')}`,
         { generation: event.generation, addresses: facts.addresses(event.generation) },
       );
     case 'pool.degraded':
       return log.warn(
-        `a worker could not be replaced: ${event.fault.message}; next try in about ${seconds(event.retryInMs)}`,
+        `a worker could not be replaced: ${event.fault.message}; next try within ${seconds(event.retryInMs)}`,
       );
     case 'pool.generationGone':
       return log.debug(`the last process of generation ${event.generation} is gone`);
@@ -153,8 +162,6 @@ function describeOrder(order: ArbiterOrder): string {
       return `${order.source}`;
   }
 }
-
-const urlOf = (address: string): string => (address.startsWith('unix:') ? address : `http://${address}`);
 
 /** How an order ended, as a line. Plain successes of orders that need no word are told at debug level. */
 export function tellOrderEnd(log: Log, end: ArbiterReport): void {

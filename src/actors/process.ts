@@ -21,6 +21,8 @@ import { type Link, openLink } from './link.ts';
 const LAST_WORDS_MS = 500;
 /** The worker's descriptors: 0 to 2, the link, then two copies of each listening socket. */
 const LINK_FD = 3;
+/** How long a process may live on without its link. */
+const LINK_ENDED_MS = 5000;
 /** Unknown frames of one worker that are logged; all are counted. */
 const UNKNOWN_LOGGED_MAX = 5;
 
@@ -59,22 +61,23 @@ export function processActor(deps: ProcessDeps) {
 
     receive((order) => {
       if (order.type === 'process.signal') child?.kill(order.signal);
-      else if (link && !link.send(order))
+      else if (link?.send(order) === 'full')
         deps.linkNotice(`the link of worker ${age} is full: ${order.type} was refused`);
     });
 
-    try {
-      child = start();
-    } catch (error) {
-      // An error in spawn itself (out of descriptors, out of processes) is a fault of the world.
-      report({
-        type: 'process.spawnFailed',
-        fault: spawnFault(error as Error, deps.generations.launch(generation).cwd),
-      });
+    const launch = deps.generations.launch(generation);
+    child = spawned();
+    if (child?.pid !== undefined) {
+      deps.live.add(child);
+      report({ type: 'process.spawned', pid: child.pid });
+      link = connect(child);
+      link.send({ type: 'worker.boot', spec: launch.spec(age, slot, LINK_FD + 1) });
     }
 
-    function start(): ChildProcess {
-      const launch = deps.generations.launch(generation);
+    /** What keeps a process from being started (out of descriptors, no directory) is a fault of the world. */
+    function spawned(): ChildProcess | undefined {
+      const failed = (error: Error): void =>
+        report({ type: 'process.spawnFailed', fault: spawnFault(error, launch.cwd) });
       const env: Record<string, string> = {
         ...launch.env,
         KIRIN_WORKER_AGE: String(age),
@@ -83,21 +86,21 @@ export function processActor(deps: ProcessDeps) {
       };
       for (const name of NOT_INHERITED) delete env[name];
       const sockets = launch.listeners.flatMap(({ fd }) => [fd, fd]);
-      const started = spawn(process.execPath, [...inheritedOptions(), deps.workerFile], {
-        cwd: launch.cwd,
-        env,
-        stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...sockets],
-      });
-      started.once('error', (error) => {
-        if (started.pid === undefined)
-          report({ type: 'process.spawnFailed', fault: spawnFault(error, launch.cwd) });
-      });
-      if (started.pid === undefined) return started;
-      deps.live.add(started);
-      report({ type: 'process.spawned', pid: started.pid });
-      link = connect(started);
-      link.send({ type: 'worker.boot', spec: launch.spec(age, slot, LINK_FD + 1) });
-      return started;
+      try {
+        const started = spawn(process.execPath, [...inheritedOptions(), deps.workerFile], {
+          cwd: launch.cwd,
+          env,
+          stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...sockets],
+        });
+        // Stays: a signal that cannot be sent is told here too, any number of times.
+        started.on('error', (error) => {
+          if (started.pid === undefined) failed(error);
+        });
+        return started;
+      } catch (error) {
+        failed(error as Error);
+        return undefined;
+      }
     }
 
     function connect(started: ChildProcess): Link<WorkerOrder> {
@@ -139,7 +142,13 @@ export function processActor(deps: ProcessDeps) {
         broken(why) {
           breakLink({ code: 'link.mismatch', message: `worker ${age} broke the link: ${why}` });
         },
-        ended() {},
+        // A worker that has lost its link leaves by itself; one that does not can no longer be told anything.
+        ended() {
+          const fault: Fault = { code: 'link.mismatch', message: `worker ${age} closed its link and stayed` };
+          const limit = setTimeout(() => report({ type: 'process.linkBroken', fault }), LINK_ENDED_MS);
+          limit.unref();
+          started.once('exit', () => clearTimeout(limit));
+        },
       });
     }
 

@@ -16,7 +16,7 @@ import { type Link, openLink } from './link.ts';
 import { createWebServer, type WebServer } from './web-server.ts';
 
 const LINK_FD = 3;
-/** The order to boot is written before the process is spawned; a parent that does not send it is gone. */
+/** The order to boot is written as soon as the process is spawned; a parent that does not send it is gone. */
 const BOOT_ORDER_MS = 10_000;
 /** How long the last frames may take to be written. */
 const FLUSH_MS = 500;
@@ -27,6 +27,7 @@ export function runWorker(): void {
   const age = Number(process.env['KIRIN_WORKER_AGE'] ?? 0);
   const stream = new Socket({ fd: LINK_FD, readable: true, writable: true });
   let web: WebServer | undefined;
+  let drainingSinceMs = 0;
   let toMachine = (_event: WorkerOrder | WorkerInternal): void => {};
   shieldSignals(() => toMachine({ type: 'signals.terminated' }));
 
@@ -102,11 +103,14 @@ export function runWorker(): void {
           stream.ref();
         }
       }),
-      drain: fromPromise(({ input }) => server().drain(input.graceMs)),
+      drain: fromPromise(({ input }) => {
+        drainingSinceMs = performance.now();
+        return server().drain(input.graceMs);
+      }),
       close: fromPromise(async ({ input }) => {
         // The app's clean-up may end by leaving nothing to run; the link must not hide that.
         stream.unref();
-        await server().close(input.limitMs);
+        await server().close(Math.max(0, input.limitMs - (performance.now() - drainingSinceMs)));
       }),
     },
   });
@@ -182,12 +186,9 @@ function speakLastWords(link: Link<WorkerReport>, unexpected: () => boolean): vo
     const call = frames.findIndex(
       (frame) => frame.includes('at process.exit ') || frame.includes('reallyExit'),
     );
-    const app = call < 0 ? [] : frames.slice(call + 1);
-    say(
-      'worker.exitCalled',
-      `the app called process.exit(${code})`,
-      app.length > 0 ? [`process.exit(${code})`, ...app].join('\n') : undefined,
-    );
+    if (call < 0) return say('worker.exitCalled', `it ended by itself with code ${code}`);
+    const stack = [`process.exit(${code})`, ...frames.slice(call + 1)].join('\n');
+    say('worker.exitCalled', `the app called process.exit(${code})`, stack);
   });
 }
 

@@ -38,7 +38,7 @@ async function main(argv: string[]): Promise<number> {
   const source = settingsSource(parsed.commandLine);
   const settings = await source();
   const { runArbiter } = await import('../actors/arbiter-process.ts');
-  return await runArbiter({ source, settings, signals, workerFile: workerFile() });
+  return await runArbiter({ source, settings, signals, workerFile: workerFile(), version: version() });
 }
 
 /** Synchronously, since the process is about to end. A reader that is gone is no reason to fail differently. */
@@ -51,13 +51,14 @@ function complain(text: string): void {
 }
 
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  // Whatever still holds the event loop (a configuration's timer, a bind that is waiting) is not waited for.
+  process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   if (error instanceof FaultError) {
     complain(`kirin: ${error.message}`);
-    process.exitCode = exitCodeOf(error.fault);
+    process.exit(exitCodeOf(error.fault));
   } else {
     complain(`kirin: this is a bug in Kirin\n${error instanceof Error ? error.stack : String(error)}`);
-    process.exitCode = EXIT.bug;
+    process.exit(EXIT.bug);
   }
 }

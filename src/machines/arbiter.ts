@@ -211,8 +211,10 @@ export const arbiterMachine = setup({
     }),
     scaleAsAsked: enqueueActions(({ context, event, enqueue }) => {
       assertEvent(event, 'pool.committed');
-      enqueue.assign({ asked: event.workers });
-      enqueue.raise({ type: 'arbiter.scale', by: event.workers - context.target, source: 'settings' });
+      // What the settings ask for is allowed.
+      enqueue.assign({ asked: event.workers, workersMax: Math.max(context.workersMax, event.workers) });
+      const by = event.workers - context.target;
+      if (by !== 0) enqueue.raise({ type: 'arbiter.scale', by, source: 'settings' });
     }),
     retire: sendTo('pool', ({ context, event }) => {
       assertEvent(event, 'arbiter.retire');
@@ -226,7 +228,9 @@ export const arbiterMachine = setup({
     keepSecondSignal: assign({
       exitCode: ({ context, event }) => {
         assertEvent(event, 'arbiter.stop');
-        return event.signal === undefined ? context.exitCode : 128 + event.signal;
+        // The first signal, or one while a failed start winds down, is no second one.
+        const first = context.stops < 2 || context.fault !== null;
+        return event.signal === undefined || first ? context.exitCode : 128 + event.signal;
       },
     }),
     stopDraining: sendTo('pool', ({ context }) => ({

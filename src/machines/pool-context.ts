@@ -1,9 +1,9 @@
 /** What a pool knows, and what can be said of it: the context of the pool machine and pure questions about it. */
-import type { ChildReport, Leave } from './events/child.ts';
+import type { ChildReport, Leave, LeavingCause } from './events/child.ts';
 import type { Generation } from './events/generation.ts';
 import type { PoolOrder, PoolReport } from './events/pool.ts';
 import type { Fault } from './faults.ts';
-import { type Judgement, judge, type Member, surgeOf, type View } from './policy.ts';
+import { backoffMs, type Judgement, judge, type Member, surgeOf, type View } from './policy.ts';
 import type { Listener } from './ports.ts';
 
 export interface PoolInput {
@@ -37,8 +37,8 @@ export interface PoolContext {
   stallFault: Fault | null;
   /** The order to scale that is under way; 0: none. */
   scaleOrderId: number;
-  /** Failures in a row (those of one cool-down count once), and what the latest one was. */
-  failures: number;
+  /** Failures in a row by their kind (those of one cool-down count once), and what the latest one was. */
+  failures: Readonly<Record<Exclude<Judgement, 'planned'>, number>>;
   judgement: Judgement;
   /** A failure that no cool-down has answered yet, and whether one is under way. */
   failurePending: boolean;
@@ -72,6 +72,17 @@ export const remaining = (context: PoolContext): number =>
 export const changed = (context: PoolContext, age: number, change: Partial<Member>): readonly Member[] =>
   context.members.map((member) => (member.age === age ? { ...member, ...change } : member));
 
+export const noFailures: PoolContext['failures'] = { killed: 0, crashed: 0 };
+
+/** How long the next hire waits, before jitter. */
+export const backoffOf = ({ failures, judgement }: PoolContext): number =>
+  judgement === 'planned' ? 0 : backoffMs(failures[judgement], judgement);
+
+export const candidatesStand = (context: PoolContext): boolean => {
+  const { trial, surge } = viewOf(context);
+  return ready(context).filter((member) => member.generation === trial).length >= surge;
+};
+
 export const isOnTrial = (context: PoolContext, member: Member): boolean =>
   member.generation === context.trial?.generation.number;
 
@@ -91,11 +102,12 @@ export function faultOf(exit: Extract<ChildReport, { type: 'child.exited' }>): F
 export function blame(
   context: PoolContext,
   age: number,
+  cause: LeavingCause,
   fault: Fault,
 ): Partial<Pick<PoolContext, 'trialFault' | 'stallFault'>> {
   const member = context.members.find((one) => one.age === age);
-  // What the pool itself let go is marked as leaving already.
-  if (!member || member.phase === 'leaving') return {};
+  // What the pool itself let go is marked as leaving already; a TERM from outside says nothing against the code.
+  if (!member || member.phase === 'leaving' || cause === 'terminated') return {};
   if (isOnTrial(context, member)) return { trialFault: context.trialFault ?? fault };
   return member.phase === 'starting' ? { stallFault: fault } : {};
 }
@@ -109,7 +121,8 @@ export function countFailure(
   const judgement = judgementOf(event, member);
   if (judgement === 'planned' || member?.generation !== context.committed.number) return {};
   if (context.cooling || context.failurePending) return { judgement };
-  return { judgement, failures: context.failures + 1, failurePending: true };
+  const failures = { ...context.failures, [judgement]: context.failures[judgement] + 1 };
+  return { judgement, failures, failurePending: true };
 }
 
 /** Who fails to boot is judged when that is told, so that its replacement waits from then on; others at their end. */

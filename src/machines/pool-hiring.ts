@@ -22,7 +22,10 @@ export const hiring = poolSetup.createStateConfig({
       exit: 'endCooling',
       after: { backoff: { target: 'free' } },
       on: {
-        'pool.review': { actions: [{ type: 'staff', params: { scope: 'trial' } }, 'releaseGenerations'] },
+        'pool.review': [
+          { guard: 'isForgiven', target: 'free' },
+          { actions: [{ type: 'staff', params: { scope: 'trial' } }, 'releaseGenerations'] },
+        ],
       },
     },
   },

@@ -39,6 +39,7 @@ export const rollout = poolSetup.createStateConfig({
         },
         settling: {
           description: 'All candidates are ready and must stay so.',
+          on: { 'pool.review': { guard: 'lacksCandidates', target: 'booting' } },
           after: {
             settle: {
               target: '#pool.alive.running.rollout.rolling',

@@ -11,10 +11,12 @@ import {
 } from 'xstate';
 import { type ChildInput, childMachine } from './child.ts';
 import type { Fault } from './faults.ts';
-import { backoffMs, plan } from './policy.ts';
+import { plan } from './policy.ts';
 import {
   active,
+  backoffOf,
   blame,
+  candidatesStand,
   changed,
   childId,
   countFailure,
@@ -22,6 +24,7 @@ import {
   isOnTrial,
   isUpToDate,
   leaveOrder,
+  noFailures,
   noFault,
   type PoolContext,
   type PoolEvent,
@@ -43,7 +46,7 @@ export const poolSetup = setup({
     /** How long candidates must stay ready. */
     settle: ({ context }) => context.trial?.generation.settleMs ?? 0,
     /** Without jitter here: chance is provided from outside. */
-    backoff: ({ context }) => backoffMs(context.failures, context.judgement),
+    backoff: ({ context }) => backoffOf(context),
   },
   guards: {
     hasReady: ({ context }) => ready(context).length > 0,
@@ -51,11 +54,9 @@ export const poolSetup = setup({
     openFailed: ({ context }) => context.stallFault !== null,
     hasRollout: ({ context }) => context.rollout !== null,
     trialFailed: ({ context }) => context.trialFault !== null,
-    candidatesStand: ({ context }) => {
-      const view = viewOf(context);
-      const candidates = ready(context).filter((member) => member.generation === view.trial);
-      return candidates.length >= view.surge;
-    },
+    candidatesStand: ({ context }) => candidatesStand(context),
+    /** The target grew, and a share of it with it. */
+    lacksCandidates: ({ context }) => context.trialFault === null && !candidatesStand(context),
     rolledOver: ({ context }) =>
       remaining(context) === 0 &&
       ready(context).filter((member) => isUpToDate(context, member)).length >= context.target,
@@ -63,6 +64,8 @@ export const poolSetup = setup({
     hasRecovered: ({ context }) => context.stallFault === null,
     atTarget: ({ context }) =>
       active(context).length === context.target && ready(context).length === context.target,
+    /** What was waited for is cured: new code passed its commit point, or a worker lasted. */
+    isForgiven: ({ context }) => !context.failurePending && backoffOf(context) === 0,
     mustCoolDown: ({ context }) => context.failurePending,
     isKnown: ({ context, event }) =>
       event.type === 'pool.retire' &&
@@ -89,7 +92,7 @@ export const poolSetup = setup({
         rollout: rollout && committed ? { ...rollout, replaced: rollout.replaced + 1 } : rollout,
       };
     }),
-    noteStable: assign({ failures: 0, judgement: 'planned' as const }),
+    noteStable: assign({ failures: noFailures, judgement: 'planned' as const, failurePending: false }),
     noteRecycleDue: assign(({ context, event }) => {
       assertEvent(event, 'child.recycleDue');
       return { members: changed(context, event.age, { recycleDue: true }) };
@@ -98,7 +101,7 @@ export const poolSetup = setup({
       assertEvent(event, 'child.leaving');
       const fault = event.fault ?? { ...noFault, message: `worker ${event.age} left: ${event.cause}` };
       return {
-        ...blame(context, event.age, fault),
+        ...blame(context, event.age, event.cause, fault),
         ...countFailure(context, event),
         members: changed(context, event.age, { phase: 'leaving' }),
       };
@@ -106,7 +109,7 @@ export const poolSetup = setup({
     noteExited: assign(({ context, event }) => {
       assertEvent(event, 'child.exited');
       return {
-        ...blame(context, event.age, faultOf(event)),
+        ...blame(context, event.age, event.cause, faultOf(event)),
         ...countFailure(context, event),
         members: context.members.filter((one) => one.age !== event.age),
       };
@@ -122,7 +125,7 @@ export const poolSetup = setup({
         enqueue.sendTo(context.parent, {
           type: 'pool.degraded',
           fault: context.stallFault,
-          retryInMs: backoffMs(context.failures, context.judgement),
+          retryInMs: backoffOf(context),
         });
     }),
 
@@ -200,7 +203,7 @@ export const poolSetup = setup({
       trial: null,
       trialFault: null,
       stallFault: null,
-      failures: 0,
+      failures: noFailures,
       failurePending: false,
     })),
     /** While nobody was ever ready there is nothing to protect: the new generation takes the place of the first. */

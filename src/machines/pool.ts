@@ -30,7 +30,7 @@ export const poolMachine = poolSetup.createMachine({
     rollout: null,
     stallFault: null,
     scaleOrderId: 0,
-    failures: 0,
+    failures: { killed: 0, crashed: 0 },
     judgement: 'planned',
     failurePending: false,
     cooling: false,
@@ -44,7 +44,7 @@ export const poolMachine = poolSetup.createMachine({
       on: {
         'child.spawned': {},
         'child.ready': { actions: ['noteReady', 'review'] },
-        'child.stable': { actions: 'noteStable' },
+        'child.stable': { actions: ['noteStable', 'review'] },
         'child.recycleDue': { actions: ['noteRecycleDue', 'review'] },
         'child.leaving': { actions: ['noteLeaving', 'review'] },
         'child.exited': { actions: ['noteExited', 'forgetChild', 'review'] },
@@ -61,7 +61,9 @@ export const poolMachine = poolSetup.createMachine({
               { actions: [{ type: 'staff', params: { scope: 'all' } }, 'releaseGenerations'] },
             ],
             'pool.scale': { actions: ['keepTarget', 'tellScaled', 'endScaling', 'review'] },
-            'pool.replace': { actions: ['tellRolloutSuperseded', 'replaceOutright', 'review'] },
+            'pool.replace': {
+              actions: ['tellRolloutSuperseded', 'replaceOutright', 'tellCommitted', 'review'],
+            },
             'pool.retire': [
               { guard: 'isKnown', actions: ['retireOne', 'review'] },
               { guard: 'canHasten', actions: 'retireOne' },

@@ -6,6 +6,7 @@
  *   loading     loads the app and begins to accept
  *   serving     answers requests
  *   leaving     `draining` (answers what is in flight), then `closing` (the app's own clean-up), within the grace
+ *   dismissed   TERM came from outside before it served
  *   failed      it could not boot, and says why
  *   gone        the process exits with the output's code
  */
@@ -44,7 +45,7 @@ const promised = <TOutput, TInput>(name: string) =>
   });
 
 /** Kept back from a drain's time for the app's own clean-up, and from the whole for the way out. */
-const closeReserveMs = (graceMs: number): number => Math.min(1000, graceMs / 5);
+const closeReserveMs = (graceMs: number): number => Math.min(1000, 0.3 * graceMs);
 const exitReserveMs = (graceMs: number): number => Math.min(250, graceMs / 10);
 
 export const workerMachine = setup({
@@ -65,6 +66,7 @@ export const workerMachine = setup({
     claim: promised<void, { listeners: WorkerListener[]; backlog: number }>('claim'),
     load: promised<void, { app: AppSpec }>('load'),
     drain: promised<{ cut: number }, { graceMs: number }>('drain'),
+    /** `limitMs` counts from the beginning of the drain. */
     close: promised<void, { limitMs: number }>('close'),
   },
   delays: {
@@ -133,9 +135,14 @@ export const workerMachine = setup({
             'worker.boot': { target: 'booted', actions: 'keepSpec' },
             'worker.drain': { target: '#worker.gone' },
             'worker.quit': { target: '#worker.gone' },
-            'signals.terminated': { target: '#worker.gone' },
+            'signals.terminated': { target: 'dismissed' },
             'link.ended': { target: '#worker.gone' },
           },
+        },
+        dismissed: {
+          description: 'TERM came from outside before it served: it says so, and goes.',
+          entry: 'tellDraining',
+          always: { target: '#worker.gone' },
         },
         failed: {
           description: 'It could not boot, and says why while it still has its link.',
@@ -156,7 +163,7 @@ export const workerMachine = setup({
               on: {
                 'worker.drain': { target: '#worker.gone' },
                 'worker.quit': { target: '#worker.gone' },
-                'signals.terminated': { target: '#worker.gone' },
+                'signals.terminated': { target: '#worker.alive.dismissed' },
                 'link.ended': { target: '#worker.gone' },
               },
               states: {
@@ -218,7 +225,9 @@ export const workerMachine = setup({
                   description: 'The last answer is out; the app cleans up.',
                   invoke: {
                     src: 'close',
-                    input: ({ context }) => ({ limitMs: context.graceMs }),
+                    input: ({ context }) => ({
+                      limitMs: context.graceMs - 2 * exitReserveMs(context.graceMs),
+                    }),
                     onDone: { target: '#worker.gone' },
                     onError: { target: '#worker.gone' },
                   },

@@ -82,8 +82,8 @@ test('events arrive at the other end, in order', async (t) => {
     broken: assert.fail,
     ended: () => {},
   });
-  for (let index = 0; index < 500; index++) assert.ok(child.send(notice(String(index))));
-  assert.ok(parent.send({ type: 'worker.drain', orderId: 1, graceMs: 5 }));
+  for (let index = 0; index < 500; index++) assert.equal(child.send(notice(String(index))), 'sent');
+  assert.equal(parent.send({ type: 'worker.drain', orderId: 1, graceMs: 5 }), 'sent');
   await until('all arrived', () => heard.events.length === 500 && orders.length === 1);
   assert.deepEqual(
     heard.events,
@@ -98,21 +98,21 @@ test('a peer that does not read: heartbeats are dropped first, then everything i
   const [, far] = await socketPair(t);
   const child = childEnd(far);
   const big = notice('x'.repeat(60_000));
-  while (far.writableLength <= QUEUE_BYTES_SOFT) assert.ok(child.send(big));
-  assert.equal(child.send(heartbeat), false);
+  while (far.writableLength <= QUEUE_BYTES_SOFT) assert.equal(child.send(big), 'sent');
+  assert.equal(child.send(heartbeat), 'full');
   assert.equal(child.stats.dropped, 1);
-  while (child.send(big));
+  while (child.send(big) === 'sent');
   assert.ok(far.writableLength <= QUEUE_BYTES_MAX + 2 * 60_000, `${far.writableLength} bytes wait`);
-  assert.equal(child.send(notice('small')), false);
+  assert.equal(child.send(notice('small')), 'full');
   assert.equal(child.stats.dropped, 3);
 });
 
 test('what was refused while a peer did not read is sent again once it does', async (t) => {
   const [near, far] = await socketPair(t);
   const child = childEnd(far);
-  while (child.send(notice('x'.repeat(60_000))));
+  while (child.send(notice('x'.repeat(60_000))) === 'sent');
   const { heard } = parentEnd(near);
-  await until('there is room again', () => child.send(notice('at last')));
+  await until('there is room again', () => child.send(notice('at last')) === 'sent');
   await until('it arrives', () =>
     heard.events.some((event) => event.type === 'worker.notice' && event.text === 'at last'),
   );
@@ -130,7 +130,7 @@ for (const [how, act] of [
     const { link, heard } = parentEnd(near);
     act(far);
     await until('the end is told', () => heard.ended > 0);
-    assert.equal(link.send({ type: 'worker.drain', orderId: 1, graceMs: 1 }), false);
+    assert.equal(link.send({ type: 'worker.drain', orderId: 1, graceMs: 1 }), 'ended');
     if (!near.closed) near.destroy();
     await until('it is closed', () => near.closed);
     assert.equal(heard.ended, 1);
@@ -171,7 +171,7 @@ test('last words are written at once where nothing waits, and refused where some
   await until('they arrive', () => heard.events.length === 1);
   assert.deepEqual(heard.events, [words]);
   near.pause();
-  while (child.send(notice('x'.repeat(60_000))));
+  while (child.send(notice('x'.repeat(60_000))) === 'sent');
   assert.equal(child.sendSync(words), false);
   assert.equal(childEnd(far).sendSync(words), false, 'without a descriptor');
 });

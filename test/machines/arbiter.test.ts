@@ -231,6 +231,23 @@ test('stopping: graceful, hastened by a second, killed by a third; the second si
   assert.deepEqual(one.ends.at(-1), 'done stop 1');
 });
 
+test('a failed start keeps its exit code when somebody hits Ctrl-C while it winds down', () => {
+  const one = serving();
+  one.pool({ type: 'pool.openFailed', fault });
+  one.tell(stop('quick', 2), stop('quick', 2));
+  one.pool({ type: 'pool.stopped' });
+  assert.equal(one.output?.exitCode, 4);
+});
+
+test('what the settings ask for may be more than an operator may', () => {
+  const one = serving(3);
+  one.pool({ type: 'pool.committed', orderId: 9, generation: 2, workers: 6 });
+  const last = one.toPool.at(-1);
+  assert.equal(last?.type === 'pool.scale' && last.target, 6);
+  one.tell({ type: 'arbiter.scale', by: 1, source: 'SIGTTIN' });
+  assert.deepEqual(one.ends, ['refused scale 2']);
+});
+
 test('a quick stop quits; one signal gives 0', () => {
   const one = serving();
   one.tell(stop('quick', 2));

@@ -265,6 +265,55 @@ test('reload before anybody was ready: the new generation takes the place of the
   pool.pass(1000);
   assert.deepEqual(pool.ends, ['done 1']);
   assert.ok(pool.fleet.every((line) => line.includes('g2')));
+  assert.ok(pool.heard.some((report) => report.type === 'pool.committed' && report.workers === 2));
+});
+
+test('a cool-down ends with the reload that cures what it waited for', () => {
+  const pool = running(3);
+  for (const age of [1, 2, 3]) {
+    pool.broken.add(1);
+    pool.processes.get(age)?.({ type: 'process.exited', code: 1, signal: null });
+  }
+  pool.pass(20_000);
+  assert.match(pool.state, /coolingDown/);
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2) });
+  pool.pass(1100);
+  assert.match(pool.state, /"hiring":"free"/);
+  pool.pass(200);
+  assert.deepEqual(pool.ends, ['done 1']);
+});
+
+test('kills from outside do not lengthen the wait after a crash', () => {
+  const pool = running(1);
+  for (let kills = 0; kills < 6; kills++) {
+    [...pool.processes.values()].at(-1)?.({ type: 'process.exited', code: null, signal: 'SIGKILL' });
+    pool.pass(2000);
+  }
+  [...pool.processes.values()].at(-1)?.({ type: 'process.exited', code: 1, signal: null });
+  assert.match(pool.state, /coolingDown/);
+  pool.pass(250);
+  assert.match(pool.fleet[0] ?? '', /ready/);
+});
+
+test('TERM from outside to a worker that boots is no failure: another takes its place', () => {
+  const pool = open(1);
+  pool.processes.get(1)?.({ type: 'worker.draining', orderId: 0, cause: 'terminated' });
+  pool.processes.get(1)?.({ type: 'process.exited', code: 0, signal: null });
+  pool.pass(200);
+  assert.deepEqual(pool.fleet, ['2: g1 s0 ready']);
+  assert.deepEqual(pool.heard, [{ type: 'pool.opened' }]);
+});
+
+test('a target that grows while candidates settle asks for more of them', () => {
+  const pool = running(2);
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2, { surge: { percent: 100 } }) });
+  pool.pass(600);
+  pool.tell({ type: 'pool.scale', orderId: 2, target: 3 });
+  assert.match(pool.state, /trying":"booting/);
+  pool.pass(1050);
+  assert.match(pool.state, /trying":"settling/);
+  pool.pass(500);
+  assert.deepEqual(pool.ends, ['done 1', 'done 2']);
 });
 
 test('scaling is answered when it is done, superseded by a newer one, failed with the reason', () => {

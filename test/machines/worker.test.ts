@@ -153,7 +153,7 @@ test('the order to boot does not come', () => {
 });
 
 test('whoever wants it gone before it serves need not wait', async () => {
-  for (const event of [drain, quit, terminated, linkEnded]) {
+  for (const event of [drain, quit, linkEnded]) {
     const connecting = life();
     connecting.hears(event);
     assert.equal(connecting.state, 'gone');
@@ -166,6 +166,17 @@ test('whoever wants it gone before it serves need not wait', async () => {
     loading.hears(event);
     assert.equal(loading.state, 'gone');
   }
+});
+
+test('TERM from outside before it serves is told, so that it does not count as a failed boot', async () => {
+  const connecting = life();
+  connecting.hears(terminated);
+  assert.deepEqual([connecting.state, connecting.said], ['gone', ['draining']]);
+  const loading = life();
+  loading.hears(boot);
+  await loading.stage.done('claim');
+  loading.hears(terminated);
+  assert.deepEqual([loading.state, loading.exitCode, loading.said], ['gone', 0, ['draining']]);
 });
 
 test('a socket in use or an app that fails is told before it goes, with the exit code of the fault', async () => {
@@ -221,7 +232,7 @@ test('quit while draining hastens', async () => {
   const worker = await life().serving();
   worker.hears(drain, quit);
   assert.deepEqual(worker.cuts, ['server.cut']);
-  assert.deepEqual(worker.stage.begun.at(-1), { step: 'drain', input: { graceMs: 240 } });
+  assert.deepEqual(worker.stage.begun.at(-1), { step: 'drain', input: { graceMs: 210 } });
 });
 
 test('a drain that fails still closes the app', async () => {

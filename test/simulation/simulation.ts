@@ -6,9 +6,9 @@ import { createActor, fromCallback, type InspectionEvent } from 'xstate';
 import { arbiterMachine } from '../../src/machines/arbiter.ts';
 import { childMachine } from '../../src/machines/child.ts';
 import type { ArbiterOrder, LogOrder } from '../../src/machines/events/arbiter.ts';
-import { backoffMs, jittered, surgeOf } from '../../src/machines/policy.ts';
+import { jittered, surgeOf } from '../../src/machines/policy.ts';
 import { poolMachine } from '../../src/machines/pool.ts';
-import type { PoolContext } from '../../src/machines/pool-context.ts';
+import { backoffOf, type PoolContext } from '../../src/machines/pool-context.ts';
 import { VirtualClock } from './clock.ts';
 import { Random } from './random.ts';
 import { World } from './world.ts';
@@ -63,7 +63,7 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
         logs: fromCallback<LogOrder>(() => {}),
         pool: poolMachine.provide({
           delays: {
-            backoff: ({ context }) => jittered(backoffMs(context.failures, context.judgement), random.next()),
+            backoff: ({ context }) => jittered(backoffOf(context), random.next()),
           },
           actors: { child: childMachine.provide({ actors: { process: world.process() } }) },
         }),

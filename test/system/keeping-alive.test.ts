@@ -79,7 +79,7 @@ describe('a crash loop', { concurrency: 3 }, () => {
     const from = server.mark();
     process.kill(first!.pid, 'SIGKILL');
     const tries = await server.until('five waits are told', () => {
-      const told = server.all(/next try in about [\d.]+ s/, from);
+      const told = server.all(/next try within [\d.]+ s/, from);
       return told.length >= 5 ? told : undefined;
     });
     const waits = tries.map(({ msg }) => Number(/about ([\d.]+) s/.exec(msg)?.[1]));

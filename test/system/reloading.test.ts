@@ -165,7 +165,7 @@ describe('a reload', { concurrency: 3 }, () => {
     const from = server.mark();
     site.deploy('v3');
     server.signal('SIGHUP');
-    await server.told(/generation 3 is on trial/, from);
+    await server.told(/trying generation 3/, from);
     site.write('go', '');
     await server.told(/^reload superseded/, from);
     await server.told(/^reload done/, from);
@@ -183,7 +183,7 @@ describe('a reload', { concurrency: 3 }, () => {
     const from = server.mark();
     site.deploy('v3', 'app.mjs', bootsWhere('false'));
     server.signal('SIGHUP');
-    await server.told(/generation 3 is on trial/, from);
+    await server.told(/trying generation 3/, from);
     site.write('go', '');
     await server.told(/^reload failed: .*broken in this worker/, from);
     site.deploy('v2');
@@ -212,9 +212,9 @@ describe('a reload', { concurrency: 3 }, () => {
     site.deploy('v2');
     const from = server.mark();
     server.signal('SIGHUP');
-    await server.told(/is on trial/, from);
+    await server.told(/trying generation/, from);
     server.signal('SIGTTIN');
-    await server.told(/stands and takes over/, from);
+    await server.told(/takes over/, from);
     server.signal('SIGTTOU');
     server.signal('SIGTTIN');
     await server.told(/^reload done/, from);
@@ -247,8 +247,8 @@ describe('a reload', { concurrency: 3 }, () => {
   });
 
   for (const [phase, pattern] of [
-    ['tried', /is on trial/],
-    ['rolling', /stands and takes over/],
+    ['tried', /trying generation/],
+    ['rolling', /takes over/],
   ] as const)
     test(`is refused when a stop comes while it is ${phase}`, async (t) => {
       const site = new Site(t);

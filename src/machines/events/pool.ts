@@ -19,7 +19,6 @@ export type PoolReport =
   | { type: 'pool.openFailed'; fault: Fault }
   /** A reload passed its commit point; `workers` is the number its settings ask for. */
   | { type: 'pool.committed'; orderId: number; generation: number; workers: number }
-  | { type: 'pool.progress'; orderId: number; replaced: number; remaining: number }
   | { type: 'pool.done'; orderId: number; replaced: number }
   | { type: 'pool.refused'; orderId: number; fault: Fault }
   | { type: 'pool.failed'; orderId: number; fault: Fault; replaced: number; remaining: number }
