@@ -16,6 +16,7 @@ mkdirSync(outdir, { recursive: true });
 const entries = {
   kirin: 'src/cli/kirin.ts',
   worker: 'src/actors/entry/worker.ts',
+  config: 'src/settings/config-entry.ts',
   index: 'src/index.ts',
 };
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));

@@ -50,9 +50,9 @@ export interface Settings {
 
 /**
  * Reads everything afresh but the command line. Throws FaultError `settings.invalid`, or `bind.badAddress`, with
- * one line.
+ * one line; when `signal` aborts `order.superseded`, or the signal's own reason if that is a FaultError.
  */
-export type SettingsSource = () => Promise<Settings>;
+export type SettingsSource = (signal?: AbortSignal) => Promise<Settings>;
 
 /** The command line, read once: what was typed for each setting, every repetition of it. */
 export interface CommandLine {
@@ -89,7 +89,7 @@ export function settingsSource(
   env: NodeJS.ProcessEnv = process.env,
   directory: string = startDirectory,
 ): SettingsSource {
-  return () => new Reading(commandLine, env, directory).settings();
+  return (signal) => new Reading(commandLine, env, directory, signal).settings();
 }
 
 /** A value as it was found, and where. */
@@ -104,11 +104,18 @@ interface Found {
 class Reading {
   readonly #commandLine: CommandLine;
   readonly #startDirectory: string;
+  readonly #signal: AbortSignal | undefined;
   #env: NodeJS.ProcessEnv;
   #file: ConfigFile | undefined;
 
-  constructor(commandLine: CommandLine, env: NodeJS.ProcessEnv, directory: string) {
+  constructor(
+    commandLine: CommandLine,
+    env: NodeJS.ProcessEnv,
+    directory: string,
+    signal: AbortSignal | undefined,
+  ) {
     this.#commandLine = commandLine;
+    this.#signal = signal;
     this.#env = env;
     this.#startDirectory = directory;
   }
@@ -141,7 +148,9 @@ class Reading {
   async #configFile(directory: string): Promise<ConfigFile | undefined> {
     const given = this.#commandLine.config ?? (this.#env['KIRIN_CONFIG'] || undefined);
     const path = given ? resolve(this.#startDirectory, given) : findConfigFile(directory);
-    return path === undefined ? undefined : await loadConfigFile(path);
+    if (path === undefined) return undefined;
+    const evaluation = { env: this.#env, directory: this.#startDirectory, signal: this.#signal };
+    return await loadConfigFile(path, evaluation);
   }
 
   #app(): string {
