@@ -34,6 +34,8 @@ export class Connections {
   readonly lastQueued = new WeakMap<Socket, ServerResponse>();
   /** Where HTTP is spoken: the TLS sockets of an HTTPS server, else the sockets themselves. */
   readonly #spoken: Set<Socket>;
+  /** Connections of a TLS server that are not secured yet. */
+  readonly #greeting = new Set<Socket>();
   readonly #server: Server;
   #onEmpty: (() => void) | undefined;
 
@@ -42,6 +44,7 @@ export class Connections {
     const { sockets, sessions, lastQueued } = this;
     const leave = (socket: Socket) => {
       sockets.delete(socket);
+      this.#greeting.delete(socket);
       if (sockets.size === 0) this.#onEmpty?.();
     };
     server.prependListener('connection', (socket: Socket) => {
@@ -54,7 +57,12 @@ export class Connections {
 
     if (server instanceof tls.Server) {
       const spoken = new Set<Socket>();
-      server.prependListener('secureConnection', (socket: Socket) => {
+      const greeting = this.#greeting;
+      server.prependListener('connection', (socket: Socket) => void greeting.add(socket));
+      server.prependListener('secureConnection', (socket: Socket & { _parent?: Socket }) => {
+        // Were it ever not known which connection this is, none is taken for one that never said hello.
+        if (socket._parent) greeting.delete(socket._parent);
+        else greeting.clear();
         spoken.add(socket);
         socket.on('close', onSpokenClose);
       });
@@ -98,9 +106,10 @@ export class Connections {
     if (this.sockets.size === 0) onEmpty();
   }
 
-  /** Closes the connections on which nothing was asked and all is sent, except those in `kept`. */
+  /** Closes the connections on which nothing was asked (or TLS not even agreed on) and all is sent, except those in `kept`. */
   closeIdle(kept: ReadonlySet<Socket> = NONE): void {
     const server = this.#server;
+    for (const socket of this.#greeting) socket.destroy();
     if (!speaksHttp(server)) return;
     // Only Node knows whether a request is half received. It closes all idle ones, so those to be kept are held.
     const holding: Socket[] = [];

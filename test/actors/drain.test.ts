@@ -6,6 +6,7 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
 import test, { type TestContext } from 'node:test';
+import tls from 'node:tls';
 import { promisify } from 'node:util';
 import WebSocket from 'ws';
 import { type AppProcess, bind, get, serve } from './app-process.ts';
@@ -135,6 +136,26 @@ test('idle connections and silent ones are closed after the grace, without being
   await worker.reach('connections', 2);
   assert.deepEqual(await drain(worker), { cut: 0 });
   await Promise.all([idle.end(), silent.end()]);
+});
+
+test('a connection that never agrees on TLS is closed after the grace, without being counted as cut', async (t) => {
+  const worker = await serve(t, 'https.mjs', { idleGraceMs: 100 });
+  const silent = client(t, worker);
+  const partial = client(t, worker);
+  // The head of a TLS record that never comes.
+  partial.socket.write(Buffer.from([22, 3, 1, 2, 0]));
+  const secured = tls.connect({ port: worker.port, host: '127.0.0.1', rejectUnauthorized: false });
+  t.after(() => secured.destroy());
+  await once(secured, 'secureConnect');
+  // Half a request: it is waited for, as without TLS.
+  secured.write('GET / HTTP/1.1\r\nHos');
+  await worker.reach('connections', 3);
+  const drained = drain(worker);
+  await Promise.all([silent.end(), partial.end()]);
+  secured.write('t: x\r\n\r\n');
+  const [answer] = await once(secured, 'data');
+  assert.match(String(answer), /Connection: close/);
+  assert.deepEqual(await drained, { cut: 0 });
 });
 
 test('a half-received request is waited for and answered', async (t) => {
