@@ -82,7 +82,7 @@ describe('a crash loop', { concurrency: 3 }, () => {
       const told = server.all(/next try within [\d.]+ s/, from);
       return told.length >= 5 ? told : undefined;
     });
-    const waits = tries.map(({ msg }) => Number(/about ([\d.]+) s/.exec(msg)?.[1]));
+    const waits = tries.map(({ msg }) => Number(/within ([\d.]+) s/.exec(msg)?.[1]));
     assert.deepEqual(
       [...waits].sort((a, b) => a - b),
       waits,
