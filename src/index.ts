@@ -2,7 +2,7 @@
  * What an app may import from `kirin`. Everything here is harmless where the app runs without Kirin: `worker` is
  * then null, `draining` never aborts and no callback is called.
  */
-import { appBridge, type WorkerInfo } from './actors/app-bridge.ts';
+import { appBridge, runDrainCallback, type WorkerInfo } from './actors/app-bridge.ts';
 
 export type { WorkerInfo };
 
@@ -34,7 +34,7 @@ export const draining: AbortSignal = appBridge.drain.signal;
  */
 export function onDrain(callback: () => unknown): () => void {
   if (draining.aborted) {
-    queueMicrotask(callback);
+    queueMicrotask(() => runDrainCallback(callback));
     return () => {};
   }
   appBridge.drainCallbacks.add(callback);

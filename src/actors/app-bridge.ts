@@ -21,6 +21,8 @@ interface AppState {
   readonly drain: AbortController;
   readonly drainCallbacks: Set<() => unknown>;
   readonly closeCallbacks: Set<() => unknown>;
+  /** Hears what callbacks of the drain throw; there once it has begun. */
+  drainFailed?: (error: unknown) => void;
 }
 
 const KEY = Symbol.for('kirin.app');
@@ -46,16 +48,21 @@ export function announceWorker(info: WorkerInfo): void {
 /** Tell the app that the worker has begun to drain. A callback's error goes to `failed` and hurts no other. */
 export function announceDrain(failed: (error: unknown) => void): void {
   if (appBridge.drain.signal.aborted) return;
+  appBridge.drainFailed = failed;
   appBridge.drain.abort(new Error('the worker is draining'));
-  for (const callback of appBridge.drainCallbacks) {
-    try {
-      const result = callback();
-      if (result instanceof Promise) result.catch(failed);
-    } catch (error) {
-      failed(error);
-    }
-  }
+  for (const callback of appBridge.drainCallbacks) runDrainCallback(callback);
   appBridge.drainCallbacks.clear();
+}
+
+/** Runs one callback of a drain that has begun, be it registered before or only now. */
+export function runDrainCallback(callback: () => unknown): void {
+  const failed = appBridge.drainFailed ?? console.error;
+  try {
+    const result = callback();
+    if (result instanceof Promise) result.catch(failed);
+  } catch (error) {
+    failed(error);
+  }
 }
 
 /** The callbacks to run when the last answer is sent, the last one registered first; each is handed out once. */

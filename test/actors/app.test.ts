@@ -1,6 +1,8 @@
 /** What an app may export, and what is said about one that cannot be served. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { announceDrain } from '../../src/actors/app-bridge.ts';
+import { onDrain } from '../../src/index.ts';
 import { fails, fixture, launch, serve } from './app-process.ts';
 
 const served: Array<[name: string, app: string, body: string | RegExp, exportName?: string]> = [
@@ -206,3 +208,19 @@ for (const [app, said] of [
     await worker.until('the close', () => worker.stdout === said);
   });
 }
+
+test('what an onDrain callback throws is told, be it registered before the drain or during it', async () => {
+  const told: string[] = [];
+  const throwing = (text: string) => () => {
+    throw new Error(text);
+  };
+  onDrain(throwing('before'));
+  announceDrain((error) => told.push((error as Error).message));
+  assert.deepEqual(told, ['before']);
+  onDrain(throwing('during'));
+  onDrain(async () => throwing('later')());
+  onDrain(() => told.push('runs'))();
+  // Whatever would be thrown uncaught has been by then, and would have failed the test.
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(told, ['before', 'during', 'runs', 'later']);
+});
