@@ -72,12 +72,22 @@ export class Connections {
       this.#spoken = spoken;
     } else this.#spoken = sockets;
 
+    // An app that listens for requests with 'Expect' hands those that it wants on, as ordinary ones.
+    let expecting: WeakSet<IncomingMessage> | undefined;
     const count = (request: IncomingMessage, response: ServerResponse) => {
+      if (expecting?.has(request)) return;
       if (response.socket === null && request.socket) lastQueued.set(request.socket, response);
       if (++this.requests === requestsMax) onRequestsMax(requestsMax);
     };
+    const countExpecting = (request: IncomingMessage, response: ServerResponse) => {
+      count(request, response);
+      expecting ??= new WeakSet();
+      expecting.add(request);
+    };
+    server.prependListener('request', count);
     for (const event of REQUEST_EVENTS) {
-      if (event === 'request' || server.listenerCount(event) > 0) server.prependListener(event, count);
+      if (event !== 'request' && server.listenerCount(event) > 0)
+        server.prependListener(event, countExpecting);
     }
     if (!speaksHttp(server)) {
       server.on('session', (session: Http2Session) => {

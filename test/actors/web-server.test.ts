@@ -122,6 +122,15 @@ test('a worker asks once to be recycled, after the given number of requests', as
   );
 });
 
+test('a request that asks whether to go on is counted once, though the app emits it again', async (t) => {
+  const worker = await serve(t, 'expecting.mjs');
+  const asking = { port: worker.port, path: '/', method: 'POST', headers: { expect: '100-continue' } };
+  assert.equal((await get(asking, 'x')).body, 'went on');
+  assert.equal((await worker.counts()).requests, 1);
+  assert.equal((await worker.get()).body, 'went on');
+  assert.equal((await worker.counts()).requests, 2);
+});
+
 test('counts connections, and those in flight', async (t) => {
   const worker = await serve(t, 'many.mjs');
   const idle = net.connect(worker.port, '127.0.0.1');
@@ -147,6 +156,18 @@ test('serves HTTPS with the app’s own server, on every listener', async (t) =>
   }
   assert.equal((await worker.counts()).requests, 2);
   assert.deepEqual(await worker.order({ order: 'drain', ms: 5_000 }), { cut: 0 });
+});
+
+test('a second close is the first one: each end runs once', async (t) => {
+  const worker = await serve(t, 'closes-slowly.mjs');
+  await worker.order({ order: 'drain', ms: 1_000 });
+  worker.send({ order: 'close', ms: 20_000 });
+  await worker.until('the close', () => worker.stdout.includes('close begins'));
+  worker.send({ order: 'close', ms: 20_000 });
+  worker.child.send({ go: true });
+  await worker.answer('close');
+  await worker.answer('close');
+  assert.equal(worker.stdout, 'close begins\nclose ends\n');
 });
 
 test("the app's maxConnections counts the connections of all listeners", async (t) => {
