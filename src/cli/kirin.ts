@@ -36,7 +36,8 @@ async function main(argv: string[]): Promise<number> {
   }
   const { settingsSource } = await import('../settings.ts');
   const source = settingsSource(parsed.commandLine);
-  const settings = await source();
+  // A Ctrl-C while a configuration takes its time has nobody else to answer it.
+  const settings = await source(signals.stopped);
   const { runArbiter } = await import('../actors/arbiter-process.ts');
   return await runArbiter({ source, settings, signals, workerFile: workerFile(), version: version() });
 }

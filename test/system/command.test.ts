@@ -1,6 +1,6 @@
 /** The command itself: exit codes, what is written where, and the pid file. */
 import assert from 'node:assert/strict';
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import net from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { eventually, fixture, type LogLine, Server, type ServerOptions, Site, serve } from './harness.ts';
@@ -120,6 +120,33 @@ describe('the command', { concurrency: 4 }, () => {
     server.signal('SIGTERM');
     await eventually('it ends', () => server.exited);
     assert.equal(server.exited?.code, 0);
+  });
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    test(`ends at once with 0 on ${signal} while its configuration is still being evaluated`, async (t) => {
+      const site = new Site(t);
+      const file = JSON.stringify(site.path('pid'));
+      const evaluating = `import { writeFileSync } from 'node:fs'; writeFileSync(${file}, String(process.pid));`;
+      site.write('kirin.config.mjs', `${evaluating} for (;;);`);
+      const server = run(t, [app], { cwd: site.directory });
+      await server.until('the configuration is evaluated', () => existsSync(site.path('pid')));
+      server.signal(signal);
+      assert.deepEqual(await server.exit(), { code: 0, signal: null });
+      assert.equal(server.output, `kirin: stopped by ${signal} before it could start\n`);
+    });
+
+  test('evaluates a configuration anew at each reload, and goes on when that fails', async (t) => {
+    const site = new Site(t);
+    site.write('kirin.config.mjs', 'setInterval(() => {}, 1000); export default { workers: 1 };');
+    const server = await serve(t, app, [], { cwd: site.directory });
+    await server.settled(1);
+    site.write('kirin.config.mjs', 'export default { workers: 2 };');
+    assert.match((await server.reload()).msg, /^reload done/);
+    await server.settled(2);
+    site.write('kirin.config.mjs', 'process.exit(0);');
+    assert.match((await server.reload()).msg, /^reload failed.*called process\.exit\(0\)/);
+    assert.equal((await server.get()).status, 200);
+    assert.equal(await server.stop(), 0);
   });
 
   test('refuses to start twice with one pid file', async (t) => {
