@@ -48,7 +48,7 @@ export interface WebServer {
   drain(graceMs: number): Promise<{ cut: number }>;
   /** Cuts every connection now, and returns how many. An ongoing drain then resolves. */
   cut(): number;
-  /** Runs the app's ends one after the other, all within `limitMs`. Never rejects. */
+  /** Runs the app's ends one after the other, all within `limitMs`; once, however often asked. Never rejects. */
   close(limitMs: number): Promise<void>;
 }
 
@@ -67,6 +67,7 @@ class AppServer implements WebServer {
   #firstPort: number | undefined;
   #draining = false;
   #drain: Drain | undefined;
+  #closing: Promise<void> | undefined;
   #recycled = false;
 
   constructor(options: WebServerOptions) {
@@ -212,7 +213,12 @@ class AppServer implements WebServer {
     return this.#drain?.cut() ?? this.#connections?.cut() ?? 0;
   }
 
-  async close(limitMs: number): Promise<void> {
+  close(limitMs: number): Promise<void> {
+    this.#closing ??= this.#close(limitMs);
+    return this.#closing;
+  }
+
+  async #close(limitMs: number): Promise<void> {
     const endMs = performance.now() + limitMs;
     for (const [name, run] of this.#ends()) {
       const leftMs = Math.max(0, endMs - performance.now());
