@@ -1,6 +1,17 @@
 /** The file that names the arbiter's process, for scripts and service managers. Runs in the arbiter. */
-import { lstatSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  lstatSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { FaultError } from './fault-error.ts';
+import { acquireLock, type LockFile } from './lock-file.ts';
 import { isRunning, startedAtMs } from './process-identity.ts';
 
 export interface Pidfile {
@@ -16,19 +27,45 @@ const CLOCK_SLACK_MS = 2000;
  * process that lives, is no pid file, or cannot be written.
  */
 export function writePidfile(path: string, pid: number = process.pid): Pidfile {
-  const draft = `${path}.${pid}.new`;
   try {
-    refuseIfOwned(path, pid);
-    writeFileSync(draft, `${pid}\n`, { mode: 0o644 });
-    const { dev, ino } = lstatSync(draft);
-    renameSync(draft, path);
-    return { remove: () => removeOwn(path, dev, ino) };
+    // Between the look at the old file and the new one in its place no other arbiter may do the same.
+    const lock = takeLock(path);
+    try {
+      refuseIfOwned(path, pid);
+      const { dev, ino } = replace(path, `${pid}\n`);
+      return { remove: () => removeOwn(path, dev, ino) };
+    } finally {
+      lock.release();
+    }
   } catch (error) {
     if (error instanceof FaultError) throw error;
     throw new FaultError(
       'file.unusable',
       `cannot write the pid file ${path}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
     );
+  }
+}
+
+function takeLock(path: string): LockFile {
+  const taken = acquireLock(path);
+  if ('lock' in taken) return taken.lock;
+  throw new FaultError(
+    'file.unusable',
+    `process ${taken.heldBy} is about to write ${path}: choose another --pid`,
+  );
+}
+
+/** The draft is made afresh (O_EXCL follows no link), under a name that nobody can know and prepare. */
+function replace(path: string, text: string): Stats {
+  const draft = `${path}.${randomBytes(6).toString('hex')}.new`;
+  writeFileSync(draft, text, { mode: 0o644, flag: 'wx' });
+  try {
+    const made = lstatSync(draft);
+    renameSync(draft, path);
+    return made;
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
   }
 }
 

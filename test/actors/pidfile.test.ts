@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { writePidfile } from '../../src/actors/pidfile.ts';
-import { startedAtMs } from '../../src/actors/process-identity.ts';
-import { faultOf, temporaryDirectory } from './support.ts';
+import { startedAtMs, startMark } from '../../src/actors/process-identity.ts';
+import { faultOf, temporaryDirectory, until } from './support.ts';
 
 describe('a pid file', () => {
   test('holds the number and a line end, and goes with its process', (t) => {
@@ -66,6 +76,67 @@ describe('a pid file', () => {
     writeFileSync(path, 'precious');
     assert.throws(() => writePidfile(path), faultOf('file.unusable', /is no pid file/));
     assert.equal(readFileSync(path, 'utf8'), 'precious');
+  });
+
+  test('is written through no link that was prepared for its draft', (t) => {
+    const directory = temporaryDirectory(t);
+    const path = join(directory, 'kirin.pid');
+    writeFileSync(join(directory, 'precious'), 'precious');
+    symlinkSync('precious', `${path}.${process.pid}.new`);
+    writePidfile(path);
+    assert.equal(readFileSync(join(directory, 'precious'), 'utf8'), 'precious');
+    assert.ok(lstatSync(path).isFile());
+  });
+
+  test('that is a directory is refused, and no draft is left', (t) => {
+    const directory = temporaryDirectory(t);
+    const path = join(directory, 'kirin.pid');
+    mkdirSync(join(path, 'within'), { recursive: true });
+    assert.throws(() => writePidfile(path), faultOf('file.unusable', /cannot write the pid file .*EISDIR/));
+    assert.deepEqual(readdirSync(directory), ['kirin.pid']);
+  });
+
+  test('is not written while another process is about to', (t) => {
+    const path = join(temporaryDirectory(t), 'kirin.pid');
+    const other = spawn('sleep', ['600']);
+    t.after(() => other.kill('SIGKILL'));
+    writeFileSync(`${path}.lock.1`, `${other.pid} ${startMark(other.pid!)}\n`);
+    assert.throws(() => writePidfile(path), faultOf('file.unusable', /^process \d+ is about to write /));
+    assert.ok(!existsSync(path));
+  });
+
+  test('of twenty at once is written by one', async (t) => {
+    const path = join(temporaryDirectory(t), 'kirin.pid');
+    const url = new URL('../../src/actors/pidfile.ts', import.meta.url).href;
+    const code = `
+      import { writePidfile } from ${JSON.stringify(url)};
+      process.stdin.once('data', () => {
+        try { writePidfile(${JSON.stringify(path)}); console.log('won'); }
+        catch (error) { console.log(error.fault?.code ?? error.stack); }
+      });
+      console.log('here');`;
+    const all = Array.from({ length: 20 }, () => {
+      const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      t.after(() => child.kill('SIGKILL'));
+      let text = '';
+      child.stdout.on('data', (chunk) => {
+        text += String(chunk);
+      });
+      return { child, lines: () => text.split('\n').filter(Boolean) };
+    });
+    await until('all are there', () => all.every(({ lines }) => lines().length >= 1), 60_000);
+    for (const { child } of all) child.stdin.write('go\n');
+    await until('all have told', () => all.every(({ lines }) => lines().length >= 2), 60_000);
+    const ends = all.map(({ child, lines }) => [lines()[1], child.pid] as const);
+    const winners = ends.filter(([end]) => end === 'won');
+    assert.deepEqual(
+      [winners.length, ends.filter(([end]) => end === 'file.unusable').length],
+      [1, 19],
+      JSON.stringify(ends),
+    );
+    assert.equal(readFileSync(path, 'utf8'), `${winners[0]![1]}\n`);
   });
 
   test('in a missing directory is refused', (t) => {
