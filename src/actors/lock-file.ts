@@ -3,10 +3,13 @@
  *
  * Node has no flock(2), and a single lock file cannot be taken over without a race: two that find it stale both
  * replace it. So a lock is a numbered file, `NAME.lock.N`, which holds pid and start time of its owner:
- * 1. The file of the highest number owns the name, if its process lives.
- * 2. Whoever finds it dead makes the next number with link(2), which succeeds for one only,
- * 3. then looks again: if there is a still higher one, its own was taken from an outdated view, and it withdraws.
+ * 1. A file whose process lives owns the name, or is about to find out that it does not.
+ * 2. Whoever finds none makes the number above the highest with link(2), which succeeds for one only,
+ * 3. then looks again: if any other number lives, its own was taken from an outdated view, and it withdraws. Of two
+ *    the later one to link sees the other, whatever the numbers are; the last one to look stays.
+ * 4. Only the owner removes dead files, and only their own processes remove live ones: no number is given twice.
  */
+import { randomBytes } from 'node:crypto';
 import { linkSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { isSameProcess, startMark } from './process-identity.ts';
@@ -16,29 +19,37 @@ export interface LockFile {
 }
 
 const ATTEMPTS_MAX = 50;
-let drafts = 0;
 
 /** Takes the lock beside `path`, or gives the pid of the live process that has it. */
 export function acquireLock(path: string): { lock: LockFile } | { heldBy: number } {
   const directory = dirname(path);
   const prefix = `${basename(path)}.lock.`;
-  const draft = join(directory, `.${prefix}${process.pid}-${drafts++}`);
+  // A name of chance: in a container the process number may be the same at each start, and a draft be left.
+  const draft = join(directory, `.${prefix}${process.pid}-${randomBytes(6).toString('hex')}`);
   writeFileSync(draft, `${process.pid} ${startMark(process.pid) ?? '-'}\n`, { flag: 'wx', mode: 0o644 });
+  const fileOf = (number: number): string => join(directory, prefix + number);
+  const ownerBeside = (numbers: number[]): number | undefined => {
+    for (const number of numbers) {
+      const owner = liveOwner(fileOf(number));
+      if (owner !== undefined) return owner;
+    }
+    return undefined;
+  };
   try {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const seen = numbersIn(directory, prefix);
-      const highest = seen.at(-1);
-      const heldBy = highest === undefined ? undefined : liveOwner(join(directory, prefix + highest));
+      const heldBy = ownerBeside(seen);
       if (heldBy !== undefined) return { heldBy };
 
-      const number = (highest ?? 0) + 1;
-      const mine = join(directory, prefix + number);
+      const number = (seen.at(-1) ?? 0) + 1;
+      const mine = fileOf(number);
       if (!linked(draft, mine)) continue;
-      if (numbersIn(directory, prefix).at(-1) !== number) {
+      const others = numbersIn(directory, prefix).filter((other) => other !== number);
+      if (ownerBeside(others) !== undefined) {
         unlinkIfThere(mine);
         continue;
       }
-      for (const stale of seen) unlinkIfThere(join(directory, prefix + stale));
+      for (const dead of others) unlinkIfThere(fileOf(dead));
       return { lock: { release: () => unlinkIfThere(mine) } };
     }
   } finally {

@@ -9,6 +9,7 @@
  *    first name, which is gone: harmless),
  * 4. at the end remove the name only if device and inode are still the socket's own.
  */
+import { randomBytes } from 'node:crypto';
 import { lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -28,7 +29,6 @@ export interface UnixSocket {
 
 /** How long a process that has the name may take to show that it lives. */
 const PROBE_MS = 1000;
-let names = 0;
 
 /**
  * Binds `path` without listening. `mode` are its permission bits from its first moment; without it the umask
@@ -90,8 +90,9 @@ function answers(path: string): Promise<boolean> {
 }
 
 function place(path: string, lock: LockFile, mode: number | undefined): UnixSocket {
-  // Short, since its path may be no longer than the socket's own may be.
-  const first = join(dirname(path), `.k${process.pid.toString(36)}${(names++).toString(36)}`);
+  // Short, since its path may be no longer than the socket's own may be; of chance, since a killed process may have
+  // left its own, and in a container the next one has the same number.
+  const first = join(dirname(path), `.k${randomBytes(4).toString('base64url')}`);
   if (Buffer.byteLength(first) > UNIX_PATH_BYTES_MAX)
     throw new FaultError('bind.badAddress', `cannot bind unix:${path}: the path is too long`);
   let handle: SocketHandle | undefined;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
+import fs, {
   existsSync,
   lstatSync,
   mkdirSync,
@@ -10,8 +10,9 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { connect, createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { acquireLock } from '../../src/actors/lock-file.ts';
 import { bindUnixSocket } from '../../src/actors/unix-socket.ts';
@@ -91,6 +92,13 @@ describe('a Unix socket', () => {
     const socket = await bindUnixSocket(path);
     assert.notEqual(lstatSync(path).ino, before);
     socket.release();
+  });
+
+  test('is made beside the leftovers of a process of the same number that was killed', async (t) => {
+    const path = join(temporaryDirectory(t), 'a.sock');
+    for (let name = 0; name < 200; name++)
+      writeFileSync(join(dirname(path), `.k${process.pid.toString(36)}${name.toString(36)}`), '');
+    (await bindUnixSocket(path)).release();
   });
 
   test('does not replace one that answers', async (t) => {
@@ -175,6 +183,38 @@ describe('a lock', () => {
     assert.deepEqual(acquireLock(path), { heldBy: process.pid });
     first.lock.release();
     assert.ok('lock' in acquireLock(path));
+  });
+
+  test('taken from an outdated view is withdrawn, whatever the numbers', (t) => {
+    const path = join(temporaryDirectory(t), 'x');
+    writeFileSync(`${path}.lock.7`, '4194304 123');
+    const { linkSync } = fs;
+    let meanwhile: ReturnType<typeof acquireLock> | undefined;
+    t.mock.method(fs, 'linkSync', (from: string, to: string) => {
+      restore();
+      // Between a look at the dead 7 and the making of 8 one takes the lock and frees it, and another takes it.
+      const former = acquireLock(path);
+      assert.ok('lock' in former);
+      former.lock.release();
+      meanwhile = acquireLock(path);
+      linkSync(from, to);
+    });
+    const restore = () => {
+      t.mock.restoreAll();
+      syncBuiltinESMExports();
+    };
+    syncBuiltinESMExports();
+    t.after(restore);
+    assert.deepEqual(acquireLock(path), { heldBy: process.pid });
+    assert.ok(meanwhile && 'lock' in meanwhile);
+    assert.deepEqual(readdirSync(dirname(path)), ['x.lock.1']);
+  });
+
+  test('can be taken beside the drafts of a process of the same number that was killed', (t) => {
+    const directory = temporaryDirectory(t);
+    for (let draft = 0; draft < 200; draft++)
+      writeFileSync(join(directory, `.x.lock.${process.pid}-${draft}`), '');
+    assert.ok('lock' in acquireLock(join(directory, 'x')));
   });
 
   const dead: [string, string][] = [
