@@ -1,7 +1,9 @@
 /** One listening socket to be: bound here or inherited, never listening in this process. Runs in the arbiter. */
-import { fstatSync, readFileSync } from 'node:fs';
-import { type Address, formatAddress, formatHostPort, type TcpName } from './address.ts';
+import { fstatSync, readFileSync, realpathSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { type Address, formatAddress, formatHostPort, type TcpName, UNIX_PATH_BYTES_MAX } from './address.ts';
 import { FaultError } from './fault-error.ts';
+import { resolveHost } from './host-name.ts';
 import { bindTcpHandle, openHandle, SocketError, type SocketHandle } from './socket-handle.ts';
 import { bindUnixSocket } from './unix-socket.ts';
 
@@ -26,15 +28,45 @@ export interface Entry extends BoundListener {
   close(): void;
 }
 
-/** Binds an address, or takes over its descriptor. `numeric` is a TCP address with its host looked up. */
-export async function openEntry(address: Address, numeric: TcpName | undefined): Promise<Entry> {
-  if (address.kind === 'unix') {
-    const socket = await bindUnixSocket(address.path);
-    const shown = formatAddress(address);
-    return entryOf(shown, 'unix', socket.handle, undefined, () => socket.release());
+/** An address as the table knows it: a host by its number, a socket's directory by where it really is. */
+export type Place =
+  | { kind: 'tcp'; tcp: TcpName }
+  | { kind: 'unix'; path: string }
+  | { kind: 'fd'; fd: number };
+
+/** Where an address is now; a link in it may lead elsewhere at the next reload. */
+export async function placeOf(address: Address): Promise<Place> {
+  if (address.kind === 'tcp') return { kind: 'tcp', tcp: await resolveHost(address) };
+  return address.kind === 'unix' ? { kind: 'unix', path: realPlace(address.path) } : address;
+}
+
+/** One name for each place, under which a later generation finds it. */
+export const nameOf = (place: Place): string =>
+  place.kind === 'tcp' ? formatHostPort(place.tcp.host, place.tcp.port) : formatAddress(place);
+
+function realPlace(path: string): string {
+  try {
+    return join(realpathSync(dirname(path)), basename(path));
+  } catch {
+    // Binding it will say why.
+    return path;
   }
-  if (address.kind === 'fd') return inherit(address.fd);
-  const { host, port } = numeric!;
+}
+
+/** Binds an address, or takes over its descriptor, at the place that was found for it. */
+export async function openEntry(address: Address, place: Place): Promise<Entry> {
+  if (place.kind === 'unix') {
+    // By its real path, so that it is found again at its end though a link has moved; unless only a link is short
+    // enough for a socket.
+    const isShort = Buffer.byteLength(place.path) <= UNIX_PATH_BYTES_MAX;
+    const socket = await bindUnixSocket(isShort || address.kind !== 'unix' ? place.path : address.path);
+    const shown = formatAddress(address);
+    const entry = entryOf(shown, 'unix', socket.handle, undefined, () => socket.release());
+    entry.names.delete(shown);
+    return entry;
+  }
+  if (place.kind === 'fd') return inherit(place.fd);
+  const { host, port } = place.tcp;
   const { handle, name } = bindTcpHandle(host, port);
   return tcpEntry(handle, { host: name.address, port: name.port });
 }

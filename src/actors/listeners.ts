@@ -8,18 +8,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type Address,
-  addressesOverlap,
-  formatAddress,
-  formatHostPort,
-  parseAddress,
-  type TcpName,
-} from './address.ts';
+import { type Address, addressesOverlap, formatAddress, parseAddress, type TcpName } from './address.ts';
 import { bindFault } from './bind-fault.ts';
 import { FaultError } from './fault-error.ts';
-import { resolveHost } from './host-name.ts';
-import { type BoundListener, type Entry, openEntry } from './listener-entry.ts';
+import { type BoundListener, type Entry, nameOf, openEntry, placeOf } from './listener-entry.ts';
 
 export type { BoundListener };
 
@@ -84,15 +76,15 @@ export class ListenerTable {
   /** Claims the entry of one address: the one that is there, or a new one. */
   async #take(address: Address, claim: Claim, options: BindOptions): Promise<void> {
     const text = formatAddress(address);
-    const numeric = address.kind === 'tcp' ? await resolveHost(address) : undefined;
-    const name = numeric ? formatHostPort(numeric.host, numeric.port) : text;
+    const place = await placeOf(address);
+    const name = nameOf(place);
     for (let tries = 0; ; tries++) {
       throwIfAborted(options.signal);
       const known = this.#entries.find((entry) => entry.names.has(name));
       if (known) return claimEntry(known, claim);
       try {
-        if (numeric) this.#refuseOverlap(numeric, text, claim);
-        const made = await openEntry(address, numeric);
+        if (place.kind === 'tcp') this.#refuseOverlap(place.tcp, text, claim);
+        const made = await openEntry(address, place);
         made.names.add(name);
         this.#admit(made, text, claim);
         return claimEntry(made, claim);

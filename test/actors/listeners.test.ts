@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -147,6 +147,47 @@ describe('generations', () => {
       table.list().map(({ generations }) => generations),
       [[2], [2]],
     );
+  });
+
+  test('a Unix socket is the same by another spelling of its directory', async (t) => {
+    const directory = temporaryDirectory(t);
+    mkdirSync(join(directory, 'real'));
+    symlinkSync('real', join(directory, 'link'));
+    const waits: number[] = [];
+    const table = tableOf(t, { wait: async (ms) => waits.push(ms) });
+    const first = await table.bind([`unix:${directory}/link/a.sock`], 1, options);
+    assert.deepEqual(await table.bind([`unix:${directory}/real/a.sock`], 2, options), first);
+    assert.deepEqual(await table.bind([`unix:${directory}/link/a.sock`], 3, options), first);
+    assert.deepEqual(waits, []);
+  });
+
+  test('a Unix socket follows a link to its directory, and leaves nothing in the old one', async (t) => {
+    const directory = temporaryDirectory(t);
+    for (const release of ['one', 'two']) mkdirSync(join(directory, release));
+    const point = (to: string) => {
+      rmSync(join(directory, 'current'), { force: true });
+      symlinkSync(to, join(directory, 'current'));
+    };
+    const table = tableOf(t);
+    point('one');
+    const [first] = await table.bind([`unix:${directory}/current/a.sock`], 1, options);
+    point('two');
+    const [second] = await table.bind([`unix:${directory}/current/a.sock`], 2, options);
+    assert.equal(second!.address, first!.address);
+    assert.notEqual(second!.fd, first!.fd);
+    table.release(1);
+    await until('the old one is gone', () => readdirSync(join(directory, 'one')).length === 0);
+    assert.deepEqual(readdirSync(join(directory, 'two')), ['a.sock', 'a.sock.lock.1']);
+  });
+
+  test('a Unix socket whose real path is too long is bound through the link that is short', async (t) => {
+    const directory = temporaryDirectory(t);
+    const long = 'x'.repeat(100);
+    mkdirSync(join(directory, long));
+    symlinkSync(long, join(directory, 'l'));
+    const table = tableOf(t);
+    const [bound] = await table.bind([`unix:${directory}/l/a.sock`], 1, options);
+    assert.deepEqual(await table.bind([`unix:${directory}/l/a.sock`], 2, options), [bound]);
   });
 
   test('fifty reloads leave no descriptor behind', async (t) => {
