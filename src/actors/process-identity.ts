@@ -7,10 +7,7 @@ import { readFileSync } from 'node:fs';
 
 /** When a process started, in an opaque form; undefined: no such process, or nobody tells. A zombie is gone. */
 export function startMark(pid: number): string | undefined {
-  if (process.platform !== 'linux') {
-    const asked = spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', timeout: 2000 });
-    return asked.stdout?.trim().replace(/\s+/g, '_') || undefined;
-  }
+  if (process.platform !== 'linux') return askPs(pid)?.replace(/\s+/g, '_');
   const fields = statFields(pid);
   return fields && !isDead(fields[0]) ? fields[19] : undefined;
 }
@@ -33,7 +30,9 @@ export function isSameProcess(pid: number, mark: string): boolean {
 }
 
 /** When a process started, in milliseconds since 1970, to about a second; undefined where nobody tells. */
-export function startedAtMs(pid: number): number | undefined {
+export const startedAtMs = (pid: number): number | undefined => startedByProc(pid) ?? startedByPs(pid);
+
+function startedByProc(pid: number): number | undefined {
   const ticks = Number(statFields(pid)?.[19]);
   try {
     const bootS = Number(/^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1]);
@@ -43,6 +42,23 @@ export function startedAtMs(pid: number): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** As `startedAtMs`, by ps alone: where there is no /proc, or it hides others' processes. */
+export function startedByPs(pid: number): number | undefined {
+  const atMs = Date.parse(`${askPs(pid)} UTC`);
+  return Number.isFinite(atMs) ? atMs : undefined;
+}
+
+/** When a process started, such as "Sun Nov 22 17:36:11 2026"; the same words in every zone and language. */
+function askPs(pid: number): string | undefined {
+  const env = { ...process.env, LC_ALL: 'C', TZ: 'UTC' };
+  const asked = spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], {
+    encoding: 'utf8',
+    timeout: 2000,
+    env,
+  });
+  return asked.stdout?.trim() || undefined;
 }
 
 const isDead = (state: string | undefined) => state === 'Z' || state === 'X';

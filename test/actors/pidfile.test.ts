@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { writePidfile } from '../../src/actors/pidfile.ts';
-import { startedAtMs, startMark } from '../../src/actors/process-identity.ts';
+import { startedAtMs, startedByPs, startMark } from '../../src/actors/process-identity.ts';
 import { faultOf, temporaryDirectory, until } from './support.ts';
 
 describe('a pid file', () => {
@@ -153,9 +153,23 @@ describe('a pid file', () => {
   });
 });
 
-test('a process started about now says so', (t) => {
-  const child = spawn('sleep', ['600']);
-  t.after(() => child.kill('SIGKILL'));
-  const startedMs = startedAtMs(child.pid!);
-  assert.ok(startedMs !== undefined && Math.abs(startedMs - Date.now()) < 60_000, String(startedMs));
+for (const tell of [startedAtMs, startedByPs])
+  test(`a process started about now says so (${tell.name})`, (t) => {
+    const child = spawn('sleep', ['600']);
+    t.after(() => child.kill('SIGKILL'));
+    const startedMs = tell(child.pid!);
+    assert.ok(startedMs !== undefined && Math.abs(startedMs - Date.now()) < 60_000, String(startedMs));
+    assert.equal(tell(4_194_304), undefined);
+  });
+
+test('the start of a process is told the same in any zone and language', (t) => {
+  const { TZ, LC_ALL } = process.env;
+  t.after(() => {
+    for (const [name, value] of Object.entries({ TZ, LC_ALL }))
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+  });
+  const startedMs = startedByPs(process.pid);
+  Object.assign(process.env, { TZ: 'Asia/Tokyo', LC_ALL: 'de_DE.UTF-8' });
+  assert.equal(startedByPs(process.pid), startedMs);
 });
