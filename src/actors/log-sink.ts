@@ -4,6 +4,10 @@
  * process from exiting. So a pipe or terminal is opened a second time, without blocking, on an open file
  * description of our own (setting O_NONBLOCK on the inherited one would set it for everyone who shares it);
  * what does not fit waits in a bounded queue, and what does not fit there is counted and told later.
+ *
+ * Where no second description can be had (macOS, another user's pipe, a socket), a pipe or socket is made non-blocking
+ * as Node does it for `process.stderr`, and set back by Node at the exit: others who share it may see EAGAIN
+ * meanwhile. What remains is a stopped terminal without /proc (Ctrl-S on macOS), which does block.
  */
 import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 
@@ -18,16 +22,18 @@ export class LogSink {
   #fd: number;
   #owned: boolean;
   #queue: Buffer[] = [];
+  /** Whether the beginning of the first line that waits is written already. */
+  #isTorn = false;
   #queuedBytes = 0;
   #retry: NodeJS.Timeout | undefined;
   /** Lines that were given up since the last one that could be written, and in all. */
   #lostSince = 0;
   lost = 0;
 
-  /** `file` "-" is standard error. Throws where a file cannot be opened. */
-  constructor(file: string) {
+  /** `file` "-" is standard error, which `stderrPath` opens again. Throws where a file cannot be opened. */
+  constructor(file: string, stderrPath = '/proc/self/fd/2') {
     this.#file = file;
-    ({ fd: this.#fd, owned: this.#owned } = open(file));
+    ({ fd: this.#fd, owned: this.#owned } = file === '-' ? openStderr(stderrPath) : open(file));
   }
 
   get isTerminal(): boolean {
@@ -51,9 +57,16 @@ export class LogSink {
     if (this.#file === '-') return;
     const { fd, owned } = open(this.#file);
     this.#flush();
+    // A line that the old file has the beginning of is no line in the new one.
+    if (this.#isTorn) {
+      this.#queuedBytes -= this.#queue.shift()?.length ?? 0;
+      this.#isTorn = false;
+      this.#lose();
+    }
     if (this.#owned) closeSync(this.#fd);
     this.#fd = fd;
     this.#owned = owned;
+    this.#flush();
   }
 
   /** Writes what waits, for at most half a second, and blocks meanwhile: for the last lines before an exit. */
@@ -86,7 +99,8 @@ export class LogSink {
         return;
       }
       this.#queuedBytes -= written;
-      if (written < bytes.length) this.#queue[0] = bytes.subarray(written);
+      this.#isTorn = written < bytes.length;
+      if (this.#isTorn) this.#queue[0] = bytes.subarray(written);
       else this.#queue.shift();
     }
     if (this.#lostSince > 0) this.#tellLoss();
@@ -124,17 +138,24 @@ export class LogSink {
   }
 }
 
-function open(file: string): { fd: number; owned: boolean } {
-  if (file !== '-')
-    return { fd: openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0o644), owned: true };
+const open = (file: string): { fd: number; owned: boolean } => ({
+  fd: openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0o644),
+  owned: true,
+});
+
+function openStderr(again: string): { fd: number; owned: boolean } {
   try {
     const kind = fstatSync(2);
     if (kind.isFIFO() || kind.isCharacterDevice())
-      return { fd: openSync('/proc/self/fd/2', O_WRONLY | O_NOCTTY | O_NONBLOCK), owned: true };
-    // A socket cannot be opened again; Node itself makes it non-blocking when it sets up process.stderr.
-    if (kind.isSocket()) void process.stderr;
+      return { fd: openSync(again, O_WRONLY | O_NOCTTY | O_NONBLOCK), owned: true };
   } catch {
-    // No /proc, or another user's pipe: the inherited descriptor has to do.
+    // The inherited descriptor has to do.
+  }
+  try {
+    // Setting the stream up is what makes a pipe or socket non-blocking; nothing is written through it.
+    void process.stderr;
+  } catch {
+    // Then every write is tried all the same.
   }
   return { fd: 2, owned: false };
 }

@@ -3,6 +3,7 @@ import { type ChildProcess, execFileSync, type StdioOptions, spawn } from 'node:
 import { once } from 'node:events';
 import {
   closeSync,
+  constants,
   existsSync,
   mkdirSync,
   openSync,
@@ -139,6 +140,22 @@ describe('a log file', () => {
     );
   });
 
+  test('reopened with half a line waiting begins with a whole one, and the loss is told', (t) => {
+    const file = join(temporaryDirectory(t), 'kirin.log');
+    execFileSync('mkfifo', [file]);
+    const reader = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    t.after(() => closeSync(reader));
+    const sink = new LogSink(file);
+    sink.write('x'.repeat(200_000));
+    sink.write('second');
+    renameSync(file, `${file}.1`);
+    sink.reopen();
+    sink.write('third');
+    sink.close();
+    const lines = readFileSync(file, 'utf8').split('\n');
+    assert.deepEqual(lines, ['second', 'kirin: 1 log line could not be written', 'third', '']);
+  });
+
   test('a full disk ends nothing, and lines are counted', () => {
     const sink = new LogSink('/dev/full');
     for (let i = 0; i < 10; i++) sink.write('text');
@@ -210,6 +227,18 @@ describe('standard error', () => {
     child.stdin!.write('go');
     assert.equal((await once(child, 'close'))[0], 5);
     assert.match(out(), /alive/);
+  });
+
+  test('a pipe not read at all that cannot be opened again: the process goes on, and can exit', async (t) => {
+    const { fd } = await reader(t, 'pipe', join(temporaryDirectory(t), 'text'));
+    const url = new URL('../../src/actors/log-sink.ts', import.meta.url).href;
+    const script = `const { LogSink } = await import(${JSON.stringify(url)});
+      const sink = new LogSink('-', '/nowhere'); for (let i = 0; i < 40000; i++) sink.write('x'.repeat(100));
+      console.log('lost ' + sink.lost); sink.close(); process.exit(6);`;
+    const child = logging(t, script, ['ignore', 'pipe', fd]);
+    const out = collect(child.stdout);
+    assert.equal((await once(child, 'close'))[0], 6);
+    assert.match(out(), /^lost [1-9]/);
   });
 
   for (const kind of ['pipe', 'socket'] as const) {
