@@ -59,14 +59,13 @@ export class Generations {
     const { table, notice } = this.#deps;
     // A newer reload has come while this one waited for its turn.
     signal.throwIfAborted();
-    const settings = number === 1 ? this.#deps.settings : await this.#deps.source();
+    const settings = number === 1 ? this.#deps.settings : await this.#deps.source(signal);
     signal.throwIfAborted();
     for (const flag of needsRestart(this.#deps.settings, settings))
       notice(`${flag} was changed, which needs a restart: it stays as it was`);
     const { cwd, app } = resolveApp(settings);
     const env = generationEnv(settings);
     const listeners = await table.bind(settings.bind, number, {
-      backlog: settings.backlog,
       signal,
       onRetry: notice,
     });
