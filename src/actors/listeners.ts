@@ -16,8 +16,6 @@ import { type BoundListener, type Entry, nameOf, openEntry, placeOf } from './li
 export type { BoundListener };
 
 export interface BindOptions {
-  /** Length of the kernel's queue. It takes force when a worker listens; kept here for `list`. */
-  backlog: number;
   signal?: AbortSignal;
   onRetry?(text: string): void;
 }
@@ -54,7 +52,7 @@ export class ListenerTable {
    * Binds what is new and takes what is there, for `generation`; equal addresses count once. On a fault nothing
    * has changed. Throws FaultError `bind.*`, or `order.superseded` when `signal` aborts.
    */
-  bind(addresses: string[], generation: number, options: BindOptions): Promise<BoundListener[]> {
+  bind(addresses: string[], generation: number, options: BindOptions = {}): Promise<BoundListener[]> {
     const mine = this.#turn.then(() => this.#bindAll(addresses, generation, options));
     this.#turn = mine.catch(() => {});
     return mine;
@@ -133,7 +131,7 @@ export class ListenerTable {
     entry.close();
   }
 
-  /** What is bound, with the generations that have it. */
+  /** What generations have, and which; an inherited socket that none has any more is left out. */
   list(): (BoundListener & { generations: number[] })[] {
     return this.#entries
       .filter((entry) => entry.generations.size > 0)

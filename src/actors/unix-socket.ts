@@ -1,5 +1,5 @@
 /**
- * Every Unix socket Kirin makes, made in one way. Runs in the arbiter, later also in the dirty arbiter.
+ * Every Unix socket Kirin makes, made in one way. Runs in the arbiter.
  *
  * libuv unlinks a socket by name when it closes, whoever owns the name by then, and a socket that is bound but
  * does not listen yet looks dead to others. So:
@@ -21,7 +21,7 @@ import { bindUnixHandle, SocketError, type SocketHandle } from './socket-handle.
 export interface UnixSocket {
   readonly path: string;
   readonly fd: number;
-  /** For `server.listen(handle)` in this very process, as the control socket does. */
+  /** For `server.listen(handle)` in this very process. */
   readonly handle: SocketHandle;
   /** Closes the socket here, removes its name if that is still ours, and frees the lock. */
   release(): void;

@@ -10,7 +10,6 @@ import { type BoundListener, ListenerTable } from '../../src/actors/listeners.ts
 import { bindTcpHandle } from '../../src/actors/socket-handle.ts';
 import { faultOf, openSockets, temporaryDirectory, until } from './support.ts';
 
-const options = { backlog: 100 };
 const hasIPv6 = (() => {
   try {
     bindTcpHandle('::1', 0).handle.close();
@@ -55,7 +54,7 @@ async function readAll(address: string): Promise<string> {
 describe('binding', () => {
   test('gives an address with the real port, its type and a descriptor', async (t) => {
     const path = join(temporaryDirectory(t), 'a.sock');
-    const [tcp, unix, ...more] = await tableOf(t).bind(['127.0.0.1:0', `unix:${path}`], 1, options);
+    const [tcp, unix, ...more] = await tableOf(t).bind(['127.0.0.1:0', `unix:${path}`], 1);
     assert.match(tcp!.address, /^127\.0\.0\.1:[1-9]\d*$/);
     assert.deepEqual([tcp!.type, unix!.type, unix!.address], ['tcp', 'unix', `unix:${path}`]);
     assert.ok(tcp!.fd > 2 && unix!.fd > 2);
@@ -63,28 +62,28 @@ describe('binding', () => {
   });
 
   test('takes a host by its IPv4 address first, and equal addresses once', async (t) => {
-    const bound = await tableOf(t).bind(['localhost:0', '127.0.0.1:0'], 1, options);
+    const bound = await tableOf(t).bind(['localhost:0', '127.0.0.1:0'], 1);
     assert.equal(bound.length, 1);
     assert.match(bound[0]!.address, /^127\.0\.0\.1:/);
   });
 
   test('IPv6', { skip: !hasIPv6 }, async (t) => {
     const table = tableOf(t);
-    const [bound] = await table.bind(['[0::0:1]:0'], 1, options);
+    const [bound] = await table.bind(['[0::0:1]:0'], 1);
     assert.match(bound!.address, /^\[::1\]:\d+$/);
     assert.equal(bound!.type, 'tcp6');
-    assert.deepEqual(await table.bind([bound!.address], 2, options), [bound]);
+    assert.deepEqual(await table.bind([bound!.address], 2), [bound]);
   });
 
   test('does not listen: nobody can connect before a worker does', async (t) => {
-    const [bound] = await tableOf(t).bind(['127.0.0.1:0'], 1, options);
+    const [bound] = await tableOf(t).bind(['127.0.0.1:0'], 1);
     const socket = connect(Number(bound!.address.split(':')[1]), '127.0.0.1');
     const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException];
     assert.equal(error.code, 'ECONNREFUSED');
   });
 
   test('a worker listens with the backlog asked for, and clients queue when it is dead', async (t) => {
-    const [bound] = await tableOf(t).bind(['127.0.0.1:0'], 1, options);
+    const [bound] = await tableOf(t).bind(['127.0.0.1:0'], 1);
     const first = worker(t, bound!, 777);
     await once(first.stdout!, 'data');
     const port = bound!.address.split(':')[1]!;
@@ -105,9 +104,9 @@ describe('generations', () => {
   test('a later one takes what is bound, under the same descriptor, port 0 included', async (t) => {
     const table = tableOf(t);
     const path = join(temporaryDirectory(t), 'a.sock');
-    const first = await table.bind(['127.0.0.1:0', `unix:${path}`], 1, options);
-    assert.deepEqual(await table.bind(['127.0.0.1:0', `unix:${path}`], 2, options), first);
-    assert.deepEqual(await table.bind([first[0]!.address], 3, options), [first[0]]);
+    const first = await table.bind(['127.0.0.1:0', `unix:${path}`], 1);
+    assert.deepEqual(await table.bind(['127.0.0.1:0', `unix:${path}`], 2), first);
+    assert.deepEqual(await table.bind([first[0]!.address], 3), [first[0]]);
     assert.deepEqual(
       table.list().map(({ generations }) => generations),
       [
@@ -121,8 +120,8 @@ describe('generations', () => {
     const table = tableOf(t);
     const path = join(temporaryDirectory(t), 'a.sock');
     const before = openSockets();
-    const [tcp] = await table.bind(['127.0.0.1:0', `unix:${path}`], 1, options);
-    await table.bind([tcp!.address], 2, options);
+    const [tcp] = await table.bind(['127.0.0.1:0', `unix:${path}`], 1);
+    await table.bind([tcp!.address], 2);
     table.release(1);
     await until('the Unix socket is gone', () => !existsSync(path));
     assert.deepEqual(table.list(), [{ ...tcp, generations: [2] }]);
@@ -140,8 +139,8 @@ describe('generations', () => {
         server.close();
       },
     });
-    const [first] = await table.bind(['127.0.0.1:0'], 1, options);
-    const bound = await table.bind([first!.address, busy], 2, options);
+    const [first] = await table.bind(['127.0.0.1:0'], 1);
+    const bound = await table.bind([first!.address, busy], 2);
     assert.deepEqual(bound[0], first);
     assert.deepEqual(
       table.list().map(({ generations }) => generations),
@@ -155,9 +154,9 @@ describe('generations', () => {
     symlinkSync('real', join(directory, 'link'));
     const waits: number[] = [];
     const table = tableOf(t, { wait: async (ms) => waits.push(ms) });
-    const first = await table.bind([`unix:${directory}/link/a.sock`], 1, options);
-    assert.deepEqual(await table.bind([`unix:${directory}/real/a.sock`], 2, options), first);
-    assert.deepEqual(await table.bind([`unix:${directory}/link/a.sock`], 3, options), first);
+    const first = await table.bind([`unix:${directory}/link/a.sock`], 1);
+    assert.deepEqual(await table.bind([`unix:${directory}/real/a.sock`], 2), first);
+    assert.deepEqual(await table.bind([`unix:${directory}/link/a.sock`], 3), first);
     assert.deepEqual(waits, []);
   });
 
@@ -170,9 +169,9 @@ describe('generations', () => {
     };
     const table = tableOf(t);
     point('one');
-    const [first] = await table.bind([`unix:${directory}/current/a.sock`], 1, options);
+    const [first] = await table.bind([`unix:${directory}/current/a.sock`], 1);
     point('two');
-    const [second] = await table.bind([`unix:${directory}/current/a.sock`], 2, options);
+    const [second] = await table.bind([`unix:${directory}/current/a.sock`], 2);
     assert.equal(second!.address, first!.address);
     assert.notEqual(second!.fd, first!.fd);
     table.release(1);
@@ -186,8 +185,8 @@ describe('generations', () => {
     mkdirSync(join(directory, long));
     symlinkSync(long, join(directory, 'l'));
     const table = tableOf(t);
-    const [bound] = await table.bind([`unix:${directory}/l/a.sock`], 1, options);
-    assert.deepEqual(await table.bind([`unix:${directory}/l/a.sock`], 2, options), [bound]);
+    const [bound] = await table.bind([`unix:${directory}/l/a.sock`], 1);
+    assert.deepEqual(await table.bind([`unix:${directory}/l/a.sock`], 2), [bound]);
   });
 
   test('fifty reloads leave no descriptor behind', async (t) => {
@@ -195,7 +194,7 @@ describe('generations', () => {
     const directory = temporaryDirectory(t);
     const before = openSockets();
     for (let generation = 1; generation <= 50; generation++) {
-      await table.bind(['127.0.0.1:0', `unix:${directory}/${generation % 3}.sock`], generation, options);
+      await table.bind(['127.0.0.1:0', `unix:${directory}/${generation % 3}.sock`], generation);
       table.release(generation - 1);
     }
     assert.equal(table.list().length, 2);
@@ -209,12 +208,9 @@ describe('all or nothing', () => {
     const table = tableOf(t);
     const path = join(temporaryDirectory(t), 'a.sock');
     const before = openSockets();
-    const first = await table.bind(['127.0.0.1:0'], 1, options);
+    const first = await table.bind(['127.0.0.1:0'], 1);
     const wanted = [first[0]!.address, '127.0.0.2:0', `unix:${path}`, 'unix:/does/not/exist.sock'];
-    await assert.rejects(
-      table.bind(wanted, 2, options),
-      faultOf('bind.badAddress', /no directory \/does\/not/),
-    );
+    await assert.rejects(table.bind(wanted, 2), faultOf('bind.badAddress', /no directory \/does\/not/));
     assert.deepEqual(table.list(), [{ ...first[0], generations: [1] }]);
     assert.equal(existsSync(path), false);
     await until('no descriptor is left', () => openSockets() === before + 1);
@@ -222,8 +218,8 @@ describe('all or nothing', () => {
 
   test('a failure takes nothing from a generation that had it before', async (t) => {
     const table = tableOf(t);
-    const [first] = await table.bind(['127.0.0.1:0'], 1, options);
-    await assert.rejects(table.bind([first!.address, 'nonsense'], 1, options));
+    const [first] = await table.bind(['127.0.0.1:0'], 1);
+    await assert.rejects(table.bind([first!.address, 'nonsense'], 1));
     assert.deepEqual(table.list(), [{ ...first, generations: [1] }]);
   });
 });
@@ -235,7 +231,7 @@ describe('an address in use', () => {
     const waits: number[] = [];
     const table = tableOf(t, { wait: async (ms) => waits.push(ms) });
     await assert.rejects(
-      table.bind([address], 1, { ...options, onRetry: (text) => told.push(text) }),
+      table.bind([address], 1, { onRetry: (text) => told.push(text) }),
       faultOf(
         'bind.inUse',
         /^127\.0\.0\.1:\d+ is in use by another process: choose another --bind, or stop it$/,
@@ -250,7 +246,7 @@ describe('an address in use', () => {
   test('is bound once it is free', async (t) => {
     const { address, server } = await listening(t);
     const table = tableOf(t, { wait: () => once(server.close(), 'close') });
-    const [bound] = await table.bind([address], 1, options);
+    const [bound] = await table.bind([address], 1);
     assert.equal(bound!.address, address);
   });
 
@@ -258,7 +254,7 @@ describe('an address in use', () => {
     const { address } = await listening(t, '0.0.0.0');
     const port = address.split(':')[1];
     await assert.rejects(
-      tableOf(t).bind([`127.0.0.1:${port}`], 1, options),
+      tableOf(t).bind([`127.0.0.1:${port}`], 1),
       faultOf('bind.inUse', /^127\.0\.0\.1:\d+ is in use/),
     );
   });
@@ -270,7 +266,7 @@ describe('an address in use', () => {
     t.after(() => table.close());
     const onRetry = () => giveUp.abort();
     await assert.rejects(
-      table.bind(['127.0.0.1:0', address], 1, { ...options, signal: giveUp.signal, onRetry }),
+      table.bind(['127.0.0.1:0', address], 1, { signal: giveUp.signal, onRetry }),
       faultOf('order.superseded', /given up/),
     );
     assert.deepEqual(table.list(), []);
@@ -278,7 +274,7 @@ describe('an address in use', () => {
 
   test('is given up with the reason that was given', async (t) => {
     const reason = new FaultError('order.stopping', 'stopping');
-    const bound = tableOf(t).bind(['127.0.0.1:0'], 1, { ...options, signal: AbortSignal.abort(reason) });
+    const bound = tableOf(t).bind(['127.0.0.1:0'], 1, { signal: AbortSignal.abort(reason) });
     await assert.rejects(bound, faultOf('order.stopping', /^stopping$/));
   });
 
@@ -286,8 +282,8 @@ describe('an address in use', () => {
     const { address } = await listening(t);
     const table = tableOf(t);
     const [failed, bound] = await Promise.allSettled([
-      table.bind([address], 1, options),
-      table.bind(['127.0.0.1:0'], 2, options),
+      table.bind([address], 1),
+      table.bind(['127.0.0.1:0'], 2),
     ]);
     assert.deepEqual([failed.status, bound.status], ['rejected', 'fulfilled']);
   });
@@ -296,11 +292,11 @@ describe('an address in use', () => {
 describe('an address that overlaps one of ours', () => {
   test('needs a restart, and changes nothing', async (t) => {
     const table = tableOf(t);
-    const [first] = await table.bind(['127.0.0.1:0'], 1, options);
+    const [first] = await table.bind(['127.0.0.1:0'], 1);
     const port = first!.address.split(':')[1];
     for (const wide of ['0.0.0.0', '[::]'])
       await assert.rejects(
-        table.bind(['127.0.0.2:0', `${wide}:${port}`], 2, options),
+        table.bind(['127.0.0.2:0', `${wide}:${port}`], 2),
         faultOf(
           'bind.overlaps',
           /overlaps 127\.0\.0\.1:\d+, which is bound already: the change needs a restart$/,
@@ -313,7 +309,7 @@ describe('an address that overlaps one of ours', () => {
     const port = (await listening(t)).address.split(':')[1];
     const free = Number(port) === 65_535 ? 1024 : Number(port) + 1;
     await assert.rejects(
-      tableOf(t).bind([`127.0.0.3:${free}`, `0.0.0.0:${free}`], 1, options),
+      tableOf(t).bind([`127.0.0.3:${free}`, `0.0.0.0:${free}`], 1),
       faultOf('bind.overlaps', /^0\.0\.0\.0:\d+ overlaps 127\.0\.0\.3:\d+: bind only one of them$/),
     );
   });
@@ -332,12 +328,12 @@ describe('what cannot be bound is told in one line', () => {
   ];
   for (const [address, code, message] of cases)
     test(address, async (t) => {
-      await assert.rejects(tableOf(t).bind([address], 1, options), faultOf(code, message));
+      await assert.rejects(tableOf(t).bind([address], 1), faultOf(code, message));
     });
 
   test('a low port without the right', { skip: process.getuid?.() === 0 }, async (t) => {
     await assert.rejects(
-      tableOf(t).bind(['127.0.0.1:81'], 1, options),
+      tableOf(t).bind(['127.0.0.1:81'], 1),
       faultOf('bind.denied', /CAP_NET_BIND_SERVICE/),
     );
   });
@@ -358,7 +354,7 @@ describe('an inherited descriptor', () => {
     });
     return once(child, 'close').then(() => text.trim());
   }
-  const bind = `table.bind(['fd://3'], 1, { backlog: 1 }).then(([l]) => l.address + ' ' + l.type + ' ' + l.fd, (e) => e.fault.code + ' ' + e.message)`;
+  const bind = `table.bind(['fd://3'], 1).then(([l]) => l.address + ' ' + l.type + ' ' + l.fd, (e) => e.fault.code + ' ' + e.message)`;
 
   test('is a listener with its own name, kept when no generation has it, closed once', async (t) => {
     const { handle, name } = bindTcpHandle('127.0.0.1', 0);
@@ -375,7 +371,7 @@ describe('an inherited descriptor', () => {
 
   test('may be a Unix socket', async (t) => {
     const path = join(temporaryDirectory(t), 'a.sock');
-    const [unix] = await tableOf(t).bind([`unix:${path}`], 1, options);
+    const [unix] = await tableOf(t).bind([`unix:${path}`], 1);
     assert.match(await inherit(t, unix!.fd, `console.log(await ${bind})`), /^(unix:.*|fd:\/\/3) unix 3$/);
   });
 
