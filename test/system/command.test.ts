@@ -149,6 +149,17 @@ describe('the command', { concurrency: 4 }, () => {
     assert.equal(await server.stop(), 0);
   });
 
+  test('stops, and leaves nothing, while a reload evaluates a configuration that hangs', async (t) => {
+    const site = new Site(t);
+    site.write('kirin.config.mjs', 'export default { workers: 1 };');
+    const server = await serve(t, app, [], { cwd: site.directory });
+    const evaluating = `import { writeFileSync } from 'node:fs'; writeFileSync('there', '');`;
+    site.write('kirin.config.mjs', `${evaluating} for (;;);`);
+    server.signal('SIGHUP');
+    await server.until('the configuration is evaluated', () => existsSync(site.path('there')));
+    assert.equal(await server.stop(), 0);
+  });
+
   test('refuses to start twice with one pid file', async (t) => {
     const site = new Site(t);
     const pidfile = site.path('kirin.pid');
