@@ -24,6 +24,24 @@ interface ServerInternals {
   keepAliveInitialDelay?: number;
   highWaterMark?: number;
 }
+/** A listening socket of Node's. */
+interface Handle {
+  onconnection: (error: number, client: unknown) => void;
+  close(callback?: () => void): void;
+  ref(): void;
+  unref(): void;
+}
+type HandledServer = Server & {
+  _handle: Handle | null;
+  /** Node's second half of listen, which takes the handle that is there. */
+  _listen2(address: null, port: number, addressType: number, backlog: number): void;
+};
+/** A listening socket whose server is gone, with the connections that came since. */
+interface Parked {
+  handle: Handle;
+  connections: Parameters<Handle['onconnection']>[];
+}
+
 type OwnedSocket = Socket & { server?: Server; _server?: Server };
 
 const SOCKET_OPTIONS = [
@@ -56,6 +74,8 @@ export class Acceptor {
   readonly #listeners: readonly WorkerListener[];
   readonly #backlog: number;
   #open: Server[] = [];
+  #parked = new Map<number, Parked>();
+  #settled = false;
 
   constructor(listeners: readonly WorkerListener[], backlog: number) {
     this.#listeners = listeners;
@@ -64,14 +84,44 @@ export class Acceptor {
 
   /** Starts to accept on every listener; 'listening' is emitted on `server` as after its own listen(). */
   open(server: Server): Promise<void> {
+    const parked = this.#parked;
+    this.#parked = new Map();
+    // One that listened on a port of its own before it was chosen.
+    if (server.listening) dropHandle(server as HandledServer);
     const opened = this.#listeners.map((listener, index) => {
       const accepting = index === 0 ? server : extraServer(server);
       this.#open.push(accepting);
       if (listener.type === 'unix')
         (accepting as ServerInternals)._pipeName = listener.address.replace(/^unix:/, '');
-      return listening(accepting, listener, this.#backlog);
+      const done = listening(accepting, listener, this.#backlog, parked.get(index));
+      if (!this.#settled) this.#parkOnClose(accepting as HandledServer, index);
+      return done;
     });
     return Promise.all(opened).then(() => {});
+  }
+
+  /** The server was closed before it was settled upon; another may be opened, and clients queue until then. */
+  release(): void {
+    for (const server of this.#open) if (server.listening) Reflect.apply(nativeClose, server, []);
+    this.#open = [];
+  }
+
+  /** From now on a server that is closed takes its sockets with it. */
+  settle(): void {
+    this.#settled = true;
+    for (const server of this.#open) delete (server as { _handle?: Partial<Handle> | null })._handle?.close;
+  }
+
+  /** Descriptors are given once: where a server that is closed would close one, it is kept. */
+  #parkOnClose(server: HandledServer, index: number): void {
+    const handle = server._handle;
+    if (!handle) return;
+    handle.close = () => {
+      const connections: Parked['connections'] = [];
+      handle.onconnection = (...connection) => void connections.push(connection);
+      handle.unref();
+      this.#parked.set(index, { handle, connections });
+    };
   }
 
   /**
@@ -79,10 +129,16 @@ export class Acceptor {
    * which a request is already under way.
    */
   close(): void {
+    this.settle();
     const [own] = this.#open;
     if (own?.listening) answerCloses(own);
     for (const server of this.#open) if (server.listening) Reflect.apply(nativeClose, server, []);
     this.#open = [];
+    for (const { handle } of this.#parked.values()) {
+      delete (handle as Partial<Handle>).close;
+      handle.close();
+    }
+    this.#parked.clear();
   }
 }
 
@@ -104,7 +160,27 @@ function answerCloses(server: Server): void {
   };
 }
 
-function listening(server: Server, listener: WorkerListener, backlog: number): Promise<void> {
+/** Ends a listen without a 'close'. */
+function dropHandle(server: HandledServer): void {
+  server._handle?.close();
+  server._handle = null;
+}
+
+/** Goes on with a socket that another server had. */
+function resume(server: HandledServer, { handle, connections }: Parked, backlog: number): void {
+  delete (handle as Partial<Handle>).close;
+  handle.ref();
+  server._handle = handle;
+  server._listen2(null, -1, -1, backlog);
+  for (const connection of connections) handle.onconnection(...connection);
+}
+
+function listening(
+  server: Server,
+  listener: WorkerListener,
+  backlog: number,
+  parked?: Parked,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (error: Error) => reject(bindFault(listener.address, error));
     server.once('error', onError);
@@ -113,7 +189,8 @@ function listening(server: Server, listener: WorkerListener, backlog: number): P
       resolve();
     });
     try {
-      Reflect.apply(nativeListen, server, [{ fd: listener.fd }, backlog]);
+      if (parked) resume(server as HandledServer, parked, backlog);
+      else Reflect.apply(nativeListen, server, [{ fd: listener.fd }, backlog]);
     } catch (error) {
       onError(error as Error);
     }

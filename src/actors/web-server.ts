@@ -7,7 +7,7 @@ import type { Server } from 'node:net';
 import type { AppSpec, WorkerListener } from '../machines/events/worker.ts';
 import { Acceptor, claimListener } from './acceptor.ts';
 import { choose, closesOf, nothingToServe, resolveOffer } from './app.ts';
-import { announceDrain, takeCloseCallbacks } from './app-bridge.ts';
+import { announceDrain, appBridge, takeCloseCallbacks } from './app-bridge.ts';
 import { errorLine } from './app-errors.ts';
 import type { Servable } from './app-kinds.ts';
 import { type Exports, loadModule } from './app-loader.ts';
@@ -15,7 +15,14 @@ import { signalShield } from './app-signals.ts';
 import { Connections } from './connections.ts';
 import { Drain } from './drain.ts';
 import { FaultError } from './fault-error.ts';
-import { type AskedListen, hookListen, type ListenFate, pretendListening } from './listen-hook.ts';
+import {
+  type AskedListen,
+  hookListen,
+  type ListenFate,
+  pretendListening,
+  servesHttp,
+} from './listen-hook.ts';
+import { OwnListen } from './own-listen.ts';
 import { hopeful, type Outcome, settles } from './patience.ts';
 
 /** Longer than the idle time of common load balancers (60 s), which would else meet connections just closed. */
@@ -63,7 +70,16 @@ class AppServer implements WebServer {
   #exports: Exports = {};
   /** Settles when the server accepts; set once a server is chosen. */
   #opened: Promise<void> | undefined;
-  #announceOpened: (opened: Promise<void>) => void = () => {};
+  /** Settled by the first server whose listen was taken and that is still there a turn later. */
+  readonly #listened = deferred();
+  /** Where the user named what to serve: the listens that may yet be of that. */
+  #undecided: OwnListen[] | undefined;
+  readonly #own = new Set<OwnListen>();
+  /** The server that was chosen because it listened. */
+  #taken: Server | undefined;
+  #ready = false;
+  /** What to tell once ready. */
+  #recycleHeld: number | undefined;
   #firstPort: number | undefined;
   #draining = false;
   #drain: Drain | undefined;
@@ -83,16 +99,23 @@ class AppServer implements WebServer {
   async start(app: AppSpec): Promise<void> {
     // What the app would see without Kirin.
     process.argv[1] = app.path;
+    if (app.exportName !== undefined) this.#undecided = [];
+    this.#listened.promise.catch(() => {});
     hookListen((asked) => this.#onListen(asked));
-    const listened = new Promise<void>((resolve, reject) => {
-      this.#announceOpened = (opened) => opened.then(() => setImmediate(resolve), reject);
-    });
-    listened.catch(() => {});
+    await this.#load(app);
+    this.#ready = true;
+    this.#acceptor.settle();
+    const held = this.#recycleHeld;
+    // In a later turn, when whoever waits for the start knows of it.
+    if (held !== undefined) setImmediate(() => this.#options.recycleDue(held));
+  }
 
+  async #load(app: AppSpec): Promise<void> {
     const loading = loadModule(app).then((exports) => {
       this.#exports = exports;
       return exports;
     });
+    const listened = this.#listened.promise;
     // A script may listen and then wait for ever at its top level. What it throws later is its own crash.
     const exports = await Promise.race([loading, listened]);
     if (!exports) {
@@ -100,16 +123,51 @@ class AppServer implements WebServer {
       return;
     }
     // One turn, for a script that listens just after its module ended.
-    await new Promise((resolve) => setImmediate(resolve));
-    if (this.#opened) return this.#opened;
+    await nextTurn();
+    if (await this.#accepts()) return;
 
     const offer = choose(app, exports);
+    const listenedBefore = this.#undecided?.length ?? 0;
     const servable = offer && (await resolveOffer(app, offer));
     this.#servable = servable;
-    if (this.#opened) return this.#opened;
+    if (await this.#accepts()) return;
+    await this.#decide(offer?.value, listenedBefore);
+    if (await this.#accepts()) return;
     if (servable) return this.#serve(servable.server, servable.ours);
     this.#options.notice('debug', `${app.path} exports nothing to serve; waiting for it to listen`);
     await hopeful(listened, () => nothingToServe(app, exports, offer));
+  }
+
+  /** Whether a server was chosen that accepts, and that is still there a turn later. */
+  async #accepts(): Promise<boolean> {
+    while (this.#opened) {
+      const opened = this.#opened;
+      await opened;
+      await nextTurn();
+      if (this.#opened === opened) return true;
+    }
+    return false;
+  }
+
+  /** What the user named is known: its listen is taken, and the others are left to the app. */
+  async #decide(exported: unknown, listenedBefore: number): Promise<void> {
+    const undecided = this.#undecided ?? [];
+    this.#undecided = undefined;
+    const servable = this.#servable;
+    // A factory that returned nothing has listened itself.
+    const chosen = servable
+      ? undecided.find(({ asked }) => isOf(servable, exported, asked.server))
+      : undecided[listenedBefore];
+    if (chosen) {
+      chosen.yield();
+      this.#take(chosen.asked);
+      await this.#opened;
+    } else if (servable) await this.#serve(servable.server, servable.ours);
+    for (const own of undecided) {
+      if (own === chosen) continue;
+      if (this.#isSameSite(own.asked.server, own.asked.port)) this.#isServedAlready(own.asked);
+      else this.#listenItself(own);
+    }
   }
 
   /** Accepts on all listeners for `server`. */
@@ -118,34 +176,77 @@ class AppServer implements WebServer {
     this.#server = server;
     this.#connections = new Connections(server, maxRequests, (requests) => this.#recycle(requests));
     this.#setKeepAlive(server, ours);
-    server.on('close', () => this.#onClosed());
+    server.once('close', () => this.#onClosed(server));
     // A drain may have begun while the app was still loading.
     this.#opened = this.#draining ? Promise.resolve() : this.#acceptor.open(server);
-    this.#announceOpened(this.#opened);
-    return this.#opened;
+    const opened = this.#opened;
+    opened.then(
+      () =>
+        setImmediate(() => {
+          if (this.#opened === opened) this.#listened.resolve();
+        }),
+      this.#listened.reject,
+    );
+    return opened;
   }
 
-  /** Whose listen is this? The first one is the app's; a later one may be the same site once more. */
-  #onListen({ server, port, label }: AskedListen): ListenFate {
-    const { listeners, notice } = this.#options;
-    if (this.#server === undefined) {
-      this.#firstPort = port;
-      const addresses = listeners.map((listener) => listener.address).join(', ');
-      notice('info', `the app asked for ${label}, serving ${addresses}`);
-      // A failure is told to start(), and by Node to the server's own listeners.
-      this.#serve(server, false).catch(() => {});
-      return 'take';
-    }
-    if (this.#isSameSite(server, port)) {
+  /** Whose listen is this? The first one of an HTTP server is the app's, unless the user named another. */
+  #onListen(asked: AskedListen): ListenFate {
+    const { server, port, label } = asked;
+    if (this.#server !== undefined && this.#isSameSite(server, port)) {
       pretendListening(server, this.#server);
-      // WebSocket libraries attach themselves to the server that they were given.
-      if (server !== this.#server && server.listenerCount('upgrade') > 0)
-        this.#server.on('upgrade', (...args) => void server.emit('upgrade', ...args));
-      notice('info', `the app asked for ${label} too; it is served already`);
+      this.#isServedAlready(asked);
       return 'pretend';
     }
-    notice('info', `the app listens on ${label} itself, in this worker`);
-    return 'pass';
+    // Port 0 asks for any port, not for the site's; who asks for it wants to know which one it got.
+    if (port !== 0 && this.#server === undefined && servesHttp(server)) {
+      if (this.#undecided) {
+        const own = new OwnListen(asked);
+        this.#undecided.push(own);
+        own.pretend();
+      } else this.#take(asked);
+      return 'take';
+    }
+    if (port === 0 || port === undefined) {
+      this.#options.notice('info', `the app listens on ${label} itself, in this worker`);
+      return 'pass';
+    }
+    this.#listenItself(new OwnListen(asked));
+    return 'take';
+  }
+
+  #take({ server, port, label }: AskedListen): void {
+    const { listeners, notice } = this.#options;
+    this.#taken = server;
+    this.#firstPort = port;
+    const addresses = listeners.map((listener) => listener.address).join(', ');
+    notice('info', `the app asked for ${label}, serving ${addresses}`);
+    // A failure is told to start(), and by Node to the server's own listeners.
+    this.#serve(server, false).catch(() => {});
+  }
+
+  #isServedAlready({ server, label }: AskedListen): void {
+    // WebSocket libraries attach themselves to the server that they were given.
+    if (server !== this.#server && server.listenerCount('upgrade') > 0)
+      this.#server?.on('upgrade', (...args) => void server.emit('upgrade', ...args));
+    this.#options.notice('info', `the app asked for ${label} too; it is served already`);
+  }
+
+  /** A port beside those that are served: of all workers that ask for it, the one in slot 0 gets it. */
+  #listenItself(own: OwnListen): void {
+    const { label } = own.asked;
+    const { notice } = this.#options;
+    if (appBridge.worker && appBridge.worker.slot !== 0) {
+      own.pretend();
+      return;
+    }
+    notice(
+      'warn',
+      `the app also listens on ${label} by itself, which only one worker at a time can, the one in slot 0: ` +
+        'use port 0 or --bind',
+    );
+    this.#own.add(own);
+    own.listen(() => notice('debug', `the app listens on ${label} itself`));
   }
 
   /** The same port on another host (Fastify does so for localhost), or the app that is served as an export. */
@@ -175,11 +276,22 @@ class AppServer implements WebServer {
   #recycle(requests: number): void {
     if (this.#recycled) return;
     this.#recycled = true;
-    this.#options.recycleDue(requests);
+    if (this.#ready) this.#options.recycleDue(requests);
+    else this.#recycleHeld = requests;
   }
 
-  #onClosed(): void {
-    if (this.#draining) return;
+  #onClosed(server: Server): void {
+    if (this.#draining || server !== this.#server) return;
+    if (!this.#ready && server === this.#taken) {
+      // It only tried something. What is to be served may yet come.
+      this.#acceptor.release();
+      this.#server = undefined;
+      this.#connections = undefined;
+      this.#opened = undefined;
+      this.#firstPort = undefined;
+      this.#options.notice('info', 'the app closed the server that listened; it is forgotten');
+      return;
+    }
     this.#acceptor.close();
     this.#options.notice('warn', 'the app closed its own server; this worker no longer accepts');
     this.#recycle(this.#connections?.requests ?? 0);
@@ -199,6 +311,7 @@ class AppServer implements WebServer {
     if (this.#drain) return this.#drain.done;
     this.#draining = true;
     this.#acceptor.close();
+    for (const own of this.#own) own.stop();
     this.#tellApp();
     if (!this.#server || !this.#connections) return Promise.resolve({ cut: 0 });
     const { idleGraceMs } = this.#options;
@@ -253,6 +366,24 @@ class AppServer implements WebServer {
     if (error instanceof FaultError) this.#options.notice('error', error.message);
     else this.#options.notice('error', `${name} failed: ${errorLine(error)}`);
   }
+}
+
+function deferred() {
+  let resolve!: () => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<void>((...settle) => {
+    [resolve, reject] = settle;
+  });
+  return { promise, resolve, reject };
+}
+
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** Whether a server that listens is that of an export: the export itself, or made of it. */
+function isOf({ server, handler }: Servable, exported: unknown, listening: Server): boolean {
+  if (listening === server || listening === exported) return true;
+  const answers = listening.listeners('request') as unknown[];
+  return [handler, exported].some((one) => typeof one === 'function' && answers.includes(one));
 }
 
 /** The app's own error, in a turn where nobody catches it: it is a crash like any other. */

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import test from 'node:test';
-import { serve } from './app-process.ts';
+import { freePort } from '../system/client.ts';
+import { bind, get, serve } from './app-process.ts';
 
 test("a script's listen takes our listener, with callback, 'listening' and address", async (t) => {
   const worker = await serve(t, 'script.cjs', { env: { PORT: '3000' } });
@@ -44,6 +45,86 @@ test('an app that is exported and listens later is served once, and believes tha
 test('a listen beats an export, and a factory may listen', async (t) => {
   assert.equal((await (await serve(t, 'listen-and-export.mjs')).get()).body, 'listened');
   assert.equal((await (await serve(t, 'factory-listens.mjs')).get()).body, 'listened in a factory');
+});
+
+test('looking for a free port makes nobody serve', async (t) => {
+  const worker = await serve(t, 'probes.mjs');
+  assert.equal(worker.stdout, 'free: true\nfree: true\n');
+  assert.equal((await worker.get()).body, 'after probes');
+});
+
+for (const [how, body] of [
+  ['export', 'exported'],
+  ['listen', 'listened'],
+] as const) {
+  test(`a server that is closed before it was ready is forgotten, and clients wait for the next: ${how}`, async (t) => {
+    const worker = await serve(t, 'probes-fixed.mjs', { env: { HOW: how }, bounds: [bind(t), bind(t)] });
+    for (const { port } of worker.bounds) assert.equal((await get({ port })).body, body);
+    assert.ok(worker.notices().includes('info: the app closed the server that listened; it is forgotten'));
+    assert.equal(worker.heard('recycleDue'), undefined);
+    assert.deepEqual(await worker.order({ order: 'drain', ms: 5_000 }), { cut: 0 });
+  });
+}
+
+test('a server that is exported may have listened on any port', async (t) => {
+  assert.equal((await (await serve(t, 'ephemeral-export.mjs')).get()).body, 'exported');
+});
+
+test('a named export is served, whatever else listens', async (t) => {
+  const port = await freePort();
+  const env = { METRICS_PORT: String(port) };
+  const worker = await serve(t, 'metrics.mjs', { exportName: 'app', env, slot: 0 });
+  assert.equal((await worker.get()).body, 'app');
+  await worker.until('metrics', () =>
+    worker.notices().includes(`debug: the app listens on 127.0.0.1:${port} itself`),
+  );
+  assert.equal((await get({ port })).body, 'metrics');
+  assert.equal(worker.stdout, 'metrics listening\n', 'it hears that once');
+});
+
+for (const [exportName, body] of [
+  ['listening', 'listening'],
+  ['fast', 'fast'],
+  ['make', 'made'],
+] as const) {
+  test(`a named export that listens itself is taken: ${exportName}`, async (t) => {
+    const env = exportName === 'make' ? {} : { LISTEN: '1' };
+    const worker = await serve(t, 'metrics.mjs', { exportName, env });
+    assert.equal((await worker.get()).body, body);
+    if (exportName === 'listening')
+      assert.deepEqual(worker.stdout.split('\n').sort(), [
+        '',
+        'app listening',
+        'at 3000',
+        'metrics listening',
+      ]);
+    assert.deepEqual(await worker.order({ order: 'drain', ms: 5_000 }), { cut: 0 });
+  });
+}
+
+test('a further port is listened on in one worker, and by the next when that one has left', async (t) => {
+  const port = await freePort();
+  const env = { METRICS_PORT: String(port) };
+  const first = await serve(t, 'two-ports.cjs', { env, slot: 0 });
+  const metrics = async () => (await get({ port })).body;
+  assert.equal(await metrics(), `metrics of ${first.child.pid}`);
+  const other = await serve(t, 'two-ports.cjs', { env, slot: 1 });
+  const next = await serve(t, 'two-ports.cjs', { env, slot: 0, bounds: first.bounds });
+  for (const worker of [first, other, next]) {
+    await worker.until('the callback', () => worker.stdout === `listening\n${port}\n`);
+    assert.equal((await worker.get()).body, 'site');
+  }
+  assert.equal(await metrics(), `metrics of ${first.child.pid}`);
+  first.child.kill('SIGKILL');
+  await next.until('its turn', () =>
+    next.notices().includes(`debug: the app listens on 127.0.0.1:${port} itself`),
+  );
+  assert.equal(await metrics(), `metrics of ${next.child.pid}`);
+  const warning = `warn: the app also listens on 127.0.0.1:${port} by itself, which only one worker at a time can, the one in slot 0: use port 0 or --bind`;
+  for (const worker of [first, next])
+    assert.equal(worker.notices().filter((notice) => notice === warning).length, 1);
+  assert.ok(!other.notices().includes(warning));
+  assert.equal(next.stdout, `listening\n${port}\n`, 'it hears that once');
 });
 
 test('a Fastify script is served and closed by its own SIGTERM listener', async (t) => {

@@ -122,6 +122,15 @@ test('a worker asks once to be recycled, after the given number of requests', as
   );
 });
 
+test('a recycling that is due before the worker is ready is told when it is', async (t) => {
+  const worker = await launch(t, 'recycles-early.mjs', { maxRequests: 1 });
+  await worker.until('the recycling', () => worker.heard('recycleDue'));
+  assert.deepEqual(
+    worker.said.map(({ said, order }) => order ?? said).filter((word) => word !== 'notice'),
+    ['up', 'claimed', 'start', 'recycleDue'],
+  );
+});
+
 test('a request that asks whether to go on is counted once, though the app emits it again', async (t) => {
   const worker = await serve(t, 'expecting.mjs');
   const asking = { port: worker.port, path: '/', method: 'POST', headers: { expect: '100-continue' } };
