@@ -1,9 +1,10 @@
 /** Long connections and the app's own clean-up when a worker leaves. */
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import WebSocket from 'ws';
-import { RawClient } from './client.ts';
+import { freePort, RawClient } from './client.ts';
 import { eventually, fixture, type Server, serve } from './harness.ts';
 
 const app = fixture('long-lived.mjs');
@@ -123,6 +124,27 @@ describe('when a worker leaves', { concurrency: 3 }, () => {
     const server = await serve(t, app, ['--graceful-timeout', '1', '--env', 'CLOSE_FOREVER=1']);
     assert.equal(await server.stop('SIGTERM'), 0);
     assert.equal(server.all(/worker 1 .* ended/).length, 1);
+    assert.equal(
+      server.all(/an onClose callback did not finish within the time left/).length,
+      1,
+      server.tail(),
+    );
+  });
+
+  test('a port that one worker at a time can have stops no reload, and goes over to the next worker', async (t) => {
+    const port = await freePort();
+    const script = join(import.meta.dirname, '../fixtures/apps/two-ports.cjs');
+    const server = await serve(t, script, ['-w', '2', '--env', `METRICS_PORT=${port}`]);
+    await server.settled(2);
+    const first = (await server.get('/', { port })).text;
+    assert.match((await server.reload()).msg, /^reload done/);
+    await server.settled(2);
+    assert.equal((await server.get()).text, 'site');
+    await server.until('the next worker has it', async () => {
+      const answer = await server.get('/', { port }).catch(() => undefined);
+      return answer && answer.text !== first;
+    });
+    assert.deepEqual(server.all(/unexpectedly|could not boot/), []);
   });
 
   test('a second signal cuts a WebSocket at once', async (t) => {
