@@ -5,7 +5,7 @@ import { type Address, formatAddress, formatHostPort, type TcpName, UNIX_PATH_BY
 import { FaultError } from './fault-error.ts';
 import { resolveHost } from './host-name.ts';
 import { bindTcpHandle, openHandle, SocketError, type SocketHandle } from './socket-handle.ts';
-import { bindUnixSocket } from './unix-socket.ts';
+import { bindUnixSocket, DRAFT_NAME_LENGTH } from './unix-socket.ts';
 
 export interface BoundListener {
   /** As shown to people, with the real port: `127.0.0.1:8000`, `unix:/run/app.sock`. */
@@ -53,13 +53,18 @@ function realPlace(path: string): string {
   }
 }
 
+/** Whether a socket can be made there; else only a link to its directory may be short enough. */
+const hasRoom = (path: string): boolean =>
+  Buffer.byteLength(join(dirname(path), basename(path).padEnd(DRAFT_NAME_LENGTH))) <= UNIX_PATH_BYTES_MAX;
+
+const pathOf = (address: Address, place: { path: string }): string =>
+  address.kind === 'unix' ? address.path : place.path;
+
 /** Binds an address, or takes over its descriptor, at the place that was found for it. */
 export async function openEntry(address: Address, place: Place): Promise<Entry> {
   if (place.kind === 'unix') {
-    // By its real path, so that it is found again at its end though a link has moved; unless only a link is short
-    // enough for a socket.
-    const isShort = Buffer.byteLength(place.path) <= UNIX_PATH_BYTES_MAX;
-    const socket = await bindUnixSocket(isShort || address.kind !== 'unix' ? place.path : address.path);
+    // By its real path, so that it is found again at its end though a link has moved.
+    const socket = await bindUnixSocket(hasRoom(place.path) ? place.path : pathOf(address, place));
     const shown = formatAddress(address);
     const entry = entryOf(shown, 'unix', socket.handle, undefined, () => socket.release());
     entry.names.delete(shown);

@@ -29,6 +29,8 @@ export interface UnixSocket {
 
 /** How long a process that has the name may take to show that it lives. */
 const PROBE_MS = 1000;
+/** Of the name a socket is bound under first: `.k` and six signs. */
+export const DRAFT_NAME_LENGTH = 8;
 
 /**
  * Binds `path` without listening. `mode` are its permission bits from its first moment; without it the umask

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { UNIX_PATH_BYTES_MAX } from '../../src/actors/address.ts';
 import { FaultError } from '../../src/actors/fault-error.ts';
 import { type BoundListener, ListenerTable } from '../../src/actors/listeners.ts';
 import { bindTcpHandle } from '../../src/actors/socket-handle.ts';
@@ -179,15 +180,19 @@ describe('generations', () => {
     assert.deepEqual(readdirSync(join(directory, 'two')), ['a.sock', 'a.sock.lock.1']);
   });
 
-  test('a Unix socket whose real path is too long is bound through the link that is short', async (t) => {
-    const directory = temporaryDirectory(t);
-    const long = 'x'.repeat(100);
-    mkdirSync(join(directory, long));
-    symlinkSync(long, join(directory, 'l'));
-    const table = tableOf(t);
-    const [bound] = await table.bind([`unix:${directory}/l/a.sock`], 1);
-    assert.deepEqual(await table.bind([`unix:${directory}/l/a.sock`], 2), [bound]);
-  });
+  for (const [what, length] of [
+    ['is too long', 120],
+    ['has no room for its first name', UNIX_PATH_BYTES_MAX - 3],
+  ] as const)
+    test(`a Unix socket whose real path ${what} is bound through the link that is short`, async (t) => {
+      const directory = temporaryDirectory(t);
+      const long = 'x'.repeat(length - directory.length - '/'.length);
+      mkdirSync(join(directory, long));
+      symlinkSync(long, join(directory, 'l'));
+      const table = tableOf(t);
+      const [bound] = await table.bind([`unix:${directory}/l/a`], 1);
+      assert.deepEqual(await table.bind([`unix:${directory}/l/a`], 2), [bound]);
+    });
 
   test('fifty reloads leave no descriptor behind', async (t) => {
     const table = tableOf(t);
