@@ -176,7 +176,7 @@ test('a second close is the first one: each end runs once', async (t) => {
   worker.child.send({ go: true });
   await worker.answer('close');
   await worker.answer('close');
-  assert.equal(worker.stdout, 'close begins\nclose ends\n');
+  await worker.until('what it printed', () => worker.stdout === 'close begins\nclose ends\n');
 });
 
 test("the app's maxConnections counts the connections of all listeners", async (t) => {
