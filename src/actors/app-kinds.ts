@@ -4,6 +4,7 @@
  */
 import http, { type RequestListener } from 'node:http';
 import net, { type Server } from 'node:net';
+import { servesHttp } from './listen-hook.ts';
 
 /** A server that the app's requests go to, not yet listening. */
 export interface Servable {
@@ -33,8 +34,10 @@ type Recognized = { serve(): Promise<Servable> };
 
 /** A servable thing; `factory` for a function to be called for one; undefined for anything else. */
 export function recognize(value: unknown): Recognized | 'factory' | undefined {
-  if (value instanceof net.Server)
+  if (value instanceof net.Server) {
+    if (!servesHttp(value)) return undefined;
     return { serve: async () => ({ kind: 'server', server: value, ours: false }) };
+  }
   if (isObject(value)) {
     if (value['server'] instanceof net.Server) return { serve: () => fromFastify(value) };
     if (isFunction(value['callback']) && isFunction(value['use'])) return { serve: () => fromKoa(value) };

@@ -69,9 +69,14 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   log.info(`kirin ${options.version} on Node.js ${process.version}, pid ${process.pid}`);
   const { exitCode, fault } = await supervise(options, { log, table, live, crash });
   // The stack, if any, was told when the worker ended.
-  if (fault)
-    log.fatal(exitCodeOf(fault) >= EXIT.boot ? `the first start failed: ${fault.message}` : fault.message);
-  else log.info('stopped');
+  if (fault) {
+    const reason =
+      exitCodeOf(fault) >= EXIT.boot ? `the first start failed: ${fault.message}` : fault.message;
+    log.fatal(reason);
+    // Whoever started it by hand looks at the terminal, not into the log file.
+    if (settings.errorLogfile !== '-') process.stderr.write(`kirin: ${reason}\n`);
+  }
+  if (!fault) log.info('stopped');
   table.close();
   pidfile?.remove();
   await log.close();

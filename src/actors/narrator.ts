@@ -3,7 +3,7 @@
  * and where they go, and says what a person wants to know. Nothing depends on it.
  */
 import type { InspectionEvent } from 'xstate';
-import type { ArbiterEvent } from '../machines/arbiter.ts';
+import type { ArbiterContext, ArbiterEvent } from '../machines/arbiter.ts';
 import type { ChildContext, ChildEvent } from '../machines/child.ts';
 import type { ArbiterOrder, ArbiterReport } from '../machines/events/arbiter.ts';
 import type { ChildExit } from '../machines/events/child.ts';
@@ -43,7 +43,7 @@ export function narrator(log: Log, facts: NarratorFacts) {
     if (snapshot.status !== 'active') values.delete(actor.sessionId);
     const event = inspection.event as { type: string };
     if (kind === 'child') tellChild(log, event as ChildEvent, snapshot.context as ChildContext, before, now);
-    else tellArbiter(log, facts, event as ArbiterEvent);
+    else tellArbiter(log, facts, event as ArbiterEvent, snapshot.context as ArbiterContext);
   };
 }
 
@@ -79,7 +79,7 @@ function tellChild(log: Log, event: ChildEvent, child: ChildContext, before: str
     before.startsWith('alive.starting.spawned') &&
     child.cause === 'ordered'
   )
-    log.debug(`${name} is killed before it began`, fields);
+    log.info(`${name} is ended before it began: it is not needed any more`, fields);
   else if (entered('alive.killing'))
     log.warn(
       `${name} is killed: ${event.type === 'child.kill' ? 'it was ordered' : whyKilled(child, before)}`,
@@ -100,7 +100,9 @@ function whyKilled(child: ChildContext, before: string): string {
 function tellReaped(log: Log, name: string, child: ChildContext, fields: object): void {
   const how = describeExit(child);
   const expected = child.cause === 'ordered' || child.cause === 'terminated';
-  if (expected && !child.fault) return log.info(`${name} ended${child.code === 0 ? '' : `, ${how}`}`, fields);
+  // That it is killed, and why, was told before.
+  const told = child.code === 0 || child.signal === 'SIGKILL';
+  if (expected && !child.fault) return log.info(`${name} ended${told ? '' : `, ${how}`}`, fields);
   const reason = child.fault ? `: ${child.fault.message}` : '';
   const what =
     child.cause === 'bootFailed' || child.cause === 'bootTimeout' ? 'could not boot' : 'ended unexpectedly';
@@ -113,17 +115,17 @@ const describeExit = (exit: Pick<ChildExit, 'code' | 'signal'>): string =>
 const stackOf = (fault: Fault | null | undefined): { stack?: string } =>
   fault?.stack === undefined ? {} : { stack: fault.stack };
 
-function tellArbiter(log: Log, facts: NarratorFacts, event: ArbiterEvent): void {
+function tellArbiter(log: Log, facts: NarratorFacts, event: ArbiterEvent, arbiter: ArbiterContext): void {
   switch (event.type) {
     case 'generation.prepared': {
       const { number } = event.generation;
       const addresses = facts.addresses(number);
       const fields = { generation: number, addresses };
-      if (number === 1) return log.info(`listening on ${addresses.join(', ')}`, fields);
+      if (number === 1) return log.info(`bound ${addresses.join(', ')}`, fields);
       return log.info(`trying generation ${number}`, fields);
     }
     case 'pool.opened':
-      return log.info(`serving ${facts.app()}`);
+      return log.info(`serving ${facts.app()} on ${facts.addresses(1).join(', ')}`);
     case 'pool.committed':
       return log.info(
         `generation ${event.generation} takes over on ${facts.addresses(event.generation).join(', ')}`,
@@ -139,8 +141,12 @@ function tellArbiter(log: Log, facts: NarratorFacts, event: ArbiterEvent): void 
     case 'arbiter.retire':
     case 'arbiter.reopen':
     case 'arbiter.scale':
-    case 'arbiter.stop':
       return log.info(describeOrder(event));
+    case 'arbiter.stop':
+      if (arbiter.stops < 2) return log.info(describeOrder(event));
+      return log.warn(
+        `${event.source} again: ${arbiter.stops === 2 ? 'what is in flight is cut' : 'killing'}`,
+      );
     default:
       return;
   }
@@ -155,13 +161,15 @@ function describeOrder(order: ArbiterOrder): string {
     case 'arbiter.reopen':
       return `${order.source}: reopen the log files`;
     case 'arbiter.scale':
-      return `${order.source}: ${order.by > 0 ? 'add' : 'remove'} ${Math.abs(order.by)} worker${Math.abs(order.by) === 1 ? '' : 's'}`;
+      return `${order.source}: ${order.by > 0 ? 'add' : 'remove'} ${workers(Math.abs(order.by))}`;
     case 'arbiter.stop':
       return `${order.source}: ${order.mode} shutdown`;
     case 'arbiter.unsupported':
       return `${order.source}`;
   }
 }
+
+const workers = (count: number): string => `${count} worker${count === 1 ? '' : 's'}`;
 
 /** How an order ended, as a line. Plain successes of orders that need no word are told at debug level. */
 export function tellOrderEnd(log: Log, end: ArbiterReport): void {
@@ -175,10 +183,14 @@ export function tellOrderEnd(log: Log, end: ArbiterReport): void {
         : '; nothing was changed';
   switch (end.type) {
     case 'order.done':
-      if (what === 'reload') return log.info(`reload done: ${end.replaced ?? 0} workers replaced`, fields);
+      if (what === 'reload')
+        return log.info(`reload done: ${workers(end.replaced ?? 0)} of the new generation`, fields);
       return log.debug(`${what} done`, fields);
     case 'order.refused':
-      return log.warn(`${what} refused: ${end.fault?.message ?? ''}`, fields);
+      return log.warn(
+        `${what === 'unsupported' ? end.source : what} refused: ${end.fault?.message ?? ''}`,
+        fields,
+      );
     case 'order.failed':
       return log.error(`${what} failed: ${end.fault?.message ?? ''}${counts}`, fields);
     case 'order.superseded':

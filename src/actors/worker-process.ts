@@ -57,6 +57,8 @@ export function runWorker(): void {
       age,
       generation: spec.generation,
     });
+    // Seen in `ps` and `top`; an app may give itself another.
+    process.title = `kirin: worker ${spec.age} in slot ${spec.slot} ${spec.app.spec}`;
     announceWorker({ age: spec.age, slot: spec.slot, generation: spec.generation });
   };
   const server = (): WebServer => {

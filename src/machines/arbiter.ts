@@ -138,7 +138,7 @@ export const arbiterMachine = setup({
       ...lastOrder(context),
       fault: {
         code: 'order.unsupported',
-        message: `${lastOrder(context).source} is not supported yet`,
+        message: 'not supported yet',
       },
     })),
     dropOrder: assign({ pending: ({ context }) => context.pending.slice(0, -1) }),

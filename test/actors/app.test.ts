@@ -99,6 +99,7 @@ const failing: Array<[name: string, app: string, code: string, message: RegExp, 
     /exports only name and version and did not/,
   ],
   ['a text', 'text.mjs', 'app.notServable', /its export default is a string; Kirin serves/],
+  ['a server of no HTTP', 'raw-server.mjs', 'app.notServable', /its export default is .*; Kirin serves/],
   ['a class', 'class.mjs', 'app.notServable', /its export default is the class Application; /],
   [
     'a missing export',

@@ -57,7 +57,7 @@ test('the packed package serves an app that imports it, through its command', as
     `the package serves:\n${log}`,
     () => /\bserving app\.mjs/.test(log) || server.exitCode !== null,
   );
-  const port = Number(/listening on 127\.0\.0\.1:(\d+)/.exec(log)?.[1]);
+  const port = Number(/bound 127\.0\.0\.1:(\d+)/.exec(log)?.[1]);
   assert.equal((await ask(port, '/')).text, 'slot 0', log);
   const ended = new Promise((resolve) => server.once('exit', resolve));
   server.kill('SIGTERM');

@@ -32,7 +32,7 @@ describe('a reload', { concurrency: 3 }, () => {
     await server.settled(2);
     site.deploy('v2');
     const end = await server.reload();
-    assert.match(end.msg, /^reload done: 2 workers replaced/);
+    assert.match(end.msg, /^reload done: 2 workers of the new generation/);
     const workers = await server.settled(2);
     assert.deepEqual(
       workers.map(({ age, slot, generation }) => [age, slot, generation]),
@@ -122,7 +122,7 @@ describe('a reload', { concurrency: 3 }, () => {
     site.deploy('v2', 'app.mjs', bootsWhere('Number(process.env.KIRIN_WORKER_AGE) < 5'));
     assert.match((await server.reload()).msg, /^reload failed: .*1 replaced, 2 of the former remain/);
     site.deploy('v3');
-    assert.match((await server.reload()).msg, /^reload done: 3 workers replaced/);
+    assert.match((await server.reload()).msg, /^reload done: 3 workers of the new generation/);
     const workers = await server.settled(3);
     assert.ok(workers.every(({ generation }) => generation === 3));
   });
@@ -137,7 +137,7 @@ describe('a reload', { concurrency: 3 }, () => {
     assert.deepEqual(ages(server), [1, 2, 3, 4]);
     assert.equal(await versionOf(server), 'v1');
     site.deploy('v3');
-    assert.match((await server.reload()).msg, /^reload done: 4 workers replaced/);
+    assert.match((await server.reload()).msg, /^reload done: 4 workers of the new generation/);
     assert.ok((await server.settled(4)).every(({ generation }) => generation === 3));
   });
 
