@@ -33,9 +33,10 @@ export function parseAddress(text: string, directory = process.cwd()): Address {
     return { kind: 'fd', fd: Number(number) };
   }
   if (/^\d+$/.test(trimmed)) return { kind: 'tcp', host: '127.0.0.1', port: parsePort(text, trimmed) };
-  if (/^[a-z]+:\/\//i.test(trimmed)) throw bad(text, `an address is ${FORMS}, without "http://"`);
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(trimmed)?.[0];
+  if (scheme) throw bad(text, `an address is ${FORMS}, without "${scheme}"`);
   if (isIPv6(trimmed))
-    throw bad(text, `an IPv6 address needs brackets and a port, such as [${trimmed}]:8000`);
+    throw bad(text, `an IPv6 address needs brackets and a port, such as ${bracketsFor(trimmed)}`);
 
   const bracketed = /^\[(.*)\]:(\w*)$/.exec(trimmed);
   if (bracketed) {
@@ -44,6 +45,9 @@ export function parseAddress(text: string, directory = process.cwd()): Address {
     return { kind: 'tcp', host: canonicalIPv6(host), port: parsePort(text, bracketed[2] ?? '') };
   }
   const colon = trimmed.lastIndexOf(':');
+  if (trimmed.startsWith('[') && !/^\[[^\]]*\]$/.test(trimmed))
+    throw bad(text, 'an IPv6 address stands in brackets, with a port behind them, such as [::1]:8000');
+  if (/^-\d+$/.test(trimmed)) throw bad(text, `a port is a whole number from 0 to 65535, not "${trimmed}"`);
   if (colon < 0 || trimmed.startsWith('[')) throw bad(text, `the port is missing, as in ${trimmed}:8000`);
   const host = trimmed.slice(0, colon) || '0.0.0.0';
   const port = parsePort(text, trimmed.slice(colon + 1));
@@ -51,6 +55,12 @@ export function parseAddress(text: string, directory = process.cwd()): Address {
   if (!isIPv4(host) && (numeric || !HOST_NAME.test(host)))
     throw bad(text, `"${host}" is neither an IP address nor a host name; an address is ${FORMS}`);
   return { kind: 'tcp', host: host.toLowerCase(), port };
+}
+
+/** `::1:9242` may be an address, but whoever writes it most likely means the port 9242 of `::1`. */
+function bracketsFor(address: string): string {
+  const [, host = '', port = ''] = /^(.*):(\d{4,5})$/.exec(address) ?? [];
+  return isIPv6(host) && Number(port) <= 65_535 ? `[${host}]:${port}` : `[${address}]:8000`;
 }
 
 /** The kernel's way of writing it, so that equal addresses are equal text. A zone (`%eth0`) is left as it is. */
