@@ -247,13 +247,18 @@ export class Server {
     return this.workers().filter(({ state }) => state === 'ready');
   }
 
-  /** Waits until there are exactly so many workers, and all of them are ready. */
-  async settled(count: number): Promise<WorkerSeen[]> {
-    return await this.until(`there are ${count} workers, all ready`, () => {
+  /**
+   * Waits until there are exactly so many workers, and all of them are ready; of one generation, if it is given:
+   * between two workers of a reload there may be as many of mixed ones.
+   */
+  async settled(count: number, generation?: number): Promise<WorkerSeen[]> {
+    const which = generation === undefined ? '' : ` of generation ${generation}`;
+    return await this.until(`there are ${count} workers${which}, all ready`, () => {
       const workers = this.workers();
-      return workers.length === count && workers.every(({ state }) => state === 'ready')
-        ? workers
-        : undefined;
+      const settled = workers.every(
+        (one) => one.state === 'ready' && (generation === undefined || one.generation === generation),
+      );
+      return workers.length === count && settled ? workers : undefined;
     });
   }
 
