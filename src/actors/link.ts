@@ -26,7 +26,6 @@ export interface Link<TOut extends LinkEvent> {
   sendSync(event: TOut): boolean;
   /** Resolves when everything written was handed to the system, or the peer is gone. */
   flush(): Promise<void>;
-  end(): void;
   readonly stats: Readonly<{ sent: number; received: number; unknown: number; dropped: number }>;
 }
 
@@ -88,9 +87,6 @@ export function openLink<TIn extends LinkEvent, TOut extends LinkEvent>(
         stream.once('close', resolve);
         stream.write('', () => resolve());
       });
-    },
-    end() {
-      stream.end();
     },
   };
 }

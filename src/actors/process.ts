@@ -4,9 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { fromCallback } from 'xstate';
 import type { ProcessInput } from '../machines/child.ts';
 import { LINK_PROTOCOL, linkSchemas } from '../machines/events/link.ts';
@@ -38,6 +36,9 @@ const NOT_INHERITED = [
   'NODE_CHANNEL_SERIALIZATION_MODE',
   'KIRIN_CMD_ARGS',
 ];
+
+/** Node's options of this process go for its workers too; a debugger's port is for one process alone. */
+const nodeOptions = process.execArgv.filter((option) => !option.startsWith('--inspect'));
 
 export interface ProcessDeps {
   generations: Generations;
@@ -87,7 +88,7 @@ export function processActor(deps: ProcessDeps) {
       for (const name of NOT_INHERITED) delete env[name];
       const sockets = launch.listeners.flatMap(({ fd }) => [fd, fd]);
       try {
-        const started = spawn(process.execPath, [...inheritedOptions(), deps.workerFile], {
+        const started = spawn(process.execPath, [...nodeOptions, deps.workerFile], {
           cwd: launch.cwd,
           env,
           stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...sockets],
@@ -168,24 +169,6 @@ export function processActor(deps: ProcessDeps) {
     };
   });
 }
-
-/** Node's options for this process, for its workers: not the debugger's, and relative modules from our directory. */
-function inheritedOptions(): string[] {
-  const loads = /^(--import|--require|-r|--loader|--experimental-loader)$/;
-  const absolute = (path: string): string =>
-    /^\.\.?\//.test(path) ? pathToFileURL(resolve(path)).href : path;
-  const options = process.execArgv.filter((option) => !option.startsWith('--inspect'));
-  return options.map((option, index) => {
-    const [, name, value] = /^(--[\w-]+)=(\.\.?\/.*)$/.exec(option) ?? [];
-    if (name && value && loads.test(name)) return `${name}=${place(name, absolute(value))}`;
-    const before = options[index - 1] ?? '';
-    return loads.test(before) ? place(before, absolute(option)) : option;
-  });
-}
-
-/** `--require` knows no URLs. */
-const place = (name: string, location: string): string =>
-  /^(--require|-r)$/.test(name) && location.startsWith('file:') ? fileURLToPath(location) : location;
 
 /** A missing directory looks like a missing program to spawn(2). */
 const spawnFault = (error: Error, cwd: string): Fault => ({

@@ -28,8 +28,9 @@ export function runWorker(): void {
   const stream = new Socket({ fd: LINK_FD, readable: true, writable: true });
   let web: WebServer | undefined;
   let drainingSinceMs = 0;
-  let toMachine = (_event: WorkerOrder | WorkerInternal): void => {};
-  shieldSignals(() => toMachine({ type: 'signals.terminated' }));
+  let toMachine = (_event: WorkerOrder | Extract<WorkerInternal, { type: 'link.ended' }>): void => {};
+  let terminated = (): void => {};
+  shieldSignals(() => terminated());
 
   const link: Link<WorkerReport> = openLink<WorkerOrder, WorkerReport>(
     stream,
@@ -77,7 +78,12 @@ export function runWorker(): void {
           toMachine = () => {};
         };
       }),
-      signals: fromCallback(() => {}),
+      signals: fromCallback(({ sendBack }) => {
+        terminated = () => sendBack({ type: 'signals.terminated' });
+        return () => {
+          terminated = () => {};
+        };
+      }),
       server: fromCallback<{ type: 'server.cut' }, WorkerSpec>(({ input: spec, sendBack, receive }) => {
         web = createWebServer({
           listeners: spec.listeners,

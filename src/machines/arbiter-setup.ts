@@ -1,0 +1,248 @@
+/** What the arbiter machine's states are made of: context, guards and actions. The states are in arbiter.ts. */
+import { assertEvent, assign, emit, enqueueActions, sendTo, setup } from 'xstate';
+import type { ArbiterOrder, ArbiterReport, LogOrder, OrderSource } from './events/arbiter.ts';
+import type { Generation, GenerationOrder, GenerationReport } from './events/generation.ts';
+import type { PoolReport } from './events/pool.ts';
+import { exitCodeOf, type Fault } from './faults.ts';
+import { poolMachine } from './pool.ts';
+import { port } from './ports.ts';
+
+/** An order that has not ended. */
+interface PendingOrder {
+  readonly orderId: number;
+  readonly order: ArbiterOrder['type'];
+  readonly source: OrderSource;
+}
+
+export interface ArbiterContext {
+  /** The generation the pool was opened with, once it is prepared. */
+  first: Generation | null;
+  /** How many workers there should be, and how many the settings last asked for. */
+  target: number;
+  asked: number;
+  /** The largest number of workers an order to scale can ask for. */
+  workersMax: number;
+  lastOrderId: number;
+  lastGeneration: number;
+  pending: readonly PendingOrder[];
+  /** The reload whose generation is being prepared. */
+  preparing: number;
+  /** Orders to stop so far: the second one hastens. */
+  stops: number;
+  exitCode: number;
+  fault: Fault | null;
+}
+
+export interface ArbiterInput {
+  workersMax: number;
+}
+
+export interface ArbiterOutput {
+  exitCode: number;
+  fault: Fault | null;
+}
+
+export type ArbiterEvent = ArbiterOrder | GenerationReport | PoolReport;
+
+const startingFault: Fault = { code: 'order.starting', message: 'the server is still starting' };
+const stoppingFault: Fault = { code: 'order.stopping', message: 'the server is stopping' };
+
+const lastOrder = (context: ArbiterContext): PendingOrder =>
+  context.pending.at(-1) ?? { orderId: 0, order: 'arbiter.reload', source: 'internal' };
+
+const endOf = (context: ArbiterContext, orderId: number) =>
+  context.pending.find((one) => one.orderId === orderId);
+
+export const arbiterSetup = setup({
+  types: {
+    context: {} as ArbiterContext,
+    input: {} as ArbiterInput,
+    output: {} as ArbiterOutput,
+    events: {} as ArbiterEvent,
+    emitted: {} as ArbiterReport,
+    children: {} as { pool: 'pool'; generations: 'generations'; logs: 'logs'; signals: 'signals' },
+  },
+  actors: {
+    /** Turns signals into orders, from the first moment. */
+    signals: port<{ type: 'signals.none' }>('signals'),
+    /** Reads settings, binds addresses, and keeps what belongs to a generation. */
+    generations: port<GenerationOrder>('generations'),
+    /** Owns the log files. */
+    logs: port<LogOrder>('logs'),
+    pool: poolMachine,
+  },
+  guards: {
+    isStale: ({ context, event }) =>
+      (event.type === 'generation.prepared' || event.type === 'generation.refused') &&
+      event.orderId !== context.preparing,
+    wouldBeEmpty: ({ context, event }) => event.type === 'arbiter.scale' && context.target + event.by < 1,
+    hasNoRoom: ({ context, event }) =>
+      event.type === 'arbiter.scale' && event.by > 0 && context.target >= context.workersMax,
+    /** A setting that did not change leaves what an operator scaled to. */
+    asksForOthers: ({ context, event }) => event.type === 'pool.committed' && event.workers !== context.asked,
+    isQuick: ({ event }) => event.type === 'arbiter.stop' && event.mode === 'quick',
+  },
+  actions: {
+    takeOrder: assign(({ context, event }) => {
+      assertEvent(event, [
+        'arbiter.scale',
+        'arbiter.reload',
+        'arbiter.retire',
+        'arbiter.reopen',
+        'arbiter.stop',
+        'arbiter.unsupported',
+      ]);
+      const orderId = context.lastOrderId + 1;
+      return {
+        lastOrderId: orderId,
+        pending: [...context.pending, { orderId, order: event.type, source: event.source }],
+      };
+    }),
+    /** Ends the order just taken. */
+    endDone: emit(({ context }) => ({ type: 'order.done', ...lastOrder(context) })),
+    endStarting: emit(({ context }) => ({
+      type: 'order.refused',
+      ...lastOrder(context),
+      fault: startingFault,
+    })),
+    endStopping: emit(({ context }) => ({
+      type: 'order.refused',
+      ...lastOrder(context),
+      fault: stoppingFault,
+    })),
+    endEmpty: emit(({ context }) => ({
+      type: 'order.refused',
+      ...lastOrder(context),
+      fault: { code: 'order.outOfBounds', message: 'there is one worker; there must be at least 1' },
+    })),
+    endFull: emit(({ context }) => ({
+      type: 'order.refused',
+      ...lastOrder(context),
+      fault: {
+        code: 'order.outOfBounds',
+        message: `there are ${context.target} workers, the most allowed is ${context.workersMax}`,
+      },
+    })),
+    endUnsupported: emit(({ context }) => ({
+      type: 'order.refused',
+      ...lastOrder(context),
+      fault: {
+        code: 'order.unsupported',
+        message: 'not supported yet',
+      },
+    })),
+    dropOrder: assign({ pending: ({ context }) => context.pending.slice(0, -1) }),
+    /** Passes on how the pool ended an order. */
+    endAsPool: enqueueActions(({ context, event, enqueue }) => {
+      assertEvent(event, ['pool.done', 'pool.refused', 'pool.failed', 'pool.superseded']);
+      const order = endOf(context, event.orderId);
+      if (!order) return;
+      const end = event.type.replace('pool.', 'order.') as ArbiterReport['type'];
+      const { type: _, ...facts } = event;
+      enqueue.emit({ ...facts, ...order, type: end });
+      enqueue.assign({ pending: context.pending.filter((one) => one !== order) });
+    }),
+    endAsRefused: enqueueActions(({ context, event, enqueue }) => {
+      assertEvent(event, 'generation.refused');
+      const order = endOf(context, event.orderId);
+      if (!order) return;
+      enqueue.emit({ type: 'order.failed', ...order, fault: event.fault });
+      enqueue.assign({ pending: context.pending.filter((one) => one !== order) });
+    }),
+    /** A newer reload takes the place of one that was still being prepared. */
+    supersedePreparing: enqueueActions(({ context, enqueue }) => {
+      const order = endOf(context, context.preparing);
+      if (!order) return;
+      enqueue.emit({ type: 'order.superseded', ...order });
+      enqueue.assign({ pending: context.pending.filter((one) => one !== order) });
+    }),
+    refusePreparing: enqueueActions(({ context, enqueue }) => {
+      const order = endOf(context, context.preparing);
+      if (!order) return;
+      enqueue.emit({ type: 'order.refused', ...order, fault: stoppingFault });
+      enqueue.assign({ pending: context.pending.filter((one) => one !== order), preparing: 0 });
+    }),
+
+    prepare: enqueueActions(({ context, enqueue }) => {
+      const number = context.lastGeneration + 1;
+      enqueue.sendTo('generations', { type: 'generation.prepare', number, orderId: context.lastOrderId });
+      enqueue.assign({ lastGeneration: number, preparing: context.lastOrderId });
+    }),
+    keepFirst: assign(({ event }) => {
+      assertEvent(event, 'generation.prepared');
+      const { generation } = event;
+      return { first: generation, target: generation.workers, asked: generation.workers, preparing: 0 };
+    }),
+    keepRefusal: assign(({ event }) => {
+      assertEvent(event, ['generation.refused', 'pool.openFailed']);
+      return { fault: event.fault, exitCode: exitCodeOf(event.fault) };
+    }),
+    doneWithPreparing: assign({ preparing: 0 }),
+    /** Hands a prepared generation to the pool. */
+    replace: sendTo('pool', ({ event }) => {
+      assertEvent(event, 'generation.prepared');
+      return { type: 'pool.replace' as const, orderId: event.orderId, generation: event.generation };
+    }),
+    releaseStale: sendTo('generations', ({ event }) => {
+      assertEvent(event, 'generation.prepared');
+      return { type: 'generation.release' as const, number: event.generation.number };
+    }),
+    releaseGone: sendTo('generations', ({ event }) => {
+      assertEvent(event, 'pool.generationGone');
+      return { type: 'generation.release' as const, number: event.generation };
+    }),
+    /** Nobody is hired from now on; a client in the queue of a socket that only we hold would wait in vain. */
+    closeListeners: sendTo('generations', { type: 'generation.close' }),
+    scale: enqueueActions(({ context, event, enqueue }) => {
+      assertEvent(event, 'arbiter.scale');
+      const target = Math.max(1, Math.min(context.workersMax, context.target + event.by));
+      enqueue.assign({ target });
+      enqueue.sendTo('pool', { type: 'pool.scale', orderId: context.lastOrderId, target });
+    }),
+    scaleAsAsked: enqueueActions(({ context, event, enqueue }) => {
+      assertEvent(event, 'pool.committed');
+      // What the settings ask for is allowed.
+      enqueue.assign({ asked: event.workers, workersMax: Math.max(context.workersMax, event.workers) });
+      const by = event.workers - context.target;
+      if (by !== 0) enqueue.raise({ type: 'arbiter.scale', by, source: 'settings' });
+    }),
+    retire: sendTo('pool', ({ context, event }) => {
+      assertEvent(event, 'arbiter.retire');
+      const { age, leave } = event;
+      return { type: 'pool.retire' as const, orderId: context.lastOrderId, age, leave };
+    }),
+    reopenLogs: sendTo('logs', { type: 'log.reopen' }),
+
+    countStop: assign({ stops: ({ context }) => context.stops + 1 }),
+    /** A second signal makes the exit code 128 + n. */
+    keepSecondSignal: assign({
+      exitCode: ({ context, event }) => {
+        assertEvent(event, 'arbiter.stop');
+        // The first signal, or one while a failed start winds down, is no second one.
+        const first = context.stops < 2 || context.fault !== null;
+        return event.signal === undefined || first ? context.exitCode : 128 + event.signal;
+      },
+    }),
+    stopDraining: sendTo('pool', ({ context }) => ({
+      type: 'pool.stop' as const,
+      orderId: context.lastOrderId,
+      leave: 'drain' as const,
+    })),
+    stopQuickly: sendTo('pool', ({ context }) => ({
+      type: 'pool.stop' as const,
+      orderId: context.lastOrderId,
+      leave: 'quit' as const,
+    })),
+    /** The second order cuts what is in flight, the third asks nobody. */
+    hasten: sendTo('pool', ({ context }) => ({
+      type: 'pool.stop' as const,
+      orderId: context.lastOrderId,
+      leave: context.stops > 2 ? ('kill' as const) : ('quit' as const),
+    })),
+    /** What is pending when everything is gone is done: the orders to stop. */
+    endAll: enqueueActions(({ context, enqueue }) => {
+      for (const order of context.pending) enqueue.emit({ type: 'order.done', ...order });
+      enqueue.assign({ pending: [] });
+    }),
+  },
+});
