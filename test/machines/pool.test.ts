@@ -127,6 +127,17 @@ function running(target = 2, first = generation(1)) {
   return pool;
 }
 
+/** A pool of three whose reload, order 1, stalled after its first replacement. */
+function stalled() {
+  const pool = running(3, generation(1, { workers: 3 }));
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2) });
+  pool.pass(1099);
+  pool.broken.add(2);
+  pool.pass(101);
+  assert.match(pool.state, /stalled/);
+  return pool;
+}
+
 test('it opens with the first ready worker', () => {
   const pool = open();
   assert.match(pool.state, /opening/);
@@ -181,12 +192,7 @@ test('a candidate that dies while settling fails the reload', () => {
 });
 
 test('a failure after the commit point stalls it; what is ready goes on, and it heals by itself', () => {
-  const pool = running(3, generation(1, { workers: 3 }));
-  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2) });
-  pool.pass(1099);
-  pool.broken.add(2);
-  pool.pass(101);
-  assert.match(pool.state, /stalled/);
+  const pool = stalled();
   const failed = pool.heard.find((report) => report.type === 'pool.failed');
   assert.deepEqual([failed?.replaced, failed?.remaining, failed?.fault.message], [1, 2, 'broken']);
   assert.deepEqual(pool.fleet.slice(0, 2), ['2: g1 s1 ready', '3: g1 s2 ready']);
@@ -201,12 +207,7 @@ test('a failure after the commit point stalls it; what is ready goes on, and it 
 });
 
 test('a stalled reload gives way to a newer one that stands', () => {
-  const pool = running(3, generation(1, { workers: 3 }));
-  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2) });
-  pool.pass(1099);
-  pool.broken.add(2);
-  pool.pass(101);
-  assert.match(pool.state, /stalled/);
+  const pool = stalled();
   pool.tell({ type: 'pool.replace', orderId: 2, generation: generation(3) });
   pool.pass(3000);
   assert.deepEqual(pool.ends, ['failed 1', 'done 2']);
