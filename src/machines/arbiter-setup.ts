@@ -1,17 +1,24 @@
 /** What the arbiter machine's states are made of: context, guards and actions. The states are in arbiter.ts. */
 import { assertEvent, assign, emit, enqueueActions, sendTo, setup } from 'xstate';
-import type { ArbiterOrder, ArbiterReport, LogOrder, OrderSource } from './events/arbiter.ts';
+import { type ControlListenerInput, controlListenerMachine } from './control-listener.ts';
+import type { ArbiterOrder, ArbiterReport, LogOrder, OrderFacts } from './events/arbiter.ts';
+import type { ControlReport, ControlSocketName } from './events/control.ts';
 import type { Generation, GenerationOrder, GenerationReport } from './events/generation.ts';
 import type { PoolReport } from './events/pool.ts';
 import { exitCodeOf, type Fault } from './faults.ts';
 import { poolMachine } from './pool.ts';
 import { port } from './ports.ts';
 
-/** An order that has not ended. */
-interface PendingOrder {
-  readonly orderId: number;
-  readonly order: ArbiterOrder['type'];
-  readonly source: OrderSource;
+/** An order that has not ended; a reload's has the number of its generation. */
+type PendingOrder = Readonly<OrderFacts> & { readonly generation?: number };
+
+/** A control socket that is wanted. */
+export interface ControlWish {
+  readonly name: ControlSocketName;
+  /** Without it the server ends. */
+  readonly required: boolean;
+  /** Most connections at once. */
+  readonly sessionsMax: number;
 }
 
 export interface ArbiterContext {
@@ -22,6 +29,7 @@ export interface ArbiterContext {
   asked: number;
   /** The largest number of workers an order to scale can ask for. */
   workersMax: number;
+  controls: readonly ControlWish[];
   lastOrderId: number;
   lastGeneration: number;
   pending: readonly PendingOrder[];
@@ -35,6 +43,8 @@ export interface ArbiterContext {
 
 export interface ArbiterInput {
   workersMax: number;
+  /** Default: no control sockets. */
+  controls?: readonly ControlWish[];
 }
 
 export interface ArbiterOutput {
@@ -42,7 +52,7 @@ export interface ArbiterOutput {
   fault: Fault | null;
 }
 
-export type ArbiterEvent = ArbiterOrder | GenerationReport | PoolReport;
+export type ArbiterEvent = ArbiterOrder | GenerationReport | PoolReport | ControlReport;
 
 const startingFault: Fault = { code: 'order.starting', message: 'the server is still starting' };
 const stoppingFault: Fault = { code: 'order.stopping', message: 'the server is stopping' };
@@ -60,7 +70,14 @@ export const arbiterSetup = setup({
     output: {} as ArbiterOutput,
     events: {} as ArbiterEvent,
     emitted: {} as ArbiterReport,
-    children: {} as { pool: 'pool'; generations: 'generations'; logs: 'logs'; signals: 'signals' },
+    children: {} as {
+      pool: 'pool';
+      generations: 'generations';
+      logs: 'logs';
+      signals: 'signals';
+      control: 'control';
+      controlReadonly: 'control';
+    },
   },
   actors: {
     /** Turns signals into orders, from the first moment. */
@@ -70,16 +87,23 @@ export const arbiterSetup = setup({
     /** Owns the log files. */
     logs: port<LogOrder>('logs'),
     pool: poolMachine,
+    control: controlListenerMachine,
   },
   guards: {
     isStale: ({ context, event }) =>
       (event.type === 'generation.prepared' || event.type === 'generation.refused') &&
       event.orderId !== context.preparing,
-    wouldBeEmpty: ({ context, event }) => event.type === 'arbiter.scale' && context.target + event.by < 1,
+    wouldBeEmpty: ({ context, event }) =>
+      event.type === 'arbiter.scale' && event.by < 0 && context.target <= 1,
     hasNoRoom: ({ context, event }) =>
       event.type === 'arbiter.scale' && event.by > 0 && context.target >= context.workersMax,
     /** A setting that did not change leaves what an operator scaled to. */
     asksForOthers: ({ context, event }) => event.type === 'pool.committed' && event.workers !== context.asked,
+    isRequired: ({ context, event }) =>
+      event.type === 'control.unavailable' &&
+      context.controls.some(({ name, required }) => name === event.socket && required),
+    /** A second signal is impatience; a second command is another shell. */
+    isSignal: ({ event }) => event.type === 'arbiter.stop' && event.signal !== undefined,
     isQuick: ({ event }) => event.type === 'arbiter.stop' && event.mode === 'quick',
   },
   actions: {
@@ -93,11 +117,13 @@ export const arbiterSetup = setup({
         'arbiter.unsupported',
       ]);
       const orderId = context.lastOrderId + 1;
+      const { type: order, source, ticket } = event;
       return {
         lastOrderId: orderId,
-        pending: [...context.pending, { orderId, order: event.type, source: event.source }],
+        pending: [...context.pending, { orderId, order, source, ticket }],
       };
     }),
+    tellTaken: emit(({ context }) => ({ type: 'order.taken', ...lastOrder(context) })),
     /** Ends the order just taken. */
     endDone: emit(({ context }) => ({ type: 'order.done', ...lastOrder(context) })),
     endStarting: emit(({ context }) => ({
@@ -113,14 +139,16 @@ export const arbiterSetup = setup({
     endEmpty: emit(({ context }) => ({
       type: 'order.refused',
       ...lastOrder(context),
+      total: context.target,
       fault: { code: 'order.outOfBounds', message: 'there is one worker; there must be at least 1' },
     })),
     endFull: emit(({ context }) => ({
       type: 'order.refused',
       ...lastOrder(context),
+      total: context.target,
       fault: {
         code: 'order.outOfBounds',
-        message: `there are ${context.target} workers, the most allowed is ${context.workersMax}`,
+        message: `there are ${context.target} workers, the most allowed is ${context.workersMax} (--workers-max)`,
       },
     })),
     endUnsupported: emit(({ context }) => ({
@@ -166,7 +194,13 @@ export const arbiterSetup = setup({
     prepare: enqueueActions(({ context, enqueue }) => {
       const number = context.lastGeneration + 1;
       enqueue.sendTo('generations', { type: 'generation.prepare', number, orderId: context.lastOrderId });
-      enqueue.assign({ lastGeneration: number, preparing: context.lastOrderId });
+      enqueue.assign({
+        lastGeneration: number,
+        preparing: context.lastOrderId,
+        pending: context.pending.map((one) =>
+          one.orderId === context.lastOrderId ? { ...one, generation: number } : one,
+        ),
+      });
     }),
     keepFirst: assign(({ event }) => {
       assertEvent(event, 'generation.prepared');
@@ -174,7 +208,7 @@ export const arbiterSetup = setup({
       return { first: generation, target: generation.workers, asked: generation.workers, preparing: 0 };
     }),
     keepRefusal: assign(({ event }) => {
-      assertEvent(event, ['generation.refused', 'pool.openFailed']);
+      assertEvent(event, ['generation.refused', 'pool.openFailed', 'control.unavailable']);
       return { fault: event.fault, exitCode: exitCodeOf(event.fault) };
     }),
     doneWithPreparing: assign({ preparing: 0 }),
@@ -195,7 +229,16 @@ export const arbiterSetup = setup({
     closeListeners: sendTo('generations', { type: 'generation.close' }),
     scale: enqueueActions(({ context, event, enqueue }) => {
       assertEvent(event, 'arbiter.scale');
-      const target = Math.max(1, Math.min(context.workersMax, context.target + event.by));
+      const { target: previous, workersMax } = context;
+      const wanted = previous + event.by;
+      const target = Math.max(1, Math.min(workersMax, wanted));
+      const reason =
+        target === wanted
+          ? undefined
+          : target === 1
+            ? 'there must be at least 1 worker'
+            : `the most allowed is ${workersMax} workers (--workers-max)`;
+      enqueue.emit({ type: 'order.taken', ...lastOrder(context), previous, total: target, reason });
       enqueue.assign({ target });
       enqueue.sendTo('pool', { type: 'pool.scale', orderId: context.lastOrderId, target });
     }),
@@ -213,6 +256,12 @@ export const arbiterSetup = setup({
     }),
     reopenLogs: sendTo('logs', { type: 'log.reopen' }),
 
+    openControls: enqueueActions(({ context, enqueue, self }) => {
+      for (const { name, sessionsMax } of context.controls) {
+        const input: ControlListenerInput = { name, sessionsMax, arbiter: self };
+        enqueue.spawnChild('control', { id: name, input });
+      }
+    }),
     countStop: assign({ stops: ({ context }) => context.stops + 1 }),
     /** A second signal makes the exit code 128 + n. */
     keepSecondSignal: assign({

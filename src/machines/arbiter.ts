@@ -24,6 +24,7 @@ export const arbiterMachine = arbiterSetup.createMachine({
     target: 0,
     asked: 0,
     workersMax: input.workersMax,
+    controls: input.controls ?? [],
     lastOrderId: 0,
     lastGeneration: 0,
     pending: [],
@@ -38,6 +39,9 @@ export const arbiterMachine = arbiterSetup.createMachine({
     alive: {
       description: 'The arbiter takes signals and orders.',
       initial: 'preparing',
+      entry: 'openControls',
+      // Before what is invoked here stops: somebody may wait for the answer.
+      exit: 'endAll',
       invoke: [
         { id: 'signals', src: 'signals' },
         { id: 'generations', src: 'generations' },
@@ -46,6 +50,8 @@ export const arbiterMachine = arbiterSetup.createMachine({
       on: {
         'arbiter.reopen': { actions: ['takeOrder', 'reopenLogs', 'endDone', 'dropOrder'] },
         'arbiter.unsupported': { actions: ['takeOrder', 'endUnsupported', 'dropOrder'] },
+        'control.opened': {},
+        'control.unavailable': {},
       },
       states: {
         preparing: {
@@ -57,7 +63,11 @@ export const arbiterMachine = arbiterSetup.createMachine({
             'arbiter.scale': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
             'arbiter.reload': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
             'arbiter.retire': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
-            'arbiter.stop': { target: '#arbiter.stopped', actions: 'takeOrder' },
+            'arbiter.stop': { target: '#arbiter.stopped', actions: ['takeOrder', 'tellTaken'] },
+            'control.unavailable': [
+              { guard: 'isRequired', target: '#arbiter.stopped', actions: 'keepRefusal' },
+              {},
+            ],
           },
         },
         supervising: {
@@ -92,9 +102,13 @@ export const arbiterMachine = arbiterSetup.createMachine({
                   { guard: 'hasNoRoom', actions: ['takeOrder', 'endFull', 'dropOrder'] },
                   { actions: ['takeOrder', 'scale'] },
                 ],
+                'control.unavailable': [
+                  { guard: 'isRequired', target: 'stopping', actions: 'keepRefusal' },
+                  {},
+                ],
                 'pool.committed': [{ guard: 'asksForOthers', actions: 'scaleAsAsked' }, {}],
                 'arbiter.retire': { actions: ['takeOrder', 'retire'] },
-                'arbiter.reload': { actions: ['supersedePreparing', 'takeOrder', 'prepare'] },
+                'arbiter.reload': { actions: ['supersedePreparing', 'takeOrder', 'tellTaken', 'prepare'] },
                 'generation.prepared': [
                   { guard: 'isStale', actions: 'releaseStale' },
                   { actions: ['replace', 'doneWithPreparing'] },
@@ -107,14 +121,15 @@ export const arbiterMachine = arbiterSetup.createMachine({
                   {
                     guard: 'isQuick',
                     target: 'stopping',
-                    actions: ['takeOrder', 'countStop', 'stopQuickly'],
+                    actions: ['takeOrder', 'tellTaken', 'countStop', 'stopQuickly'],
                   },
-                  { target: 'stopping', actions: ['takeOrder', 'countStop', 'stopDraining'] },
+                  { target: 'stopping', actions: ['takeOrder', 'tellTaken', 'countStop', 'stopDraining'] },
                 ],
               },
             },
             stopping: {
-              description: 'Workers leave; a second order to stop hastens, a third kills.',
+              description:
+                'Workers leave; a second signal hastens, a third kills; commands wait with them or cut.',
               entry: ['refusePreparing', 'closeListeners'],
               on: {
                 'arbiter.scale': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
@@ -124,9 +139,14 @@ export const arbiterMachine = arbiterSetup.createMachine({
                 'generation.prepared': { actions: 'releaseStale' },
                 'generation.refused': {},
                 'pool.openFailed': {},
-                'arbiter.stop': {
-                  actions: ['takeOrder', 'countStop', 'keepSecondSignal', 'hasten', 'endDone', 'dropOrder'],
-                },
+                'arbiter.stop': [
+                  {
+                    guard: 'isSignal',
+                    actions: ['takeOrder', 'countStop', 'keepSecondSignal', 'hasten', 'endDone', 'dropOrder'],
+                  },
+                  { guard: 'isQuick', actions: ['takeOrder', 'tellTaken', 'stopQuickly'] },
+                  { actions: ['takeOrder', 'tellTaken'] },
+                ],
               },
             },
           },
@@ -136,7 +156,6 @@ export const arbiterMachine = arbiterSetup.createMachine({
     stopped: {
       description: 'Everything is gone.',
       type: 'final',
-      entry: 'endAll',
     },
   },
 });

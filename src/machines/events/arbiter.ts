@@ -9,19 +9,26 @@ import type { Leave } from './child.ts';
 /** Who asked: shown in the log. */
 export type OrderSource = `SIG${string}` | 'control' | 'settings' | 'internal' | 'test';
 
+/** What every order carries. */
+interface Asked {
+  source: OrderSource;
+  /** What the asker calls the order; every report of it carries it back. */
+  ticket?: number | undefined;
+}
+
 export type ArbiterOrder =
-  /** Change the number of workers by `by`; never below 1. */
-  | { type: 'arbiter.scale'; by: number; source: OrderSource }
+  /** Change the number of workers by `by`, as far as the bounds allow. */
+  | ({ type: 'arbiter.scale'; by: number } & Asked)
   /** Start a new generation with code and settings read afresh. */
-  | { type: 'arbiter.reload'; source: OrderSource }
+  | ({ type: 'arbiter.reload' } & Asked)
   /** Let the worker of one age go; it is replaced. */
-  | { type: 'arbiter.retire'; age: number; leave: Leave; source: OrderSource }
+  | ({ type: 'arbiter.retire'; age: number; leave: Leave } & Asked)
   /** Open the log files again. */
-  | { type: 'arbiter.reopen'; source: OrderSource }
-  /** Stop; a second order to stop hastens, and `signal` (its number) then gives the exit code 128 + n. */
-  | { type: 'arbiter.stop'; mode: 'graceful' | 'quick'; source: OrderSource; signal?: number | undefined }
+  | ({ type: 'arbiter.reopen' } & Asked)
+  /** Stop. A second signal hastens, and `signal` (its number) then gives the exit code 128 + n. */
+  | ({ type: 'arbiter.stop'; mode: 'graceful' | 'quick'; signal?: number | undefined } & Asked)
   /** Taken, so that it does no harm, and logged as not supported. */
-  | { type: 'arbiter.unsupported'; source: OrderSource };
+  | ({ type: 'arbiter.unsupported' } & Asked);
 
 /** The signals the arbiter takes, with their numbers where an exit code needs them. */
 export const signalOrders = {
@@ -39,19 +46,36 @@ export const signalOrders = {
 /** Orders to the actor that owns the log files. */
 export type LogOrder = { type: 'log.reopen' };
 
-/** How an order ended. Emitted by the arbiter machine, once for every order. */
-export type OrderEnd = {
+/** Which order a report is about. */
+export interface OrderFacts {
   orderId: number;
   source: OrderSource;
   order: ArbiterOrder['type'];
+  ticket?: number | undefined;
+}
+
+/** An order was accepted. For one to scale: the target before and after it, and why it is not what was asked. */
+export type OrderTaken = OrderFacts & {
+  previous?: number | undefined;
+  total?: number | undefined;
+  reason?: string | undefined;
+};
+
+/** How an order ended. Emitted by the arbiter machine, once for every order. */
+export type OrderEnd = OrderFacts & {
   /** Why it did not end as asked. */
   fault?: Fault | undefined;
-  /** For a reload: workers replaced, and old ones that go on serving. */
+  /** For a reload: its generation, workers replaced, and old ones that go on serving. */
+  generation?: number | undefined;
+  /** For a refused order to scale: how many workers there should be. */
+  total?: number | undefined;
   replaced?: number | undefined;
   remaining?: number | undefined;
 };
-export type ArbiterReport =
+export type OrderEnded =
   | ({ type: 'order.done' } & OrderEnd)
   | ({ type: 'order.refused' } & OrderEnd)
   | ({ type: 'order.failed' } & OrderEnd)
   | ({ type: 'order.superseded' } & OrderEnd);
+
+export type ArbiterReport = ({ type: 'order.taken' } & OrderTaken) | OrderEnded;

@@ -1,0 +1,169 @@
+/**
+ * One connection to a control socket. Requests that only read are answered beside it; it passes orders on to the
+ * arbiter, knows which requests take time, and sees to it that every connection ends.
+ *
+ *   alive.quiet      nothing is under way; the idle time runs
+ *   alive.busy       requests are waited for
+ *   alive.finishing  the client sends no more and waits for what it asked
+ *   alive.closing    what is left is written; then closed, by force after `flushLimit`
+ *   closed           both ends are closed
+ */
+import { type ActorRefFrom, assertEvent, assign, cancel, enqueueActions, sendTo, setup } from 'xstate';
+import type { ArbiterOrder } from './events/arbiter.ts';
+import type { ConnectionOrder, ConnectionReport, SessionReport } from './events/control.ts';
+import { type Listener, port } from './ports.ts';
+
+export interface ControlSessionInput {
+  connection: number;
+  arbiter: Listener<ArbiterOrder>;
+  listener: Listener<SessionReport>;
+}
+
+export interface ControlSessionContext extends ControlSessionInput {
+  /** Tickets of the requests that take time. */
+  running: readonly number[];
+}
+
+export type ControlSessionEvent = ConnectionReport | { type: 'request.overdue'; ticket: number };
+
+const overdueId = (ticket: number): string => `overdue.${ticket}`;
+
+export const controlSessionMachine = setup({
+  types: {
+    context: {} as ControlSessionContext,
+    input: {} as ControlSessionInput,
+    events: {} as ControlSessionEvent,
+    children: {} as { connection: 'connection' },
+  },
+  actors: { connection: port<ConnectionOrder, { connection: number }>('control connection') },
+  delays: {
+    /** Provided: the setting of the time per command. */
+    commandLimit: 600_000,
+    flushLimit: 1000,
+  },
+  guards: {
+    isLast: ({ context, event }) =>
+      (event.type === 'request.ended' || event.type === 'request.overdue') &&
+      context.running.every((ticket) => ticket === event.ticket),
+    isLimited: ({ event }) => event.type === 'request.began' && event.limited,
+  },
+  actions: {
+    passOn: sendTo(
+      ({ context }) => context.arbiter,
+      ({ event }) => {
+        assertEvent(event, 'request.ordered');
+        return event.order;
+      },
+    ),
+    note: assign(({ context, event }) => {
+      assertEvent(event, 'request.began');
+      return { running: [...context.running, event.ticket] };
+    }),
+    setLimit: enqueueActions(({ event, enqueue }) => {
+      assertEvent(event, 'request.began');
+      const { ticket } = event;
+      enqueue.raise({ type: 'request.overdue', ticket }, { id: overdueId(ticket), delay: 'commandLimit' });
+    }),
+    forget: assign(({ context, event }) => {
+      assertEvent(event, ['request.ended', 'request.overdue']);
+      return { running: context.running.filter((ticket) => ticket !== event.ticket) };
+    }),
+    dropLimit: cancel(({ event }) => {
+      assertEvent(event, 'request.ended');
+      return overdueId(event.ticket);
+    }),
+    expire: sendTo('connection', ({ event }) => {
+      assertEvent(event, 'request.overdue');
+      return { type: 'request.expire' as const, ticket: event.ticket };
+    }),
+    close: sendTo('connection', { type: 'connection.close' }),
+    destroy: sendTo('connection', { type: 'connection.destroy' }),
+    tellEnded: sendTo(
+      ({ context }) => context.listener,
+      ({ context }) => ({ type: 'session.ended', connection: context.connection }),
+    ),
+  },
+}).createMachine({
+  id: 'controlSession',
+  options: { maxIterations: 100 },
+  description: 'One connection to a control socket.',
+  context: ({ input }) => ({ ...input, running: [] }),
+  initial: 'alive',
+  states: {
+    alive: {
+      description: 'There is a connection.',
+      initial: 'quiet',
+      invoke: {
+        id: 'connection',
+        src: 'connection',
+        input: ({ context }) => ({ connection: context.connection }),
+      },
+      on: {
+        'request.ordered': { actions: 'passOn' },
+        'request.began': [
+          { guard: 'isLimited', target: '.busy', actions: ['note', 'setLimit'] },
+          { target: '.busy', actions: 'note' },
+        ],
+        'request.ended': { actions: ['forget', 'dropLimit'] },
+        'request.overdue': { actions: ['forget', 'expire'] },
+        'connection.idled': {},
+        'connection.finished': {},
+        'connection.violated': { target: '.closing' },
+        'connection.closed': { target: 'closed' },
+      },
+      states: {
+        quiet: {
+          description: 'Nothing is under way.',
+          on: {
+            'connection.idled': { target: 'closing' },
+            'connection.finished': { target: 'closing' },
+          },
+        },
+        busy: {
+          description: 'Requests that take time are under way.',
+          on: {
+            'request.ended': [
+              { guard: 'isLast', target: 'quiet', actions: ['forget', 'dropLimit'] },
+              { actions: ['forget', 'dropLimit'] },
+            ],
+            'request.overdue': [
+              { guard: 'isLast', target: 'quiet', actions: ['forget', 'expire'] },
+              { actions: ['forget', 'expire'] },
+            ],
+            'connection.finished': { target: 'finishing' },
+          },
+        },
+        finishing: {
+          description: 'The client sends no more; what it asked for is still answered.',
+          on: {
+            'request.ended': [
+              { guard: 'isLast', target: 'closing', actions: ['forget', 'dropLimit'] },
+              { actions: ['forget', 'dropLimit'] },
+            ],
+            'request.overdue': [
+              { guard: 'isLast', target: 'closing', actions: ['forget', 'expire'] },
+              { actions: ['forget', 'expire'] },
+            ],
+          },
+        },
+        closing: {
+          description: 'What is left is written; nothing more is taken.',
+          entry: 'close',
+          after: { flushLimit: { actions: 'destroy' } },
+          on: {
+            'request.ordered': {},
+            'request.began': {},
+            'connection.violated': {},
+          },
+        },
+      },
+    },
+    closed: {
+      description: 'Both ends are closed.',
+      type: 'final',
+      entry: 'tellEnded',
+    },
+  },
+});
+
+export type ControlSessionActor = ActorRefFrom<typeof controlSessionMachine>;
