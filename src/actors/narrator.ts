@@ -5,7 +5,7 @@
 import type { InspectionEvent } from 'xstate';
 import type { ArbiterContext, ArbiterEvent } from '../machines/arbiter.ts';
 import type { ChildContext, ChildEvent } from '../machines/child.ts';
-import type { ArbiterOrder, ArbiterReport } from '../machines/events/arbiter.ts';
+import type { ArbiterOrder, OrderEnded } from '../machines/events/arbiter.ts';
 import type { ChildExit } from '../machines/events/child.ts';
 import type { Fault } from '../machines/faults.ts';
 import type { Log } from './log.ts';
@@ -172,7 +172,7 @@ function describeOrder(order: ArbiterOrder): string {
 const workers = (count: number): string => `${count} worker${count === 1 ? '' : 's'}`;
 
 /** How an order ended, as a line. Plain successes of orders that need no word are told at debug level. */
-export function tellOrderEnd(log: Log, end: ArbiterReport): void {
+export function tellOrderEnd(log: Log, end: OrderEnded): void {
   const what = end.order.replace('arbiter.', '');
   const fields = { order: what, orderId: end.orderId, ...stackOf(end.fault) };
   const counts =

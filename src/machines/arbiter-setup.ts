@@ -1,7 +1,7 @@
 /** What the arbiter machine's states are made of: context, guards and actions. The states are in arbiter.ts. */
 import { assertEvent, assign, emit, enqueueActions, sendTo, setup } from 'xstate';
 import { type ControlListenerInput, controlListenerMachine } from './control-listener.ts';
-import type { ArbiterOrder, ArbiterReport, LogOrder, OrderFacts } from './events/arbiter.ts';
+import type { ArbiterOrder, ArbiterReport, LogOrder, OrderEnded, OrderFacts } from './events/arbiter.ts';
 import type { ControlReport, ControlSocketName } from './events/control.ts';
 import type { Generation, GenerationOrder, GenerationReport } from './events/generation.ts';
 import type { PoolReport } from './events/pool.ts';
@@ -165,7 +165,7 @@ export const arbiterSetup = setup({
       assertEvent(event, ['pool.done', 'pool.refused', 'pool.failed', 'pool.superseded']);
       const order = endOf(context, event.orderId);
       if (!order) return;
-      const end = event.type.replace('pool.', 'order.') as ArbiterReport['type'];
+      const end = event.type.replace('pool.', 'order.') as OrderEnded['type'];
       const { type: _, ...facts } = event;
       enqueue.emit({ ...facts, ...order, type: end });
       enqueue.assign({ pending: context.pending.filter((one) => one !== order) });

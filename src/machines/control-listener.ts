@@ -4,10 +4,10 @@
  *
  *   open.opening    the socket is being bound
  *   open.listening  connections are taken
- *   waiting         it could not be bound, or lost its name; tried again after `retryWait`
+ *   waiting         it could not be bound; tried again after `retryWait`
  *   closed          it cannot be bound at all
  *
- * Sessions outlive the socket they came through: who is connected stays so while the name is bound anew.
+ * A socket whose name is lost is opened anew at once. Sessions outlive the socket they came through.
  */
 import { type ActorRefFrom, assertEvent, assign, enqueueActions, sendTo, setup, stopChild } from 'xstate';
 import { controlSessionMachine } from './control-session.ts';
@@ -41,8 +41,6 @@ export type ControlListenerEvent = ControlSocketReport | SessionReport;
 
 export const sessionId = (connection: number) => `session.${connection}` as const;
 
-const nameLost: Fault = { code: 'bind.failed', message: 'the name of the control socket was removed' };
-
 export const controlListenerMachine = setup({
   types: {
     context: {} as ControlListenerContext,
@@ -64,8 +62,8 @@ export const controlListenerMachine = setup({
   actions: {
     keepFault: assign({
       fault: ({ event }) => {
-        assertEvent(event, ['socket.failed', 'socket.lost']);
-        return event.type === 'socket.failed' ? event.fault : nameLost;
+        assertEvent(event, 'socket.failed');
+        return event.fault;
       },
     }),
     forgetFault: assign({ fault: null, told: false }),
@@ -135,13 +133,13 @@ export const controlListenerMachine = setup({
               { guard: 'hasRoom', actions: 'openSession' },
               { actions: 'refuseConnection' },
             ],
-            'socket.lost': { target: '#controlListener.waiting', actions: 'keepFault' },
+            'socket.lost': { target: '#controlListener.open', reenter: true },
           },
         },
       },
     },
     waiting: {
-      description: 'It could not be bound, or lost its name; it is tried again.',
+      description: 'It could not be bound; it is tried again.',
       entry: 'tellUnavailable',
       after: { retryWait: { target: 'open' } },
     },

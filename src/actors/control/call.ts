@@ -1,0 +1,94 @@
+/**
+ * One request of a client, from its frame to its one final answer. Runs in the arbiter. What comes after the final
+ * answer, or after the connection is gone, goes nowhere.
+ */
+import type { ArbiterOrder } from '../../machines/events/arbiter.ts';
+
+export type RequestId = number | string | null;
+
+/** What a call needs of its connection. */
+export interface CallHost {
+  /** Whether this connection may only look. */
+  readonly readonly: boolean;
+  send(frame: object): void;
+  began(call: Call, limited: boolean): void;
+  ended(call: Call): void;
+  /** Hands an order to the session, which passes it to the arbiter. */
+  order(ticket: number, order: ArbiterOrder): void;
+  /** Bytes that wait to be read by the client. */
+  readonly backlogBytes: number;
+}
+
+let lastTicket = 0;
+
+export class Call {
+  readonly id: RequestId;
+  /** Names the request within this process. */
+  readonly ticket: number = ++lastTicket;
+  /** Whether the client wants frames before the final one. */
+  readonly streams: boolean;
+  /** Called when nobody waits for the answer any more. */
+  onAbandoned: (() => void) | undefined;
+  readonly #host: CallHost;
+  #state: 'new' | 'running' | 'over' = 'new';
+
+  constructor(id: RequestId, streams: boolean, host: CallHost) {
+    this.id = id;
+    this.streams = streams;
+    this.#host = host;
+  }
+
+  get readonly(): boolean {
+    return this.#host.readonly;
+  }
+
+  get over(): boolean {
+    return this.#state === 'over';
+  }
+
+  get backlogBytes(): number {
+    return this.#host.backlogBytes;
+  }
+
+  /** From now on it takes time; `limited` ones are given up after the time per command. */
+  begin(limited: boolean): void {
+    if (this.#state !== 'new') return;
+    this.#state = 'running';
+    this.#host.began(this, limited);
+  }
+
+  order(order: ArbiterOrder): void {
+    this.#host.order(this.ticket, { ...order, ticket: this.ticket });
+  }
+
+  reply(data: object): void {
+    this.#finish({ id: this.id, status: 'ok', data });
+  }
+
+  fail(error: string): void {
+    this.#finish({ id: this.id, status: 'error', error });
+  }
+
+  progress(data: object): void {
+    if (this.streams && this.#state === 'running') this.#host.send({ id: this.id, status: 'progress', data });
+  }
+
+  /** Nobody waits any more; what was ordered goes on. */
+  abandon(): void {
+    if (this.#state === 'over') return;
+    this.#end();
+    this.onAbandoned?.();
+  }
+
+  #finish(frame: object): void {
+    if (this.#state === 'over') return;
+    this.#host.send(frame);
+    this.#end();
+  }
+
+  #end(): void {
+    const wasRunning = this.#state === 'running';
+    this.#state = 'over';
+    if (wasRunning) this.#host.ended(this);
+  }
+}
