@@ -3,6 +3,7 @@
  * order. Runs in the arbiter; read at the start and afresh at each reload. The table itself is `settings/table.ts`.
  */
 import { statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { basename, dirname, resolve } from 'node:path';
 import { startDirectory } from './actors/app-path.ts';
 import { overlayEnv } from './actors/environment.ts';
@@ -46,6 +47,31 @@ export interface Settings {
   /** "-": standard error. */
   errorLogfile: string;
   pid: string | undefined;
+  /** Default 4 for each core, at least 64. */
+  workersMax: number;
+  /** Default `kirin.ctl` in the directory that Kirin was started in. */
+  controlSocket: string;
+  /** Permission bits. Default 0o600. */
+  controlSocketMode: number;
+  /** Default false. */
+  controlSocketDisable: boolean;
+  /** Default false. */
+  controlSocketRequired: boolean;
+  controlSocketReadonly: string | undefined;
+  /** Permission bits. Default 0o666. */
+  controlSocketReadonlyMode: number;
+  /** Default 1 MiB. */
+  controlRequestBytesMax: number;
+  /** Default 16 MiB. */
+  controlReplyBytesMax: number;
+  /** Connections at once, of each socket. Default 64. */
+  controlSessions: number;
+  /** Default 300,000; 0: no limit. */
+  controlIdleMs: number;
+  /** Default 64. */
+  controlQueue: number;
+  /** Default 600,000. */
+  controlCommandMs: number;
 }
 
 /**
@@ -60,6 +86,8 @@ export interface CommandLine {
   config?: string | undefined;
   flags: Partial<Record<SettingKey, string[]>>;
 }
+
+const CONTROL_SOCKET = 'kirin.ctl';
 
 const DEFAULTS: Omit<Settings, 'app'> = {
   bind: ['127.0.0.1:8000'],
@@ -81,7 +109,27 @@ const DEFAULTS: Omit<Settings, 'app'> = {
   logFormat: 'text',
   errorLogfile: '-',
   pid: undefined,
+  workersMax: Math.max(64, 4 * availableParallelism()),
+  controlSocket: CONTROL_SOCKET,
+  controlSocketMode: 0o600,
+  controlSocketDisable: false,
+  controlSocketRequired: false,
+  controlSocketReadonly: undefined,
+  controlSocketReadonlyMode: 0o666,
+  controlRequestBytesMax: 1024 ** 2,
+  controlReplyBytesMax: 16 * 1024 ** 2,
+  controlSessions: 64,
+  controlIdleMs: 300_000,
+  controlQueue: 64,
+  controlCommandMs: 600_000,
 };
+
+/** Where the values of settings came from; what is not in there is the default. */
+const origins = new WeakMap<Settings, ReadonlyMap<SettingKey, string>>();
+
+/** Where a value came from: `--workers`, `KIRIN_WORKERS`, `"workers" in kirin.config.js`, `PORT`, or `default`. */
+export const originOf = (settings: Settings, key: SettingKey): string =>
+  origins.get(settings)?.get(key) ?? 'default';
 
 /** A source of settings for a command line; `env` and `directory` are the arbiter's own unless a test gives them. */
 export function settingsSource(
@@ -128,9 +176,21 @@ class Reading {
     const env = (this.#value('env') as Record<string, string> | undefined) ?? {};
     this.#env = overlayEnv(this.#env, envFile, env);
 
-    const resolved: Record<string, unknown> = { ...DEFAULTS };
-    for (const { key } of settingList) resolved[key] = this.#value(key) ?? resolved[key];
-    return { ...(resolved as unknown as Settings), app: this.#app(), chdir, envFile, env };
+    const resolved: Record<string, unknown> = {
+      ...DEFAULTS,
+      controlSocket: resolve(this.#startDirectory, CONTROL_SOCKET),
+    };
+    const found = new Map<SettingKey, string>();
+    for (const { key } of settingList) {
+      const value = this.#value(key);
+      if (value === undefined) continue;
+      resolved[key] = value;
+      found.set(key, this.#find(key)!.origin);
+    }
+    const settings = { ...(resolved as unknown as Settings), app: this.#app(), chdir, envFile, env };
+    refuseContradictions(settings);
+    origins.set(settings, found);
+    return settings;
   }
 
   #chdir(): string | undefined {
@@ -216,8 +276,25 @@ class Reading {
   }
 }
 
+function refuseContradictions(settings: Settings): void {
+  if (settings.controlSocketDisable && settings.controlSocketRequired)
+    throw invalid('--no-control-socket and --control-socket-required contradict each other: keep one');
+  if (!settings.controlSocketDisable && settings.controlSocketReadonly === settings.controlSocket)
+    throw invalid('--control-socket and --control-socket-readonly must be two paths');
+}
+
 const isList = ({ type }: Setting) =>
   type.kind === 'addresses' || type.kind === 'paths' || type.kind === 'pairs';
+
+/** The settings in force after a reload: those it can change are new, the others stay; the app and its directory are new. */
+export function inForce(first: Settings, reloaded: Settings): Settings {
+  const kept = settingList.filter(({ reloadable }) => !reloadable).map(({ key }) => key);
+  const effective = { ...reloaded, ...Object.fromEntries(kept.map((key) => [key, first[key]])) } as Settings;
+  const found = new Map(origins.get(reloaded));
+  for (const key of kept) found.set(key, originOf(first, key));
+  origins.set(effective, found);
+  return effective;
+}
 
 /** The settings (by flag) that differ and that a reload cannot change. */
 export function needsRestart(before: Settings, after: Settings): string[] {

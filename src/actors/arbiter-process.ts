@@ -3,24 +3,27 @@
  * the pid file, the sockets, the log's last lines, and the emergency exit that leaves no orphan.
  */
 import type { ChildProcess } from 'node:child_process';
-import { availableParallelism } from 'node:os';
 import { createActor, fromCallback } from 'xstate';
 import { type ArbiterOutput, arbiterMachine } from '../machines/arbiter.ts';
 import { childMachine } from '../machines/child.ts';
-import type { LogOrder } from '../machines/events/arbiter.ts';
+import type { ArbiterReport, LogOrder } from '../machines/events/arbiter.ts';
 import { EXIT, exitCodeOf } from '../machines/faults.ts';
 import { jittered } from '../machines/policy.ts';
 import { poolMachine } from '../machines/pool.ts';
 import { backoffOf } from '../machines/pool-context.ts';
 import type { Settings, SettingsSource } from '../settings.ts';
+import { Control } from './control/control.ts';
+import { Journal } from './control/journal.ts';
+import { Ledger } from './control/ledger.ts';
 import { toFault } from './fault-error.ts';
 import { Generations, generationsActor } from './generations.ts';
 import { HeartbeatTable } from './heartbeat.ts';
 import { ListenerTable } from './listeners.ts';
 import { createLog, type Log } from './log.ts';
-import { narrator, tellOrderEnd } from './narrator.ts';
+import { narrator, tellOrder } from './narrator.ts';
 import { writePidfile } from './pidfile.ts';
 import { processActor } from './process.ts';
+import { Redactor } from './redaction.ts';
 import type { Signals } from './signals.ts';
 
 export interface ArbiterOptions {
@@ -34,19 +37,25 @@ export interface ArbiterOptions {
   version: string;
 }
 
-/** The most workers an order to scale can ask for. */
-const workersMax = (asked: number): number => Math.max(64, 4 * availableParallelism(), asked);
-
 /** Runs a server until it is told to stop; resolves with the exit code. A bug ends the process itself, with 70. */
 export async function runArbiter(options: ArbiterOptions): Promise<number> {
   const { settings } = options;
-  const log = createLog({
-    level: settings.logLevel,
-    format: settings.logFormat,
-    file: settings.errorLogfile,
-  });
+  const redactor = new Redactor();
+  redactor.learn(process.env, { all: false });
+  redactor.learn(settings.env, { all: true });
+  const journal = new Journal();
+  const log = journal.over(
+    createLog({
+      level: settings.logLevel,
+      format: settings.logFormat,
+      file: settings.errorLogfile,
+      redactor,
+    }),
+  );
   const table = new ListenerTable();
   const live = new Set<ChildProcess>();
+  const ledger = new Ledger();
+  const heartbeats = new HeartbeatTable();
   let pidfile: { remove(): void } | undefined;
   /** No machine supervises any more: nothing that was started may live, and nothing may be left behind. */
   const crash = (error: unknown): never => {
@@ -54,9 +63,32 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     const { message, stack } = toFault(error, 'worker.uncaught');
     log.fatal(`this is a bug in Kirin: ${message}`, { stack });
     table.close();
+    control.remove();
     pidfile?.remove();
     process.exit(EXIT.bug);
   };
+  const generations = new Generations({
+    settings,
+    source: options.source,
+    table,
+    random: Math.random,
+    learn: (given, env) => {
+      redactor.learn(withoutOwn(env), { all: true });
+      redactor.learn(given.env, { all: true });
+    },
+    notice: (text) => log.warn(text),
+  });
+  const control = new Control({
+    settings,
+    log,
+    redactor,
+    ledger,
+    journal,
+    heartbeats,
+    generations,
+    listeners: table,
+    version: options.version,
+  });
   process.on('uncaughtException', crash);
   try {
     if (settings.pid !== undefined) pidfile = writePidfile(settings.pid);
@@ -67,47 +99,58 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     return exitCodeOf(fault);
   }
   log.info(`kirin ${options.version} on Node.js ${process.version}, pid ${process.pid}`);
-  const { exitCode, fault } = await supervise(options, { log, table, live, crash });
+  const { exitCode, fault } = await supervise(options, {
+    log,
+    generations,
+    heartbeats,
+    ledger,
+    control,
+    live,
+    crash,
+  });
   // The stack, if any, was told when the worker ended.
   if (fault) {
     const reason =
       exitCodeOf(fault) >= EXIT.boot ? `the first start failed: ${fault.message}` : fault.message;
     log.fatal(reason);
     // Whoever started it by hand looks at the terminal, not into the log file.
-    if (settings.errorLogfile !== '-') process.stderr.write(`kirin: ${reason}\n`);
+    if (settings.errorLogfile !== '-') process.stderr.write(`kirin: ${redactor.text(reason)}\n`);
   }
   if (!fault) log.info('stopped');
   table.close();
   pidfile?.remove();
+  // Last of all: for whoever waits for the end, the end of the connection is the end of the server.
+  await control.close();
   await log.close();
   return exitCode;
 }
 
+/** Variables of a generation that are not Kirin's own: those of its environment files and of `env`. */
+const withoutOwn = (env: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).filter(([name, value]) => process.env[name] !== value));
+
 /** What is shared between the machine's actors and the emergency exit. */
 interface House {
   log: Log;
-  table: ListenerTable;
+  generations: Generations;
+  heartbeats: HeartbeatTable;
+  ledger: Ledger;
+  control: Control;
   /** Every process that lives. */
   live: Set<ChildProcess>;
   crash(error: unknown): never;
 }
 
 function supervise(
-  { settings, source, signals, workerFile }: ArbiterOptions,
-  { log, table, live, crash }: House,
+  { settings, signals, workerFile }: ArbiterOptions,
+  { log, generations, heartbeats, ledger, control, live, crash }: House,
 ) {
-  const generations = new Generations({
-    settings,
-    source,
-    table,
-    random: Math.random,
-    notice: (text) => log.warn(text),
-  });
   const machine = arbiterMachine.provide({
     actors: {
       signals: fromCallback(({ sendBack }) => signals.attach(sendBack)),
       generations: generationsActor(generations),
       logs: fromCallback<LogOrder>(({ receive }) => receive(() => log.reopen())),
+      control: control.machine,
       pool: poolMachine.provide({
         delays: {
           backoff: ({ context }) => jittered(backoffOf(context), Math.random()),
@@ -117,7 +160,7 @@ function supervise(
             actors: {
               process: processActor({
                 generations,
-                heartbeats: new HeartbeatTable(),
+                heartbeats,
                 live,
                 workerFile,
                 linkNotice: (text) => log.warn(text),
@@ -128,16 +171,24 @@ function supervise(
       }),
     },
   });
+  const narrate = narrator(log, {
+    app: () => settings.app,
+    addresses: (generation) => generations.addresses(generation),
+  });
   const actor = createActor(machine, {
     id: 'arbiter',
-    input: { workersMax: workersMax(settings.workers) },
-    inspect: narrator(log, {
-      app: () => settings.app,
-      addresses: (generation) => generations.addresses(generation),
-    }),
+    input: { workersMax: Math.max(settings.workersMax, settings.workers), controls: control.wishes },
+    inspect: (inspection) => {
+      ledger.note(inspection);
+      narrate(inspection);
+    },
   });
-  for (const type of ['order.done', 'order.refused', 'order.failed', 'order.superseded'] as const)
-    actor.on(type, (end) => tellOrderEnd(log, end));
+  control.attach(actor);
+  for (const type of REPORTS)
+    actor.on(type, (report) => {
+      tellOrder(log, report);
+      control.heard(report);
+    });
 
   return new Promise<ArbiterOutput>((resolve) => {
     actor.subscribe({
@@ -147,3 +198,11 @@ function supervise(
     actor.start();
   });
 }
+
+const REPORTS = [
+  'order.taken',
+  'order.done',
+  'order.refused',
+  'order.failed',
+  'order.superseded',
+] as const satisfies ArbiterReport['type'][];

@@ -5,7 +5,7 @@
 import { fromCallback } from 'xstate';
 import type { Generation, GenerationOrder, GenerationReport } from '../machines/events/generation.ts';
 import type { AppSpec, WorkerSpec } from '../machines/events/worker.ts';
-import { needsRestart, type Settings, type SettingsSource } from '../settings.ts';
+import { inForce, needsRestart, type Settings, type SettingsSource } from '../settings.ts';
 import { resolveApp } from './app-path.ts';
 import { generationEnv } from './environment.ts';
 import { FaultError, toFault } from './fault-error.ts';
@@ -20,6 +20,7 @@ const HEARTBEAT_MS = 1000;
 
 /** How a worker of one generation is started. */
 export interface Launch {
+  settings: Settings;
   cwd: string;
   env: Record<string, string>;
   listeners: readonly BoundListener[];
@@ -33,6 +34,8 @@ export interface GenerationsDeps {
   table: ListenerTable;
   /** Chance, for the jitter of `max-requests`; in [0, 1). */
   random(): number;
+  /** Told of the settings and the environment of every generation before it is tried. */
+  learn(settings: Settings, env: Record<string, string>): void;
   notice(text: string): void;
 }
 
@@ -50,6 +53,12 @@ export class Generations {
     return launch;
   }
 
+  /** The settings in force while a generation is the committed one; what needs a restart is as it was at the start. */
+  settingsOf(number: number): Settings {
+    const launch = this.#launches.get(number);
+    return launch ? inForce(this.#deps.settings, launch.settings) : this.#deps.settings;
+  }
+
   /** The addresses a generation listens on, for the log. */
   addresses(number: number): string[] {
     return this.#launches.get(number)?.listeners.map(({ address }) => address) ?? [];
@@ -65,6 +74,7 @@ export class Generations {
       notice(`${flag} was changed, which needs a restart: it stays as it was`);
     const { cwd, app } = resolveApp(settings);
     const env = generationEnv(settings);
+    this.#deps.learn(settings, env);
     const listeners = await table.bind(settings.bind, number, {
       signal,
       onRetry: notice,
@@ -104,6 +114,7 @@ export class Generations {
     const { cwd, app, env, listeners } = parts;
     const jitter = (): number => Math.floor(this.#deps.random() * (settings.maxRequestsJitter + 1));
     return {
+      settings,
       cwd,
       env,
       listeners,

@@ -17,6 +17,8 @@ export interface Pulse {
   lastMs: number;
   /** The last figures, once there are any. */
   figures: Heartbeat | null;
+  /** Requests a second between the last two heartbeats; 0 until there are two. */
+  requestsPerSecond: number;
 }
 
 interface Entry extends Pulse {
@@ -38,7 +40,15 @@ export class HeartbeatTable {
 
   /** Watches a child from now on; `silent` is called once each time it was silent for `timeoutMs` (0: never). */
   watch(age: number, timeoutMs: number, silent: (silentMs: number) => void): void {
-    this.#entries.set(age, { age, lastMs: this.#now(), figures: null, timeoutMs, silent, told: false });
+    this.#entries.set(age, {
+      age,
+      lastMs: this.#now(),
+      figures: null,
+      requestsPerSecond: 0,
+      timeoutMs,
+      silent,
+      told: false,
+    });
     if (!this.#timer) {
       this.#sweptMs = this.#now();
       this.#timer = setInterval(() => this.sweep(), SWEEP_MS);
@@ -49,7 +59,11 @@ export class HeartbeatTable {
   beat(age: number, figures: Heartbeat): void {
     const entry = this.#entries.get(age);
     if (!entry) return;
-    entry.lastMs = this.#now();
+    const now = this.#now();
+    const before = entry.figures;
+    if (before && now > entry.lastMs)
+      entry.requestsPerSecond = ((figures.requests - before.requests) * 1000) / (now - entry.lastMs);
+    entry.lastMs = now;
     entry.figures = figures;
     entry.told = false;
   }
@@ -60,6 +74,11 @@ export class HeartbeatTable {
       clearInterval(this.#timer);
       this.#timer = undefined;
     }
+  }
+
+  /** Monotonic time now, as `lastMs` is. */
+  now(): number {
+    return this.#now();
   }
 
   /** What is known of a child, for those who show it. */

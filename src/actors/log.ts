@@ -6,6 +6,7 @@ import winston from 'winston';
 import { FaultError } from './fault-error.ts';
 import { jsonLine, type LogLine, textLine } from './log-format.ts';
 import { LogSink } from './log-sink.ts';
+import type { Redactor } from './redaction.ts';
 
 export interface Log {
   debug(msg: string, fields?: object): void;
@@ -25,12 +26,14 @@ export interface LogOptions {
   format: 'text' | 'json';
   /** Path, or "-" for standard error. */
   file: string;
+  /** Takes secrets out of every line. */
+  redactor?: Redactor;
 }
 
 const LEVELS = { fatal: 0, error: 1, warn: 2, info: 3, debug: 4 };
 
 /** Throws FaultError `file.unusable` where the file cannot be opened. */
-export function createLog({ level, format, file }: LogOptions): Log {
+export function createLog({ level, format, file, redactor }: LogOptions): Log {
   const sink = openSink(file);
   const colour = sink.isTerminal && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
   const render = (line: LogLine) =>
@@ -43,7 +46,11 @@ export function createLog({ level, format, file }: LogOptions): Log {
   });
   // Fields travel under a key of their own: winston would append a field named `message` to the message.
   const write = (name: keyof typeof LEVELS, msg: string, fields: object = {}) =>
-    void logger.log({ level: name, message: msg, fields });
+    void logger.log({
+      level: name,
+      message: redactor?.text(msg) ?? msg,
+      fields: redactor?.fields(fields) ?? fields,
+    });
   return {
     debug: (msg, fields) => write('debug', msg, fields),
     info: (msg, fields) => write('info', msg, fields),

@@ -5,7 +5,7 @@
 import type { InspectionEvent } from 'xstate';
 import type { ArbiterContext, ArbiterEvent } from '../machines/arbiter.ts';
 import type { ChildContext, ChildEvent } from '../machines/child.ts';
-import type { ArbiterOrder, OrderEnded } from '../machines/events/arbiter.ts';
+import type { ArbiterOrder, ArbiterReport, OrderEnded } from '../machines/events/arbiter.ts';
 import type { ChildExit } from '../machines/events/child.ts';
 import type { Fault } from '../machines/faults.ts';
 import type { Log } from './log.ts';
@@ -137,6 +137,13 @@ function tellArbiter(log: Log, facts: NarratorFacts, event: ArbiterEvent, arbite
       );
     case 'pool.generationGone':
       return log.debug(`the last process of generation ${event.generation} is gone`);
+    case 'control.opened':
+      return log.info(`control socket at ${event.path}`, { socket: event.socket });
+    case 'control.unavailable':
+      return log.warn(
+        `serving without ${event.socket === 'control' ? 'a' : 'its read-only'} control socket: ${event.fault.message}`,
+        { socket: event.socket },
+      );
     case 'arbiter.reload':
     case 'arbiter.retire':
     case 'arbiter.reopen':
@@ -171,8 +178,20 @@ function describeOrder(order: ArbiterOrder): string {
 
 const workers = (count: number): string => `${count} worker${count === 1 ? '' : 's'}`;
 
+/** What became of an order, as a line: what it changed when it was accepted, and how it ended. */
+export function tellOrder(log: Log, report: ArbiterReport): void {
+  if (report.type !== 'order.taken') return tellOrderEnd(log, report);
+  const { previous, total, reason } = report;
+  if (previous === undefined || total === undefined) return;
+  const why = reason === undefined ? '' : `: ${reason}`;
+  log.info(`the number of workers goes from ${previous} to ${total}${why}`, {
+    order: 'scale',
+    orderId: report.orderId,
+  });
+}
+
 /** How an order ended, as a line. Plain successes of orders that need no word are told at debug level. */
-export function tellOrderEnd(log: Log, end: OrderEnded): void {
+function tellOrderEnd(log: Log, end: OrderEnded): void {
   const what = end.order.replace('arbiter.', '');
   const fields = { order: what, orderId: end.orderId, ...stackOf(end.fault) };
   const counts =

@@ -23,8 +23,16 @@ export interface UnixSocket {
   readonly fd: number;
   /** For `server.listen(handle)` in this very process. */
   readonly handle: SocketHandle;
+  /** Whether the name still leads to this very socket. */
+  isOurs(): boolean;
   /** Closes the socket here, removes its name if that is still ours, and frees the lock. */
   release(): void;
+}
+
+export interface UnixSocketOptions {
+  mode?: number;
+  /** The setting that asked for it, for messages. Default `--bind`. */
+  flag?: string;
 }
 
 /** How long a process that has the name may take to show that it lives. */
@@ -37,10 +45,11 @@ export const DRAFT_NAME_LENGTH = 8;
  * decides. Throws FaultError `bind.inUse` when a live process has the name, `bind.denied`, `bind.badAddress`,
  * `bind.failed`.
  */
-export async function bindUnixSocket(path: string, options: { mode?: number } = {}): Promise<UnixSocket> {
-  const lock = takeLock(path);
+export async function bindUnixSocket(path: string, options: UnixSocketOptions = {}): Promise<UnixSocket> {
+  const { flag = '--bind' } = options;
+  const lock = takeLock(path, flag);
   try {
-    await refuseIfLive(path);
+    await refuseIfLive(path, flag);
     return place(path, lock, options.mode);
   } catch (error) {
     lock.release();
@@ -48,17 +57,17 @@ export async function bindUnixSocket(path: string, options: { mode?: number } = 
   }
 }
 
-function takeLock(path: string): LockFile {
+function takeLock(path: string, flag: string): LockFile {
   try {
     const taken = acquireLock(path);
     if ('lock' in taken) return taken.lock;
-    throw inUse(path, `process ${taken.heldBy}`);
+    throw inUse(path, `process ${taken.heldBy}`, flag);
   } catch (error) {
     throw explain(path, error);
   }
 }
 
-async function refuseIfLive(path: string): Promise<void> {
+async function refuseIfLive(path: string, flag: string): Promise<void> {
   let found: Stats;
   try {
     found = lstatSync(path);
@@ -71,7 +80,7 @@ async function refuseIfLive(path: string): Promise<void> {
       'bind.failed',
       `cannot bind unix:${path}: there is a file of that name that is no socket`,
     );
-  if (await answers(path)) throw inUse(path, 'another process');
+  if (await answers(path)) throw inUse(path, 'another process', flag);
 }
 
 /** Whether anybody listens: only a refused connection, or a vanished name, says that nobody does. */
@@ -125,6 +134,7 @@ function socketOf(path: string, handle: SocketHandle, own: Stats, lock: LockFile
     path,
     handle,
     fd: handle.fd,
+    isOurs: () => isOwn(path, own),
     release() {
       if (released) return;
       released = true;
@@ -135,17 +145,25 @@ function socketOf(path: string, handle: SocketHandle, own: Stats, lock: LockFile
   };
 }
 
-function removeOwn(path: string, own: Stats): void {
+function isOwn(path: string, own: Stats): boolean {
   try {
     const now = lstatSync(path);
-    if (now.dev === own.dev && now.ino === own.ino) unlinkSync(path);
+    return now.dev === own.dev && now.ino === own.ino;
+  } catch {
+    return false;
+  }
+}
+
+function removeOwn(path: string, own: Stats): void {
+  try {
+    if (isOwn(path, own)) unlinkSync(path);
   } catch {
     // Somebody removed it, or its directory: there is nothing left to tidy.
   }
 }
 
-const inUse = (path: string, who: string) =>
-  new FaultError('bind.inUse', `unix:${path} is in use by ${who}: choose another --bind, or stop it`);
+const inUse = (path: string, who: string, flag: string) =>
+  new FaultError('bind.inUse', `unix:${path} is in use by ${who}: choose another ${flag}, or stop it`);
 
 function explain(path: string, error: unknown): FaultError {
   if (error instanceof FaultError) return error;

@@ -50,13 +50,13 @@ function build(version: string) {
     .fail((message, error) => {
       throw message ? usage(explain(message)) : error;
     });
-  for (const { flag, letter, text, defaultText, group } of settingList)
+  for (const { flag, letter, text, defaultText, group, type } of settingList)
     parser.option(flag, {
       ...(letter ? { alias: letter } : {}),
       ...(defaultText ? { defaultDescription: defaultText } : {}),
       describe: text,
       group: `${group}:`,
-      requiresArg: true,
+      ...(type.kind === 'switch' ? { type: 'boolean' } : { requiresArg: true }),
     });
   const about = 'About:';
   return parser

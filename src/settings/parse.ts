@@ -43,6 +43,12 @@ export function parseValue(setting: Setting, raw: unknown, context: ParseContext
       return parseChoice(type, raw, context);
     case 'surge':
       return parseSurge(raw, context);
+    case 'bytes':
+      return parseBytes(type, raw, context);
+    case 'mode':
+      return parseMode(raw, context);
+    case 'switch':
+      return parseSwitch(raw, context);
     case 'addresses':
       return parseAddresses(raw, context);
     case 'paths':
@@ -89,6 +95,40 @@ function parseChoice({ of }: Kind & { kind: 'choice' }, raw: unknown, context: P
   const list = `${of.slice(0, -1).join(', ')} or ${of.at(-1)}`;
   const hint = typeof raw === 'string' ? didYouMean(raw, of) : '';
   throw invalid(`${context.origin} must be ${list}, not ${shown(raw)}${hint}`);
+}
+
+const UNITS: Record<string, number> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
+
+function parseBytes({ min, max }: Kind & { kind: 'bytes' }, raw: unknown, context: ParseContext): number {
+  const [, digits = '', unit = ''] =
+    /^(\d{1,12})\s*([KMG]?)(?:i?B)?$/i.exec(typeof raw === 'number' ? String(raw) : shownText(raw)) ?? [];
+  const value = digits === '' ? undefined : Number(digits) * UNITS[unit.toUpperCase()]!;
+  if (isWholeWithin(value, min, max)) return value;
+  return must(context, `a number of bytes ${bounds(value, min, max)}, or such as 64K or 1M`, raw);
+}
+
+const shownText = (raw: unknown): string => (typeof raw === 'string' ? raw.trim() : '');
+
+const MODE_MAX = 0o777;
+
+/** Text is octal, as chmod reads it; a number is the bits themselves, so that 660 is most likely a mistake. */
+function parseMode(raw: unknown, context: ParseContext): number {
+  if (typeof raw === 'number') {
+    if (Number.isSafeInteger(raw) && raw >= 0 && raw <= MODE_MAX) return raw;
+    const meant = /^[0-7]{3}$/.test(String(raw)) ? `0${raw}` : '0660';
+    throw invalid(`${context.origin} must be permission bits up to 0o777, not ${raw}: write "${meant}"`);
+  }
+  const digits = /^(?:0o)?([0-7]{1,6})$/i.exec(shownText(raw))?.[1];
+  const mode = digits === undefined ? Number.NaN : Number.parseInt(digits, 8);
+  return mode <= MODE_MAX ? mode : must(context, 'octal permissions from 0 to 0777, such as 0660', raw);
+}
+
+function parseSwitch(raw: unknown, context: ParseContext): boolean {
+  if (typeof raw === 'boolean') return raw;
+  const text = shownText(raw).toLowerCase();
+  if (['true', '1', 'yes', 'on'].includes(text)) return true;
+  if (['false', '0', 'no', 'off'].includes(text)) return false;
+  return must(context, 'true or false', raw);
 }
 
 function parseSurge(raw: unknown, context: ParseContext): { count: number } | { percent: number } {

@@ -2,6 +2,7 @@
  * Every setting, once: what it is called on the command line, in the environment and in the configuration file,
  * what it takes and what it means. Options, `--help`, variables, keys and the reference are derived from it.
  */
+import { CONTROL_SETTINGS } from './control-table.ts';
 
 /** What a setting takes; `parse.ts` reads each kind. */
 export type Kind =
@@ -15,12 +16,24 @@ export type Kind =
   | { kind: 'choice'; of: readonly string[] }
   /** A number of workers, or a share of them such as "25%". */
   | { kind: 'surge' }
+  /** A number of bytes, as text also with K, M or G. */
+  | { kind: 'bytes'; min: number; max: number }
+  /** Permissions of a file: octal as text, bits as a number. */
+  | { kind: 'mode' }
+  /** On or off; on the command line it takes no value. */
+  | { kind: 'switch' }
   | { kind: 'addresses' }
   | { kind: 'paths' }
   /** NAME=VALUE pairs. */
   | { kind: 'pairs' };
 
-export type Group = 'Serving' | 'Workers' | 'Reloading and stopping' | 'Environment' | 'Logs and files';
+export type Group =
+  | 'Serving'
+  | 'Workers'
+  | 'Reloading and stopping'
+  | 'Environment'
+  | 'Logs and files'
+  | 'Control';
 
 export interface Setting {
   /** Gunicorn's name where it has the setting; the key in a configuration file, there also in camelCase. */
@@ -40,6 +53,8 @@ export interface Setting {
   text: string;
   /** Whether a reload may change it. */
   reloadable: boolean;
+  /** Shown to everybody, on a read-only control socket too. */
+  public?: true;
 }
 
 /** Node's timers hold 31 bits of milliseconds; a limit of 20 days is as good as none. */
@@ -62,6 +77,7 @@ export const SETTINGS = {
     group: 'Serving',
     text: 'HOST:PORT, PORT, [IPV6]:PORT, unix:PATH or fd://N; may be repeated',
     reloadable: true,
+    public: true,
   },
   /** Connections that wait in the kernel while no worker takes them; the system may have a lower limit. */
   backlog: {
@@ -72,6 +88,7 @@ export const SETTINGS = {
     group: 'Serving',
     text: 'Connections that may wait to be accepted',
     reloadable: true,
+    public: true,
   },
   /** Longer than the idle time of a load balancer in front, which else meets closed connections. */
   keepAliveMs: {
@@ -82,6 +99,7 @@ export const SETTINGS = {
     group: 'Serving',
     text: 'Seconds an idle connection is kept open',
     reloadable: true,
+    public: true,
   },
   workers: {
     name: 'workers',
@@ -93,6 +111,18 @@ export const SETTINGS = {
     group: 'Workers',
     text: 'Number of worker processes; "auto": one for each core',
     reloadable: true,
+    public: true,
+  },
+  /** What an order can reach; where the settings ask for more workers, that is allowed too. */
+  workersMax: {
+    name: 'workers_max',
+    flag: 'workers-max',
+    type: count(1, WORKERS_MAX),
+    defaultText: '4 for each core, at least 64',
+    group: 'Workers',
+    text: 'The most workers that orders (worker add, TTIN) can reach',
+    reloadable: false,
+    public: true,
   },
   /** Silence of the event loop, not the time of a request: a slow answer that awaits is no hang. */
   timeoutMs: {
@@ -104,6 +134,7 @@ export const SETTINGS = {
     group: 'Workers',
     text: 'Seconds an event loop may be blocked before its worker is replaced; 0: no limit',
     reloadable: true,
+    public: true,
   },
   bootTimeoutMs: {
     name: 'boot_timeout',
@@ -113,6 +144,7 @@ export const SETTINGS = {
     group: 'Workers',
     text: 'Seconds a worker may take until it is ready; 0: no limit',
     reloadable: true,
+    public: true,
   },
   maxRequests: {
     name: 'max_requests',
@@ -122,6 +154,7 @@ export const SETTINGS = {
     group: 'Workers',
     text: 'Requests after which a worker is replaced; 0: never',
     reloadable: true,
+    public: true,
   },
   maxRequestsJitter: {
     name: 'max_requests_jitter',
@@ -131,6 +164,7 @@ export const SETTINGS = {
     group: 'Workers',
     text: 'Up to so many requests more, at random, so that not all are replaced at once',
     reloadable: true,
+    public: true,
   },
   maxSurge: {
     name: 'max_surge',
@@ -140,6 +174,7 @@ export const SETTINGS = {
     group: 'Reloading and stopping',
     text: 'Workers started beyond the number during a reload: a count, or a share such as 25%',
     reloadable: true,
+    public: true,
   },
   reloadSettleMs: {
     name: 'reload_settle',
@@ -149,6 +184,7 @@ export const SETTINGS = {
     group: 'Reloading and stopping',
     text: 'Seconds new workers must stay ready before old ones are retired',
     reloadable: true,
+    public: true,
   },
   gracefulTimeoutMs: {
     name: 'graceful_timeout',
@@ -158,6 +194,7 @@ export const SETTINGS = {
     group: 'Reloading and stopping',
     text: 'Seconds a worker may take to finish what it is answering',
     reloadable: true,
+    public: true,
   },
   idleGraceMs: {
     name: 'idle_grace',
@@ -167,6 +204,7 @@ export const SETTINGS = {
     group: 'Reloading and stopping',
     text: 'Seconds idle connections are kept while a worker finishes',
     reloadable: true,
+    public: true,
   },
   /** Read anew at each reload, symbolic links included, so that a deploy that moves a link is followed. */
   chdir: {
@@ -204,6 +242,7 @@ export const SETTINGS = {
     group: 'Logs and files',
     text: 'debug, info, warn or error',
     reloadable: false,
+    public: true,
   },
   logFormat: {
     name: 'log_format',
@@ -213,6 +252,7 @@ export const SETTINGS = {
     group: 'Logs and files',
     text: 'text or json',
     reloadable: false,
+    public: true,
   },
   errorLogfile: {
     name: 'errorlog',
@@ -232,6 +272,7 @@ export const SETTINGS = {
     text: 'File to write the process id to',
     reloadable: false,
   },
+  ...CONTROL_SETTINGS,
 } as const satisfies Record<string, Setting>;
 
 export type SettingKey = keyof typeof SETTINGS;

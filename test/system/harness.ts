@@ -65,6 +65,8 @@ export interface ServerOptions {
   plain?: boolean;
   /** False: the address is given by other means than the command line. */
   bind?: boolean;
+  /** True: with the control socket that a user gets. Default: none. */
+  control?: boolean;
 }
 
 /** Polls until `condition` gives something true; throws with `what` when the deadline is over. */
@@ -128,11 +130,11 @@ export class Server {
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   #partial = '';
 
-  constructor(args: readonly string[], { cwd, env, plain }: ServerOptions = {}) {
+  constructor(args: readonly string[], { cwd, env, plain, control }: ServerOptions = {}) {
     const options = plain ? [] : ['--log-format', 'json', '--log-level', 'debug'];
     this.child = spawn(process.execPath, [join(dist, 'kirin.js'), ...options, ...args], {
       cwd: cwd ?? root,
-      env: { ...cleanEnvironment(), ...env },
+      env: { ...cleanEnvironment(), ...(control ? {} : { KIRIN_NO_CONTROL_SOCKET: 'true' }), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });

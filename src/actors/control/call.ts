@@ -10,14 +10,19 @@ export type RequestId = number | string | null;
 export interface CallHost {
   /** Whether this connection may only look. */
   readonly readonly: boolean;
+  /** Bytes that wait to be read by the client. */
+  readonly backlogBytes: number;
   send(frame: object): void;
   began(call: Call, limited: boolean): void;
   ended(call: Call): void;
   /** Hands an order to the session, which passes it to the arbiter. */
   order(ticket: number, order: ArbiterOrder): void;
-  /** Bytes that wait to be read by the client. */
-  readonly backlogBytes: number;
+  /** Ends the request of that id; false where there is none. */
+  cancel(id: string): boolean;
 }
+
+/** Progress that is not read is left out from here on: only the final answer matters. */
+const UNREAD_BYTES_MAX = 256 * 1024;
 
 let lastTicket = 0;
 
@@ -27,8 +32,8 @@ export class Call {
   readonly ticket: number = ++lastTicket;
   /** Whether the client wants frames before the final one. */
   readonly streams: boolean;
-  /** Called when nobody waits for the answer any more. */
-  onAbandoned: (() => void) | undefined;
+  /** Called once when it is over: answered, or nobody waits for the answer any more. */
+  onOver: (() => void) | undefined;
   readonly #host: CallHost;
   #state: 'new' | 'running' | 'over' = 'new';
 
@@ -40,14 +45,6 @@ export class Call {
 
   get readonly(): boolean {
     return this.#host.readonly;
-  }
-
-  get over(): boolean {
-    return this.#state === 'over';
-  }
-
-  get backlogBytes(): number {
-    return this.#host.backlogBytes;
   }
 
   /** From now on it takes time; `limited` ones are given up after the time per command. */
@@ -69,15 +66,22 @@ export class Call {
     this.#finish({ id: this.id, status: 'error', error });
   }
 
-  progress(data: object): void {
-    if (this.streams && this.#state === 'running') this.#host.send({ id: this.id, status: 'progress', data });
+  /** Sends what happens on the way, to those who asked for it; false where the client reads too slowly for it. */
+  progress(data: object): boolean {
+    if (!this.streams || this.#state !== 'running') return true;
+    if (this.#host.backlogBytes > UNREAD_BYTES_MAX) return false;
+    this.#host.send({ id: this.id, status: 'progress', data });
+    return true;
+  }
+
+  /** Ends another request of the same connection. */
+  cancel(id: string): boolean {
+    return this.#host.cancel(id);
   }
 
   /** Nobody waits any more; what was ordered goes on. */
   abandon(): void {
-    if (this.#state === 'over') return;
     this.#end();
-    this.onAbandoned?.();
   }
 
   #finish(frame: object): void {
@@ -87,8 +91,10 @@ export class Call {
   }
 
   #end(): void {
+    if (this.#state === 'over') return;
     const wasRunning = this.#state === 'running';
     this.#state = 'over';
+    this.onOver?.();
     if (wasRunning) this.#host.ended(this);
   }
 }

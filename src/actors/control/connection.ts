@@ -11,7 +11,7 @@ import { performance } from 'node:perf_hooks';
 import type { ArbiterOrder } from '../../machines/events/arbiter.ts';
 import type { ConnectionOrder, ConnectionReport } from '../../machines/events/control.ts';
 import { Call, type CallHost, type RequestId } from './call.ts';
-import { encodeFrame, FrameQueue, FrameTooLarge } from './frames.ts';
+import { encodeFrame, FrameQueue, FrameTooLarge, frameOf } from './frames.ts';
 
 export interface ConnectionLimits {
   requestBytesMax: number;
@@ -35,11 +35,12 @@ export interface ConnectionDeps {
   execute(request: Request, call: Call): void;
   /** A bug in answering: logged, and no reason to end anything. */
   bug(error: unknown): void;
+  /** A frame as JSON, without secrets. */
+  text(frame: object): string;
 }
 
 /** How long frames are worked off before others have their turn. */
 const SLICE_MS = 4;
-const FRAMES_BETWEEN_LOOKS = 16;
 /** Unread answers above which no more requests are taken. */
 const BACKLOG_BYTES_MAX = 1024 * 1024;
 /** A client that leaves its answers unread for so long is given up. */
@@ -120,13 +121,21 @@ export class Connection implements CallHost {
     }
   }
 
+  /** Its session is gone: only what is written already still goes out. */
+  forget(): void {
+    this.#deaf = true;
+    this.#report = () => {};
+    clearTimeout(this.#idle);
+    clearTimeout(this.#stall);
+  }
+
   send(frame: object): void {
     if (!this.#socket.writable) return;
-    let bytes = encodeFrame(frame);
+    let bytes = frameOf(this.#deps.text(frame));
     if (bytes.length - 4 > this.#deps.limits.replyBytesMax) {
       const { id } = frame as { id: RequestId };
       const error = `The reply of ${bytes.length - 4} bytes is larger than allowed (--control-reply-max ${this.#deps.limits.replyBytesMax})`;
-      bytes = encodeFrame({ id, status: 'error', error });
+      bytes = encodeFrame(errorFrame(id, error));
     }
     this.#socket.write(bytes);
     this.#idle?.refresh();
@@ -150,7 +159,6 @@ export class Connection implements CallHost {
   cancel(id: string): boolean {
     const call = [...this.#running.values()].find((one) => String(one.id) === id);
     call?.fail('Cancelled');
-    call?.onAbandoned?.();
     return call !== undefined;
   }
 
@@ -159,7 +167,6 @@ export class Connection implements CallHost {
     if (this.#waiting) return;
     const socket = this.#socket;
     const endMs = performance.now() + SLICE_MS;
-    let done = 0;
     socket.cork();
     try {
       while (!this.#deaf) {
@@ -174,7 +181,7 @@ export class Connection implements CallHost {
           break;
         }
         this.#take(body);
-        if (++done % FRAMES_BETWEEN_LOOKS === 0 && performance.now() > endMs) {
+        if (performance.now() > endMs) {
           this.#yield();
           break;
         }

@@ -59,8 +59,10 @@ export class FrameQueue {
 }
 
 /** A value that JSON can say, as one frame. */
-export function encodeFrame(value: unknown): Buffer {
-  const text = JSON.stringify(value);
+export const encodeFrame = (value: unknown): Buffer => frameOf(JSON.stringify(value));
+
+/** JSON as one frame. */
+export function frameOf(text: string): Buffer {
   const length = Buffer.byteLength(text);
   const frame = Buffer.allocUnsafe(HEADER_BYTES + length);
   frame.writeUInt32BE(length, 0);

@@ -1,0 +1,88 @@
+/** What a request means: its words become a command, and the command finds who answers it. Runs in the arbiter. */
+import type { Call } from './call.ts';
+import type { Request } from './connection.ts';
+import { COMMANDS, type Command, CommandError, parseCommand } from './grammar.ts';
+import type { Journal } from './journal.ts';
+import type { Orders } from './orders.ts';
+import type { Show } from './show.ts';
+import { splitWords, WordsError } from './words.ts';
+
+/** A command with its arguments; far above what any has. */
+const COMMAND_LENGTH_MAX = 4096;
+
+export interface CommandsDeps {
+  show: Show;
+  orders: Orders;
+  journal: Journal;
+}
+
+export class Commands {
+  readonly #deps: CommandsDeps;
+
+  constructor(deps: CommandsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Answers a request through its call, now or later. */
+  execute(request: Request, call: Call): void {
+    try {
+      const command = parseCommand(wordsOf(request));
+      if (command.spec.changes && call.readonly)
+        return call.fail('Permission denied: this socket answers show and help only');
+      this.#carryOut(command, call);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      call.fail(error.message);
+    }
+  }
+
+  #carryOut(command: Command, call: Call): void {
+    const { show, orders } = this.#deps;
+    const shown = show.answer(command, call);
+    if (shown) return call.reply(shown);
+    if (orders.take(command, call)) return;
+    switch (command.spec.name) {
+      case 'help':
+        return call.reply({ commands: help(call.readonly) });
+      case 'events':
+        return this.#follow(call);
+      case 'cancel':
+        return call.reply({ cancelled: call.cancel(command.text ?? '') });
+      default:
+        throw new Error(`nobody answers "${command.spec.name}"`);
+    }
+  }
+
+  /** Until the client has enough. A slow reader loses events and is told how many. */
+  #follow(call: Call): void {
+    if (!call.streams) throw new CommandError('"events" needs "stream": true in its request');
+    call.begin(false);
+    let dropped = 0;
+    call.onOver = this.#deps.journal.watch((event) => {
+      if (dropped > 0 && call.progress({ dropped })) dropped = 0;
+      if (dropped > 0 || !call.progress({ event })) dropped++;
+    });
+  }
+}
+
+function wordsOf({ command, args }: Request): string[] {
+  const length = args.reduce((total, one) => total + one.length, command.length);
+  if (length > COMMAND_LENGTH_MAX)
+    throw new CommandError(
+      `Command too long: ${length} characters, the most allowed is ${COMMAND_LENGTH_MAX}`,
+    );
+  try {
+    return [...splitWords(command), ...args];
+  } catch (error) {
+    if (error instanceof WordsError) throw new CommandError(`${error.message} in the command`);
+    throw error;
+  }
+}
+
+const help = (readonly: boolean): Record<string, string> =>
+  Object.fromEntries(
+    COMMANDS.filter(({ wireOnly, changes }) => !wireOnly && !(readonly && changes)).map(({ usage, text }) => [
+      usage,
+      text,
+    ]),
+  );

@@ -1,0 +1,208 @@
+/**
+ * The control sockets and the connections through them: the actors behind the listener and session machines. Runs in
+ * the arbiter. Connections outlive the arbiter machine for a moment, so that its last answers are read.
+ */
+import { mkdirSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { fromCallback } from 'xstate';
+import type {
+  ConnectionOrder,
+  ConnectionReport,
+  ControlSocketName,
+  ControlSocketOrder,
+  ControlSocketReport,
+} from '../../machines/events/control.ts';
+import { UNIX_PATH_BYTES_MAX } from '../address.ts';
+import { FaultError, toFault } from '../fault-error.ts';
+import { bindUnixSocket, type UnixSocket } from '../unix-socket.ts';
+import { Connection, type ConnectionDeps } from './connection.ts';
+import { encodeFrame } from './frames.ts';
+
+/** One control socket as the settings want it. */
+export interface ControlSocketSpec {
+  name: ControlSocketName;
+  path: string;
+  mode: number;
+  /** The setting that gave the path, for messages. */
+  flag: string;
+  readonly: boolean;
+  sessionsMax: number;
+}
+
+/** How often it is looked whether the name is still ours. */
+const LOOK_MS = 2000;
+/** How long one that was refused may take to read why, and how many may do so at once. */
+const REFUSED_MS = 1000;
+const REFUSED_MAX = 64;
+/** At the end, for what is still to be written. */
+const LAST_WORDS_MS = 500;
+const BACKLOG = 512;
+
+let lastConnection = 0;
+
+export class ControlSockets {
+  readonly #specs: ReadonlyMap<ControlSocketName, ControlSocketSpec>;
+  readonly #deps: Omit<ConnectionDeps, 'readonly'>;
+  readonly #connections = new Map<number, Connection>();
+  readonly #sockets = new Set<Socket>();
+  readonly #bound = new Set<UnixSocket>();
+  #refused = 0;
+
+  constructor(specs: readonly ControlSocketSpec[], deps: Omit<ConnectionDeps, 'readonly'>) {
+    this.#specs = new Map(specs.map((spec) => [spec.name, spec]));
+    this.#deps = deps;
+  }
+
+  /** The actor `socket` of a listener machine. */
+  readonly socketActor = fromCallback<ControlSocketOrder, { name: ControlSocketName }>(
+    ({ input, sendBack, receive }) => {
+      const report = sendBack as (event: ControlSocketReport) => void;
+      const spec = this.#specs.get(input.name)!;
+      const waiting = new Map<number, Socket>();
+      let over = false;
+      let close = (): void => {};
+      receive(({ connection }) => this.#refuse(connection, spec, waiting));
+      this.#open(spec, {
+        accepted: (socket) => {
+          const connection = ++lastConnection;
+          waiting.set(connection, socket);
+          this.#adopt(connection, socket, spec);
+          report({ type: 'connection.accepted', connection });
+          waiting.delete(connection);
+        },
+        lost: () => report({ type: 'socket.lost' }),
+      }).then(
+        (opened) => {
+          close = opened.close;
+          if (over) return close();
+          report({ type: 'socket.opened', path: spec.path });
+        },
+        (error: unknown) => {
+          const { code, message } = toFault(error, 'bind.failed');
+          if (!over)
+            report({
+              type: 'socket.failed',
+              fault: { code, message },
+              permanent: code === 'bind.badAddress',
+            });
+        },
+      );
+      return () => {
+        over = true;
+        close();
+      };
+    },
+  );
+
+  /** The actor `connection` of a session machine. */
+  readonly connectionActor = fromCallback<ConnectionOrder, { connection: number }>(
+    ({ input, sendBack, receive }) => {
+      const connection = this.#connections.get(input.connection);
+      const report = sendBack as (event: ConnectionReport) => void;
+      if (!connection) return report({ type: 'connection.closed' });
+      receive((order) => connection.obey(order));
+      connection.open(report);
+      return () => connection.forget();
+    },
+  );
+
+  /** Ends all connections, once what was said is written. */
+  async close(): Promise<void> {
+    const closed = [...this.#sockets].map(
+      (socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())),
+    );
+    for (const socket of this.#sockets) socket.end();
+    const limit = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, LAST_WORDS_MS);
+    await Promise.all(closed);
+    clearTimeout(limit);
+    this.remove();
+  }
+
+  /** Removes the sockets from the file system, in an emergency. */
+  remove(): void {
+    for (const bound of this.#bound) bound.release();
+    this.#bound.clear();
+  }
+
+  async #open(
+    spec: ControlSocketSpec,
+    { accepted, lost }: { accepted(socket: Socket): void; lost(): void },
+  ): Promise<{ close(): void }> {
+    const bound = await bindSpec(spec);
+    this.#bound.add(bound);
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, accepted);
+    const look = setInterval(() => {
+      if (!bound.isOurs()) lost();
+    }, LOOK_MS);
+    look.unref();
+    const close = (): void => {
+      clearInterval(look);
+      server.close();
+      bound.release();
+      this.#bound.delete(bound);
+    };
+    try {
+      await listening(server, bound);
+    } catch (error) {
+      close();
+      throw error;
+    }
+    return { close };
+  }
+
+  #adopt(number: number, socket: Socket, spec: ControlSocketSpec): void {
+    this.#sockets.add(socket);
+    this.#connections.set(number, new Connection(socket, { ...this.#deps, readonly: spec.readonly }));
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      this.#connections.delete(number);
+    });
+  }
+
+  #refuse(number: number, spec: ControlSocketSpec, waiting: ReadonlyMap<number, Socket>): void {
+    const socket = waiting.get(number);
+    if (!socket) return;
+    this.#connections.delete(number);
+    socket.on('error', () => {});
+    if (this.#refused >= REFUSED_MAX) return void socket.destroy();
+    this.#refused++;
+    const limit = setTimeout(() => socket.destroy(), REFUSED_MS).unref();
+    socket.once('close', () => {
+      this.#refused--;
+      clearTimeout(limit);
+    });
+    const error = `Too many sessions: the most allowed is ${spec.sessionsMax} (--control-sessions)`;
+    socket.resume();
+    socket.end(encodeFrame({ id: null, status: 'error', error }));
+  }
+}
+
+async function bindSpec({ path, mode, flag }: ControlSocketSpec): Promise<UnixSocket> {
+  const bytes = Buffer.byteLength(path);
+  if (bytes > UNIX_PATH_BYTES_MAX)
+    throw new FaultError(
+      'bind.badAddress',
+      `cannot bind unix:${path}: the path has ${bytes} bytes, a socket's at most ${UNIX_PATH_BYTES_MAX}: choose a shorter ${flag}`,
+    );
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  } catch {
+    // What is wrong with the directory shows when the socket is bound, and is told there.
+  }
+  return await bindUnixSocket(path, { mode, flag });
+}
+
+function listening(server: Server, bound: UnixSocket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(bound.handle, BACKLOG, () => {
+      server.off('error', reject);
+      // Out of descriptors, for a moment: nothing to die of.
+      server.on('error', () => {});
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,116 @@
+/**
+ * The control interface of an arbiter as one piece: what its machines need provided, what it must be told, and its
+ * end. Runs in the arbiter.
+ */
+import type { ArbiterActor } from '../../machines/arbiter.ts';
+import type { ControlWish } from '../../machines/arbiter-setup.ts';
+import { controlListenerMachine } from '../../machines/control-listener.ts';
+import { controlSessionMachine } from '../../machines/control-session.ts';
+import type { ArbiterReport } from '../../machines/events/arbiter.ts';
+import type { Settings } from '../../settings.ts';
+import type { Log } from '../log.ts';
+import type { Redactor } from '../redaction.ts';
+import { Commands } from './commands.ts';
+import { type ControlSocketSpec, ControlSockets } from './control-sockets.ts';
+import { Orders } from './orders.ts';
+import { Scene } from './scene.ts';
+import { Show, type ShowDeps } from './show.ts';
+
+export interface ControlDeps extends Omit<ShowDeps, 'scene'> {
+  settings: Settings;
+  log: Log;
+  redactor: Redactor;
+}
+
+export class Control {
+  readonly #deps: ControlDeps;
+  readonly #specs: ControlSocketSpec[];
+  readonly #sockets: ControlSockets;
+  #commands: Commands | undefined;
+  #orders: Orders | undefined;
+
+  constructor(deps: ControlDeps) {
+    const { settings, redactor, log } = deps;
+    this.#deps = deps;
+    this.#specs = specsOf(settings);
+    this.#sockets = new ControlSockets(this.#specs, {
+      limits: {
+        requestBytesMax: settings.controlRequestBytesMax,
+        replyBytesMax: settings.controlReplyBytesMax,
+        queue: settings.controlQueue,
+        idleMs: settings.controlIdleMs,
+      },
+      execute: (request, call) => {
+        if (this.#commands) this.#commands.execute(request, call);
+        else call.fail('The server is still starting');
+      },
+      bug: (error) => log.error('this is a bug in Kirin: a command failed', { stack: stackOf(error) }),
+      text: (frame) => JSON.stringify(frame, redactor.replacer),
+    });
+  }
+
+  /** The sockets that the arbiter machine is to open. */
+  get wishes(): ControlWish[] {
+    const required = this.#deps.settings.controlSocketRequired;
+    return this.#specs.map(({ name, sessionsMax }) => ({ name, sessionsMax, required }));
+  }
+
+  /** The listener machine with its actors. */
+  get machine(): typeof controlListenerMachine {
+    const session = controlSessionMachine.provide({
+      actors: { connection: this.#sockets.connectionActor },
+      delays: { commandLimit: this.#deps.settings.controlCommandMs },
+    });
+    return controlListenerMachine.provide({ actors: { socket: this.#sockets.socketActor, session } });
+  }
+
+  /** From now on commands are answered from what this machine knows. Before it is started. */
+  attach(arbiter: ArbiterActor): void {
+    const scene = new Scene(arbiter);
+    const { ledger, journal } = this.#deps;
+    const orders = new Orders({ scene, ledger, journal });
+    this.#orders = orders;
+    this.#commands = new Commands({ show: new Show({ ...this.#deps, scene }), orders, journal });
+  }
+
+  /** To be called with everything that the arbiter machine reports of orders. */
+  heard(report: ArbiterReport): void {
+    this.#orders?.heard(report);
+  }
+
+  /** Ends all connections, once what was said is written. */
+  close(): Promise<void> {
+    return this.#sockets.close();
+  }
+
+  /** Removes the sockets, in an emergency. */
+  remove(): void {
+    this.#sockets.remove();
+  }
+}
+
+function specsOf(settings: Settings): ControlSocketSpec[] {
+  const sessionsMax = settings.controlSessions;
+  const specs: ControlSocketSpec[] = [];
+  if (!settings.controlSocketDisable)
+    specs.push({
+      name: 'control',
+      path: settings.controlSocket,
+      mode: settings.controlSocketMode,
+      flag: '--control-socket',
+      readonly: false,
+      sessionsMax,
+    });
+  if (settings.controlSocketReadonly !== undefined)
+    specs.push({
+      name: 'controlReadonly',
+      path: settings.controlSocketReadonly,
+      mode: settings.controlSocketReadonlyMode,
+      flag: '--control-socket-readonly',
+      readonly: true,
+      sessionsMax,
+    });
+  return specs;
+}
+
+const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? '') : String(error));

@@ -1,0 +1,61 @@
+/**
+ * The last lines of the log, for `show events` and those who watch. Runs in the arbiter. What is told to an operator
+ * is what the log says, in the same words; debug lines are left out.
+ */
+import type { Log } from '../log.ts';
+
+export interface JournalEvent {
+  /** Counts all events since the start, from 1. */
+  seq: number;
+  /** ISO 8601, UTC. */
+  time: string;
+  level: string;
+  text: string;
+  [field: string]: unknown;
+}
+
+/** How many events are kept. */
+const KEPT_MAX = 1000;
+
+export class Journal {
+  readonly #kept: JournalEvent[] = [];
+  readonly #watchers = new Set<(event: JournalEvent) => void>();
+  #seq = 0;
+
+  /** How many there were that are not kept any more. */
+  get dropped(): number {
+    return this.#seq - this.#kept.length;
+  }
+
+  last(count: number): JournalEvent[] {
+    return this.#kept.slice(-count);
+  }
+
+  record(level: string, text: string, fields: object = {}): void {
+    const event = { seq: ++this.#seq, time: new Date().toISOString(), level, text, ...fields };
+    this.#kept.push(event);
+    if (this.#kept.length > KEPT_MAX) this.#kept.shift();
+    for (const watcher of [...this.#watchers]) watcher(event);
+  }
+
+  /** Calls `watcher` for every event from now on, until the returned function is called. */
+  watch(watcher: (event: JournalEvent) => void): () => void {
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
+
+  /** A log that writes to `log` and remembers here. */
+  over(log: Log): Log {
+    const both = (level: 'info' | 'warn' | 'error' | 'fatal') => (msg: string, fields?: object) => {
+      log[level](msg, fields);
+      this.record(level, msg, fields);
+    };
+    return {
+      ...log,
+      info: both('info'),
+      warn: both('warn'),
+      error: both('error'),
+      fatal: both('fatal'),
+    };
+  }
+}

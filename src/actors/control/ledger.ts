@@ -1,0 +1,73 @@
+/**
+ * What no machine needs to know and an operator asks for: counters since the start, and when each worker was started
+ * and became ready. Runs in the arbiter, fed by the inspection of its machines; nothing depends on it.
+ */
+import { performance } from 'node:perf_hooks';
+import type { InspectionEvent } from 'xstate';
+import type { ChildContext } from '../../machines/child.ts';
+
+/** A worker's dates, on the monotonic clock in milliseconds. */
+export interface Dates {
+  spawnedMs: number;
+  readyMs?: number;
+}
+
+/** So many workers that are gone are remembered by their pid. */
+const GONE_MAX = 1000;
+
+/** Orders to leave, as the process actor gets them. */
+const LEAVE_ORDERS = new Set(['worker.drain', 'worker.quit', 'process.signal']);
+
+export class Ledger {
+  readonly startedMs = performance.now();
+  /** Worker processes started so far. */
+  spawned = 0;
+  /** Orders to leave that were sent to workers: to drain, to quit, SIGKILL. */
+  killed = 0;
+  /** Reloads that were asked for. */
+  reloads = 0;
+  readonly #dates = new Map<number, Dates>();
+  readonly #gone = new Set<number>();
+
+  datesOf(age: number): Dates | undefined {
+    return this.#dates.get(age);
+  }
+
+  /** Whether a worker of this pid has ended lately. */
+  isGone(pid: number): boolean {
+    return this.#gone.has(pid);
+  }
+
+  /** To be called with every inspection event of the arbiter's system. */
+  note(inspection: InspectionEvent): void {
+    if (inspection.type === '@xstate.event') {
+      if (LEAVE_ORDERS.has(inspection.event.type)) this.#noteLeaveOrder(inspection.event);
+      return;
+    }
+    if (inspection.type !== '@xstate.microstep') return;
+    const { type } = inspection.event;
+    if (type === 'arbiter.reload') this.reloads++;
+    else if (type === 'process.spawned' || type === 'worker.ready' || type === 'process.exited')
+      this.#noteChild(type, (inspection.snapshot as unknown as { context: ChildContext }).context);
+  }
+
+  #noteLeaveOrder(event: { type: string; signal?: string }): void {
+    if (event.type !== 'process.signal' || event.signal === 'SIGKILL') this.killed++;
+  }
+
+  #noteChild(type: string, { age, pid }: ChildContext): void {
+    if (type === 'process.spawned') {
+      this.spawned++;
+      this.#gone.delete(pid);
+      this.#dates.set(age, { spawnedMs: performance.now() });
+    } else if (type === 'worker.ready') {
+      const dates = this.#dates.get(age);
+      if (dates) dates.readyMs ??= performance.now();
+    } else {
+      this.#dates.delete(age);
+      this.#gone.add(pid);
+      const [oldest] = this.#gone;
+      if (this.#gone.size > GONE_MAX && oldest !== undefined) this.#gone.delete(oldest);
+    }
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * Answers to `show`: plain data of what the machines and the tables of the arbiter know. Runs in the arbiter. The
+ * fields of Gunicorn's control interface come first and in its order; scripts rely on them.
+ */
+import { performance } from 'node:perf_hooks';
+import { type ShownSetting, shownSettings } from '../../settings/shown.ts';
+import type { Generations } from '../generations.ts';
+import type { HeartbeatTable, Pulse } from '../heartbeat.ts';
+import type { ListenerTable } from '../listeners.ts';
+import type { Call } from './call.ts';
+import { type Command, CommandError } from './grammar.ts';
+import type { Journal } from './journal.ts';
+import type { Ledger } from './ledger.ts';
+import { pathOf, type Scene, type WorkerView } from './scene.ts';
+
+/** The version of the control protocol. */
+export const CONTROL_PROTOCOL = 1;
+const EVENTS_SHOWN = 20;
+
+export interface ShowDeps {
+  scene: Scene;
+  ledger: Ledger;
+  journal: Journal;
+  heartbeats: HeartbeatTable;
+  generations: Generations;
+  listeners: ListenerTable;
+  /** Kirin's own. */
+  version: string;
+}
+
+/** Seconds with two decimals. */
+const seconds = (ms: number): number => Math.round(Math.max(0, ms) / 10) / 100;
+const rounded = (value: number, digits: number): number => Number(value.toFixed(digits));
+const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
+
+export class Show {
+  readonly #deps: ShowDeps;
+  readonly #targets: Readonly<Record<string, (command: Command, call: Call) => object>> = {
+    'show all': () => this.#all(),
+    'show workers': () => this.#workers(),
+    'show dirty': () => ({ enabled: false, pid: null, workers: [], apps: [] }),
+    'show config': (command, call) => this.#config(command, call),
+    'show stats': () => this.#stats(),
+    'show listeners': () => this.#listeners(),
+    'show generations': () => this.#generations(),
+    'show machine': (command) => this.#machine(command),
+    'show events': (command) => this.#events(command),
+    'show version': () => ({
+      name: 'kirin',
+      version: this.#deps.version,
+      node: process.version,
+      protocol: CONTROL_PROTOCOL,
+    }),
+  };
+
+  constructor(deps: ShowDeps) {
+    this.#deps = deps;
+  }
+
+  /** The reply to a command, or undefined where it is not one of these. Throws CommandError. */
+  answer(command: Command, call: Call): object | undefined {
+    return this.#targets[command.spec.name]?.(command, call);
+  }
+
+  #all(): object {
+    const workers = this.#deps.scene.workers().map((worker) => {
+      const { pid, age, booted, aborted, last_heartbeat, ...more } = this.#workerOf(worker);
+      return { pid, type: 'web', age, booted, last_heartbeat, aborted, ...more };
+    });
+    return {
+      arbiter: { pid: process.pid, type: 'arbiter', role: 'master' },
+      web_workers: workers,
+      web_worker_count: workers.length,
+      dirty_arbiter: null,
+      dirty_workers: [],
+      dirty_worker_count: 0,
+    };
+  }
+
+  #workers(): object {
+    const workers = this.#deps.scene.workers().map((worker) => this.#workerOf(worker));
+    return { workers, count: workers.length };
+  }
+
+  #workerOf({ member, pid, state }: WorkerView) {
+    const { ledger, heartbeats } = this.#deps;
+    const { age, slot, generation } = member;
+    const dates = ledger.datesOf(age);
+    const pulse = heartbeats.pulse(age);
+    const upMs = dates ? performance.now() - dates.spawnedMs : 0;
+    return {
+      pid,
+      age,
+      booted: dates?.readyMs !== undefined,
+      aborted: state === 'aborting',
+      last_heartbeat: seconds(pulse ? heartbeats.now() - pulse.lastMs : upMs),
+      slot,
+      generation,
+      state,
+      ...figuresOf(pulse),
+      uptime: seconds(upMs),
+    };
+  }
+
+  #config({ word }: Command, call: Call): object {
+    const { scene, generations } = this.#deps;
+    const committed = scene.pool()?.context.committed.number ?? 1;
+    const settings = generations.settingsOf(committed);
+    const app: ShownSetting = { name: 'app', value: settings.app, origin: 'command line', public: false };
+    const shown = [app, ...shownSettings(settings)].filter((one) => one.public || !call.readonly);
+    return Object.fromEntries(
+      shown.map(({ name, value, origin }) => [name, word === 'origin' ? { value, origin } : value]),
+    );
+  }
+
+  #stats(): object {
+    const { scene, ledger, heartbeats } = this.#deps;
+    const { context } = scene;
+    const pool = scene.pool()?.context;
+    const trial = pool?.trial?.generation.number;
+    const current = (pool?.members ?? []).filter(
+      ({ phase, generation }) => phase !== 'leaving' && generation !== trial,
+    );
+    const pulses = (pool?.members ?? []).flatMap(({ age }) => heartbeats.pulse(age) ?? []);
+    return {
+      uptime: seconds(performance.now() - ledger.startedMs),
+      pid: process.pid,
+      workers_current: current.length,
+      workers_target: context.target,
+      workers_spawned: ledger.spawned,
+      workers_killed: ledger.killed,
+      reloads: ledger.reloads,
+      dirty_arbiter_pid: null,
+      workers_ready: current.filter(({ phase }) => phase === 'ready').length,
+      workers_max: context.workersMax,
+      generation: pool?.committed.number ?? null,
+      requests_per_second: rounded(sum(pulses.map((pulse) => pulse.requestsPerSecond)), 1),
+      connections: sum(pulses.map(({ figures }) => figures?.connections ?? 0)),
+      in_flight: sum(pulses.map(({ figures }) => figures?.inFlight ?? 0)),
+      rss_bytes: process.memoryUsage.rss(),
+    };
+  }
+
+  #listeners(): object {
+    const listeners = this.#deps.listeners
+      .list()
+      .map(({ address, fd, type, generations }) => ({ address, fd, type, generations }));
+    return { listeners, count: listeners.length };
+  }
+
+  #generations(): object {
+    const { scene, generations } = this.#deps;
+    const pool = scene.pool();
+    if (!pool)
+      return {
+        generations: [],
+        rollout: 'preparing',
+        hiring: null,
+        degraded: false,
+        stalled: false,
+        reason: null,
+      };
+    const { context, rollout, hiring } = pool;
+    const statusOf = (number: number): string => {
+      if (number === context.committed.number) return 'committed';
+      return number === context.trial?.generation.number ? 'trial' : 'outdated';
+    };
+    const known = new Set([...context.generations, ...context.members.map(({ generation }) => generation)]);
+    return {
+      generations: [...known]
+        .sort((a, b) => a - b)
+        .map((number) => {
+          const members = context.members.filter(({ generation }) => generation === number);
+          return {
+            generation: number,
+            status: statusOf(number),
+            workers: members.length,
+            ready: members.filter(({ phase }) => phase === 'ready').length,
+            leaving: members.filter(({ phase }) => phase === 'leaving').length,
+            addresses: generations.addresses(number),
+          };
+        }),
+      rollout,
+      hiring,
+      degraded: context.stallFault !== null,
+      stalled: rollout === 'stalled',
+      reason: context.stallFault?.message ?? null,
+    };
+  }
+
+  #machine({ text }: Command): object {
+    const machines = this.#deps.scene.machines();
+    if (text === undefined)
+      return { machines: machines.map(({ value: _, ...shown }) => shown), count: machines.length };
+    const wanted = text.toLowerCase();
+    const found = machines.find(({ id, pid }) => id.toLowerCase() === wanted || String(pid) === wanted);
+    if (!found) throw new CommandError(`Unknown machine: ${text.slice(0, 80)} (see "show machine")`);
+    const { value, ...shown } = found;
+    return { ...shown, state: pathOf(value), path: value };
+  }
+
+  #events({ count = EVENTS_SHOWN }: Command): object {
+    const { journal } = this.#deps;
+    const events = journal.last(count);
+    return { events, count: events.length, dropped: journal.dropped };
+  }
+}
+
+function figuresOf(pulse: Pulse | undefined) {
+  const figures = pulse?.figures;
+  return {
+    requests: figures?.requests ?? 0,
+    requests_per_second: rounded(pulse?.requestsPerSecond ?? 0, 1),
+    connections: figures?.connections ?? 0,
+    in_flight: figures?.inFlight ?? 0,
+    loop_delay_p99_ms: rounded(figures?.loopDelayMs ?? 0, 1),
+    utilization: rounded(figures?.loopUtilization ?? 0, 3),
+    rss_bytes: figures?.rssBytes ?? 0,
+  };
+}
