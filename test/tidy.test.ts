@@ -5,10 +5,19 @@ import { test } from 'node:test';
 import type { AnyStateMachine } from 'xstate';
 import { arbiterMachine } from '../src/machines/arbiter.ts';
 import { childMachine } from '../src/machines/child.ts';
+import { controlListenerMachine } from '../src/machines/control-listener.ts';
+import { controlSessionMachine } from '../src/machines/control-session.ts';
 import { poolMachine } from '../src/machines/pool.ts';
 import { workerMachine } from '../src/machines/worker.ts';
 
-const MACHINES: AnyStateMachine[] = [arbiterMachine, poolMachine, childMachine, workerMachine];
+const MACHINES: AnyStateMachine[] = [
+  arbiterMachine,
+  poolMachine,
+  childMachine,
+  workerMachine,
+  controlListenerMachine,
+  controlSessionMachine,
+];
 const FILE_LINES_MAX = 420;
 
 const filesUnder = (folder: string, ending: string): string[] =>

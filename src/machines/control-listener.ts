@@ -1,15 +1,25 @@
 /**
  * A control socket: bound, listened on, and a session for each connection. Never fatal to serving: what cannot be
- * bound is told once and tried again, or given up where trying cannot help.
+ * bound is told once and tried again, or given up where trying cannot help; so is an actor that fails.
  *
  *   open.opening    the socket is being bound
  *   open.listening  connections are taken
  *   waiting         it could not be bound; tried again after `retryWait`
  *   closed          it cannot be bound at all
  *
- * A socket whose name is lost is opened anew at once. Sessions outlive the socket they came through.
+ * A socket whose name is lost is opened anew at once. Sessions outlive the socket they came through. Every state
+ * meets every event on purpose: what is not answered in a state is listed at the root.
  */
-import { type ActorRefFrom, assertEvent, assign, enqueueActions, sendTo, setup, stopChild } from 'xstate';
+import {
+  type ActorRefFrom,
+  assertEvent,
+  assign,
+  type ErrorActorEvent,
+  enqueueActions,
+  sendTo,
+  setup,
+  stopChild,
+} from 'xstate';
 import { controlSessionMachine } from './control-session.ts';
 import type { ArbiterOrder } from './events/arbiter.ts';
 import type {
@@ -19,7 +29,7 @@ import type {
   ControlSocketReport,
   SessionReport,
 } from './events/control.ts';
-import type { Fault } from './faults.ts';
+import { crashFault, type Fault } from './faults.ts';
 import { type Listener, port } from './ports.ts';
 
 export interface ControlListenerInput {
@@ -37,7 +47,10 @@ export interface ControlListenerContext extends ControlListenerInput {
   told: boolean;
 }
 
-export type ControlListenerEvent = ControlSocketReport | SessionReport;
+type SocketError = ErrorActorEvent<unknown, 'socket'>;
+type SessionError = ErrorActorEvent<unknown, `session.${number}`>;
+
+export type ControlListenerEvent = ControlSocketReport | SessionReport | SocketError | SessionError;
 
 export const sessionId = (connection: number) => `session.${connection}` as const;
 
@@ -62,8 +75,8 @@ export const controlListenerMachine = setup({
   actions: {
     keepFault: assign({
       fault: ({ event }) => {
-        assertEvent(event, 'socket.failed');
-        return event.fault;
+        assertEvent(event, ['socket.failed', 'xstate.error.actor.socket']);
+        return event.type === 'socket.failed' ? event.fault : crashFault(event.error);
       },
     }),
     forgetFault: assign({ fault: null, told: false }),
@@ -98,8 +111,8 @@ export const controlListenerMachine = setup({
       return { type: 'connection.refuse' as const, connection: event.connection };
     }),
     forgetSession: stopChild(({ event }) => {
-      assertEvent(event, 'session.ended');
-      return sessionId(event.connection);
+      assertEvent(event, ['session.ended', 'xstate.error.actor.session.*']);
+      return event.type === 'session.ended' ? sessionId(event.connection) : event.actorId;
     }),
     countDown: assign({ sessions: ({ context }) => context.sessions - 1 }),
   },
@@ -109,16 +122,34 @@ export const controlListenerMachine = setup({
   description: 'A control socket and the sessions of those who are connected.',
   context: ({ input }) => ({ ...input, sessions: 0, fault: null, told: false }),
   initial: 'open',
-  on: { 'session.ended': { actions: ['forgetSession', 'countDown'] } },
+  on: {
+    'session.ended': { actions: ['forgetSession', 'countDown'] },
+    'xstate.error.actor.session.*': { actions: ['forgetSession', 'countDown'] },
+    // Said by a socket that is being closed, or has failed; its connections are still good.
+    'connection.accepted': [{ guard: 'hasRoom', actions: 'openSession' }, {}],
+    'socket.opened': {},
+    'socket.failed': {},
+    'socket.lost': {},
+    'xstate.error.actor.socket': {},
+  },
   states: {
     open: {
       description: 'There is a socket, or will be.',
       initial: 'opening',
-      invoke: { id: 'socket', src: 'socket', input: ({ context }) => ({ name: context.name }) },
+      invoke: {
+        id: 'socket',
+        src: 'socket',
+        input: ({ context }) => ({ name: context.name }),
+        onError: { target: 'waiting', actions: 'keepFault' },
+      },
       on: {
         'socket.failed': [
           { guard: 'isPermanent', target: 'closed', actions: 'keepFault' },
           { target: 'waiting', actions: 'keepFault' },
+        ],
+        'connection.accepted': [
+          { guard: 'hasRoom', actions: 'openSession' },
+          { actions: 'refuseConnection' },
         ],
       },
       states: {
@@ -128,13 +159,7 @@ export const controlListenerMachine = setup({
         },
         listening: {
           description: 'Connections are taken, as many as there is room for.',
-          on: {
-            'connection.accepted': [
-              { guard: 'hasRoom', actions: 'openSession' },
-              { actions: 'refuseConnection' },
-            ],
-            'socket.lost': { target: '#controlListener.open', reenter: true },
-          },
+          on: { 'socket.lost': { target: '#controlListener.open', reenter: true } },
         },
       },
     },

@@ -5,8 +5,10 @@
  *   alive.quiet      nothing is under way; the idle time runs
  *   alive.busy       requests are waited for
  *   alive.finishing  the client sends no more and waits for what it asked
- *   alive.closing    what is left is written; then closed, by force after `flushLimit`
- *   closed           both ends are closed
+ *   alive.closing    `flushing` (what is left is written), then `destroying`, each within its limit
+ *   closed           both ends are closed, or their actor has failed
+ *
+ * Every state meets every event on purpose: what is not answered in a state is listed in `alive`.
  */
 import { type ActorRefFrom, assertEvent, assign, cancel, enqueueActions, sendTo, setup } from 'xstate';
 import type { ArbiterOrder } from './events/arbiter.ts';
@@ -20,7 +22,7 @@ export interface ControlSessionInput {
 }
 
 export interface ControlSessionContext extends ControlSessionInput {
-  /** Tickets of the requests that take time. */
+  /** Tickets of the requests that take time. Their actor bounds them: it violates rather than begin one too many. */
   running: readonly number[];
 }
 
@@ -40,6 +42,7 @@ export const controlSessionMachine = setup({
     /** Provided: the setting of the time per command. */
     commandLimit: 600_000,
     flushLimit: 1000,
+    destroyLimit: 1000,
   },
   guards: {
     isLast: ({ context, event }) =>
@@ -76,6 +79,11 @@ export const controlSessionMachine = setup({
       assertEvent(event, 'request.overdue');
       return { type: 'request.expire' as const, ticket: event.ticket };
     }),
+    /** The connection answers what is under way as it closes; nothing is left to expire. */
+    abandon: enqueueActions(({ context, enqueue }) => {
+      for (const ticket of context.running) enqueue.cancel(overdueId(ticket));
+      enqueue.assign({ running: [] });
+    }),
     close: sendTo('connection', { type: 'connection.close' }),
     destroy: sendTo('connection', { type: 'connection.destroy' }),
     tellEnded: sendTo(
@@ -97,24 +105,27 @@ export const controlSessionMachine = setup({
         id: 'connection',
         src: 'connection',
         input: ({ context }) => ({ connection: context.connection }),
+        onError: { target: 'closed' },
       },
       on: {
         'request.ordered': { actions: 'passOn' },
-        'request.began': [
-          { guard: 'isLimited', target: '.busy', actions: ['note', 'setLimit'] },
-          { target: '.busy', actions: 'note' },
-        ],
-        'request.ended': { actions: ['forget', 'dropLimit'] },
-        'request.overdue': { actions: ['forget', 'expire'] },
-        'connection.idled': {},
-        'connection.finished': {},
+        'request.began': [{ guard: 'isLimited', actions: ['note', 'setLimit'] }, { actions: 'note' }],
         'connection.violated': { target: '.closing' },
         'connection.closed': { target: 'closed' },
+        // Ignored where no state below answers: an expired one ends, waiting is not idling, nobody finishes twice.
+        'request.ended': {},
+        'request.overdue': {},
+        'connection.idled': {},
+        'connection.finished': {},
       },
       states: {
         quiet: {
           description: 'Nothing is under way.',
           on: {
+            'request.began': [
+              { guard: 'isLimited', target: 'busy', actions: ['note', 'setLimit'] },
+              { target: 'busy', actions: 'note' },
+            ],
             'connection.idled': { target: 'closing' },
             'connection.finished': { target: 'closing' },
           },
@@ -147,19 +158,31 @@ export const controlSessionMachine = setup({
           },
         },
         closing: {
-          description: 'What is left is written; nothing more is taken.',
-          entry: 'close',
-          after: { flushLimit: { actions: 'destroy' } },
+          description: 'Nothing more is taken, and nobody is waited for beyond a limit.',
+          initial: 'flushing',
+          entry: 'abandon',
           on: {
             'request.ordered': {},
             'request.began': {},
             'connection.violated': {},
           },
+          states: {
+            flushing: {
+              description: 'What is left is written.',
+              entry: 'close',
+              after: { flushLimit: { target: 'destroying' } },
+            },
+            destroying: {
+              description: 'The client does not read: it is cut.',
+              entry: 'destroy',
+              after: { destroyLimit: { target: '#controlSession.closed' } },
+            },
+          },
         },
       },
     },
     closed: {
-      description: 'Both ends are closed.',
+      description: 'Both ends are closed, or their actor has failed.',
       type: 'final',
       entry: 'tellEnded',
     },

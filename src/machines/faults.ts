@@ -32,6 +32,8 @@ export const FAULTS = {
   'order.outOfBounds': EXIT.ok,
   'order.unsupported': EXIT.ok,
   'order.superseded': EXIT.ok,
+  'order.tooMany': EXIT.ok,
+  'control.crashed': EXIT.runtime,
 } as const satisfies Record<string, number>;
 
 export type FaultCode = keyof typeof FAULTS;
@@ -47,3 +49,10 @@ export interface Fault {
 
 /** The exit code with which a fault ends the server. */
 export const exitCodeOf = (fault: Fault): number => FAULTS[fault.code];
+
+/** A bug of the control interface, as a fault: it ends the interface, and nothing else. */
+export const crashFault = (error: unknown): Fault => ({
+  code: 'control.crashed',
+  message: `this is a bug in Kirin: ${error instanceof Error ? error.message : 'something else than an error was thrown'}`,
+  stack: error instanceof Error ? error.stack : undefined,
+});
