@@ -1,11 +1,11 @@
 /** What the arbiter machine's states are made of: context, guards and actions. The states are in arbiter.ts. */
-import { assertEvent, assign, emit, enqueueActions, sendTo, setup } from 'xstate';
+import { assertEvent, assign, type ErrorActorEvent, emit, enqueueActions, sendTo, setup } from 'xstate';
 import { type ControlListenerInput, controlListenerMachine } from './control-listener.ts';
 import type { ArbiterOrder, ArbiterReport, LogOrder, OrderEnded, OrderFacts } from './events/arbiter.ts';
 import type { ControlReport, ControlSocketName } from './events/control.ts';
 import type { Generation, GenerationOrder, GenerationReport } from './events/generation.ts';
 import type { PoolReport } from './events/pool.ts';
-import { exitCodeOf, type Fault } from './faults.ts';
+import { crashFault, exitCodeOf, type Fault } from './faults.ts';
 import { poolMachine } from './pool.ts';
 import { port } from './ports.ts';
 
@@ -52,7 +52,17 @@ export interface ArbiterOutput {
   fault: Fault | null;
 }
 
-export type ArbiterEvent = ArbiterOrder | GenerationReport | PoolReport | ControlReport;
+/** A bug in a control listener. */
+type ControlError = ErrorActorEvent<unknown, 'control'> | ErrorActorEvent<unknown, 'controlReadonly'>;
+
+export type ArbiterEvent = ArbiterOrder | GenerationReport | PoolReport | ControlReport | ControlError;
+
+/**
+ * Most orders at once that have not ended. Only commands to stop pile up, all waiting for the one stop: a pool has
+ * three reloads at most under way (one prepared, one tried, one rolled over) and one order to scale, and answers an
+ * order to retire at once.
+ */
+export const ORDERS_PENDING_MAX = 256;
 
 const startingFault: Fault = { code: 'order.starting', message: 'the server is still starting' };
 const stoppingFault: Fault = { code: 'order.stopping', message: 'the server is stopping' };
@@ -105,6 +115,7 @@ export const arbiterSetup = setup({
     /** A second signal is impatience; a second command is another shell. */
     isSignal: ({ event }) => event.type === 'arbiter.stop' && event.signal !== undefined,
     isQuick: ({ event }) => event.type === 'arbiter.stop' && event.mode === 'quick',
+    hasTooMany: ({ context }) => context.pending.length >= ORDERS_PENDING_MAX,
   },
   actions: {
     takeOrder: assign(({ context, event }) => {
@@ -150,6 +161,11 @@ export const arbiterSetup = setup({
         code: 'order.outOfBounds',
         message: `there are ${context.target} workers, the most allowed is ${context.workersMax} (--workers-max)`,
       },
+    })),
+    endTooMany: emit(({ context }) => ({
+      type: 'order.refused',
+      ...lastOrder(context),
+      fault: { code: 'order.tooMany', message: `${ORDERS_PENDING_MAX} orders wait for the stop already` },
     })),
     endUnsupported: emit(({ context }) => ({
       type: 'order.refused',
@@ -202,10 +218,13 @@ export const arbiterSetup = setup({
         ),
       });
     }),
-    keepFirst: assign(({ event }) => {
+    keepFirst: assign(({ context, event }) => {
       assertEvent(event, 'generation.prepared');
       const { generation } = event;
-      return { first: generation, target: generation.workers, asked: generation.workers, preparing: 0 };
+      const { workers } = generation;
+      // What the settings ask for is allowed.
+      const workersMax = Math.max(context.workersMax, workers);
+      return { first: generation, target: workers, asked: workers, workersMax, preparing: 0 };
     }),
     keepRefusal: assign(({ event }) => {
       assertEvent(event, ['generation.refused', 'pool.openFailed', 'control.unavailable']);
@@ -262,6 +281,13 @@ export const arbiterSetup = setup({
         enqueue.spawnChild('control', { id: name, input });
       }
     }),
+    /** Its sockets and sessions are gone with it; serving goes on, unless it was required. */
+    giveUpControl: enqueueActions(({ event, enqueue }) => {
+      assertEvent(event, ['xstate.error.actor.control', 'xstate.error.actor.controlReadonly']);
+      const { actorId, error } = event;
+      enqueue.stopChild(actorId);
+      enqueue.raise({ type: 'control.unavailable', socket: actorId, fault: crashFault(error) });
+    }),
     countStop: assign({ stops: ({ context }) => context.stops + 1 }),
     /** A second signal makes the exit code 128 + n. */
     keepSecondSignal: assign({
@@ -288,9 +314,11 @@ export const arbiterSetup = setup({
       orderId: context.lastOrderId,
       leave: context.stops > 2 ? ('kill' as const) : ('quit' as const),
     })),
-    /** What is pending when everything is gone is done: the orders to stop. */
+    /** When everything is gone the orders to stop are done; another that is left was not, and never will be. */
     endAll: enqueueActions(({ context, enqueue }) => {
-      for (const order of context.pending) enqueue.emit({ type: 'order.done', ...order });
+      for (const order of context.pending)
+        if (order.order === 'arbiter.stop') enqueue.emit({ type: 'order.done', ...order });
+        else enqueue.emit({ type: 'order.refused', ...order, fault: stoppingFault });
       enqueue.assign({ pending: [] });
     }),
   },

@@ -52,6 +52,8 @@ export const arbiterMachine = arbiterSetup.createMachine({
         'arbiter.unsupported': { actions: ['takeOrder', 'endUnsupported', 'dropOrder'] },
         'control.opened': {},
         'control.unavailable': {},
+        'xstate.error.actor.control': { actions: 'giveUpControl' },
+        'xstate.error.actor.controlReadonly': { actions: 'giveUpControl' },
       },
       states: {
         preparing: {
@@ -103,7 +105,7 @@ export const arbiterMachine = arbiterSetup.createMachine({
                   { actions: ['takeOrder', 'scale'] },
                 ],
                 'control.unavailable': [
-                  { guard: 'isRequired', target: 'stopping', actions: 'keepRefusal' },
+                  { guard: 'isRequired', target: 'stopping', actions: ['keepRefusal', 'stopDraining'] },
                   {},
                 ],
                 'pool.committed': [{ guard: 'asksForOthers', actions: 'scaleAsAsked' }, {}],
@@ -144,6 +146,7 @@ export const arbiterMachine = arbiterSetup.createMachine({
                     guard: 'isSignal',
                     actions: ['takeOrder', 'countStop', 'keepSecondSignal', 'hasten', 'endDone', 'dropOrder'],
                   },
+                  { guard: 'hasTooMany', actions: ['takeOrder', 'endTooMany', 'dropOrder'] },
                   { guard: 'isQuick', actions: ['takeOrder', 'tellTaken', 'stopQuickly'] },
                   { actions: ['takeOrder', 'tellTaken'] },
                 ],

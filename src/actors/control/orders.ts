@@ -158,7 +158,7 @@ export class Orders {
           const { total } = report;
           return { [did]: 0, previous: total, total, reason: report.fault.message };
         },
-        progress: () => this.#scaleProgress(by),
+        progress: this.#scaleProgress(by),
       },
     );
   }
@@ -227,12 +227,16 @@ export class Orders {
     return this.#deps.scene.workers().filter(({ member }) => member.phase === 'ready').length;
   }
 
-  /** Of those to be added, how many are ready; of those to be removed, how many are gone. */
-  #scaleProgress(by: number): Progress {
-    const { target } = this.#deps.scene.context;
-    if (by > 0) return { done: this.#readyWorkers(), total: target };
-    const left = this.#deps.scene.workers().length - target;
-    return { done: Math.max(0, Math.abs(by) - Math.max(0, left)), total: Math.abs(by) };
+  /** Of those that there are to be, how many are ready; of those to be removed, how many are gone. */
+  #scaleProgress(by: number): () => Progress {
+    const { scene } = this.#deps;
+    const before = scene.context.target;
+    return () => {
+      const { target } = scene.context;
+      if (by > 0) return { done: this.#readyWorkers(), total: target };
+      const total = Math.max(0, before - target);
+      return { done: Math.max(0, total - Math.max(0, scene.workers().length - target)), total };
+    };
   }
 
   #reloadProgress(): Progress {
