@@ -65,7 +65,11 @@ export const arbiterMachine = arbiterSetup.createMachine({
             'arbiter.scale': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
             'arbiter.reload': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
             'arbiter.retire': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
-            'arbiter.stop': { target: '#arbiter.stopped', actions: ['takeOrder', 'tellTaken'] },
+            // Ended here: what `alive` does at its exit comes before the actions of a transition.
+            'arbiter.stop': {
+              target: '#arbiter.stopped',
+              actions: ['takeOrder', 'tellTaken', 'endDone', 'dropOrder'],
+            },
             'control.unavailable': [
               { guard: 'isRequired', target: '#arbiter.stopped', actions: 'keepRefusal' },
               {},
