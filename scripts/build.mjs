@@ -20,8 +20,7 @@ const entries = {
   index: 'src/index.ts',
 };
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
-const result = await build({
-  entryPoints: entries,
+const common = {
   outdir,
   bundle: true,
   platform: 'node',
@@ -38,11 +37,14 @@ const result = await build({
   banner: {
     js: "import { createRequire as kirinCreateRequire } from 'node:module'; const require = kirinCreateRequire(import.meta.url);",
   },
-});
-chmodSync(join(outdir, 'kirin.js'), 0o755);
+};
+const server = await build({ ...common, entryPoints: entries });
+// Apart from the server: the shell must read no more code than it runs.
+const shell = await build({ ...common, entryPoints: { kirinc: 'src/cli/kirinc.ts' } });
+for (const command of ['kirin.js', 'kirinc.js']) chmodSync(join(outdir, command), 0o755);
 
 const packages = new Set();
-for (const input of Object.keys(result.metafile.inputs)) {
+for (const input of [server, shell].flatMap(({ metafile }) => Object.keys(metafile.inputs))) {
   const found = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input);
   if (found) packages.add(found[1]);
 }

@@ -1,0 +1,66 @@
+#!/usr/bin/env node
+/**
+ * The command `kirinc`: the shell of the control socket. One command imports next to nothing, since it is typed in
+ * a hurry; the interactive parts are loaded when they are used. A user's mistake is one line, a bug is a stack and 70.
+ */
+import { readFileSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import { type Invocation, parseArguments } from './kirinc/arguments.ts';
+import { EXIT } from './kirinc/errors.ts';
+import { executeLine } from './kirinc/execute.ts';
+import { createOutput, type Output } from './kirinc/output.ts';
+import { Session } from './kirinc/session.ts';
+
+/** Put in by the build. */
+declare const KIRIN_VERSION: string | undefined;
+
+const BUG = 70;
+
+function version(): string {
+  if (typeof KIRIN_VERSION === 'string') return KIRIN_VERSION;
+  const about = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(about) as { version: string }).version;
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const parsed = await parseArguments(argv, process.env, version());
+  switch (parsed.kind) {
+    case 'print':
+      await new Promise((resolve) => process.stdout.write(parsed.text, resolve));
+      return EXIT.ok;
+    case 'mistake':
+      process.stderr.write(`kirinc: ${parsed.text}\n`);
+      return EXIT.usage;
+    case 'run':
+      return await run(parsed);
+  }
+}
+
+async function run({ socket, commands, json }: Invocation): Promise<number> {
+  const output = createOutput(json);
+  const session = new Session(socket, { notice: output.remark });
+  if (commands.length > 0) return await runGiven(commands, session, output);
+  if (isatty(0) && isatty(1)) return await (await import('./kirinc/shell.ts')).runShell(session, output);
+  return await (await import('./kirinc/pipe.ts')).runPipe(process.stdin, session, output);
+}
+
+/** In order, whatever becomes of each; the first failure counts. */
+async function runGiven(commands: readonly string[], session: Session, output: Output): Promise<number> {
+  process.on('SIGINT', () => process.exit(EXIT.interrupted));
+  let status: number = EXIT.ok;
+  for (const command of commands) {
+    const ended = await executeLine(command, { session, output });
+    if (ended === 'quit') break;
+    status ||= ended;
+  }
+  return status;
+}
+
+try {
+  process.exit(await main(process.argv.slice(2)));
+} catch (error) {
+  process.stderr.write(
+    `kirinc: this is a bug in Kirin\n${error instanceof Error ? error.stack : String(error)}\n`,
+  );
+  process.exit(BUG);
+}

@@ -1,0 +1,16 @@
+/** Reading replies that may lack anything: an older server, or one that is not Kirin, sends fewer fields. Pure. */
+
+export type Data = Record<string, unknown>;
+
+export const isData = (value: unknown): value is Data =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The objects of a list; nothing for what is none. */
+export const dataList = (value: unknown): Data[] => (Array.isArray(value) ? value.filter(isData) : []);
+
+export const dataOf = (value: unknown): Data => (isData(value) ? value : {});
+
+export const textList = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : []);
+
+export const numberOf = (value: unknown): number | undefined =>
+  typeof value === 'number' && Number.isFinite(value) ? value : undefined;

@@ -1,0 +1,113 @@
+/** One line, from its words to its output and exit status. */
+import { splitWords, WordsError } from '../../actors/control/words.ts';
+import { type Expanded, expand, SHELL_ENTRIES } from './commands.ts';
+import { dataOf, isData } from './data.ts';
+import { EXIT, Interrupted, ShellError } from './errors.ts';
+import { replyText } from './format.ts';
+import { eventLine } from './format-own.ts';
+import { usageLines } from './format-stock.ts';
+import type { Output } from './output.ts';
+import type { Session } from './session.ts';
+import { json } from './text.ts';
+
+export interface Context {
+  session: Session;
+  output: Output;
+  /** Aborted by Ctrl-C. */
+  signal?: AbortSignal;
+}
+
+/** 'quit', or the exit status of the line. Never throws for what a user or a server does. */
+export async function executeLine(line: string, context: Context): Promise<number | 'quit'> {
+  try {
+    return await executeWords(splitWords(line), context);
+  } catch (error) {
+    if (error instanceof Interrupted) return EXIT.interrupted;
+    if (!(error instanceof ShellError || error instanceof WordsError)) throw error;
+    context.output.complain(error.message);
+    return EXIT.failed;
+  }
+}
+
+async function executeWords(typed: readonly string[], context: Context): Promise<number | 'quit'> {
+  if (typed.length === 0) throw new ShellError('Empty command');
+  if (typed.at(-1)!.endsWith('?')) return await listFollowing(typed, context);
+  const expanded = expand(typed);
+  const rest = expanded.words.slice(1);
+  switch (expanded.entry?.own) {
+    case 'quit':
+      return 'quit';
+    case 'help':
+      return await help(rest, context);
+    case 'watch':
+      return await (await import('./watch.ts')).watch(rest, context);
+    case 'top':
+      return await (await import('./top.ts')).top(rest, context);
+    default:
+      return await ask(expanded, context);
+  }
+}
+
+/** What can follow at the question mark. */
+async function listFollowing(typed: readonly string[], context: Context): Promise<number> {
+  const { Completer } = await import('./complete.ts');
+  const line = typed.join(' ').slice(0, -1);
+  await context.output.print(await new Completer(context.session).listing(line));
+  return EXIT.ok;
+}
+
+async function ask({ words, entry }: Expanded, context: Context): Promise<number> {
+  const { session, output, signal } = context;
+  const question = { words, repeatable: entry?.reads === true, ...(signal ? { signal } : {}) };
+  if (words.length === 1 && words[0] === 'events') return await follow(context);
+  if (!words.includes('--wait')) return await show(words, await session.ask(question), output);
+  const { Progress } = await import('./progress.ts');
+  const progress = new Progress(output);
+  let data: unknown;
+  try {
+    data = await session.ask({ ...question, onProgress: (step) => progress.step(step) });
+  } catch (error) {
+    progress.end();
+    if (error instanceof Interrupted) output.remark('Nobody waits any more; what was ordered goes on');
+    throw error;
+  }
+  progress.end();
+  return await show(words, data, output);
+}
+
+/** Prints a reply; an order that did not succeed fails the shell too. */
+async function show(words: readonly string[], data: unknown, output: Output): Promise<number> {
+  await output.print(output.json ? json(data) : replyText(words, data));
+  return isData(data) && data['success'] === false ? EXIT.failed : EXIT.ok;
+}
+
+/** Events as they come. */
+async function follow({ session, output, signal }: Context): Promise<number> {
+  const onProgress = (data: Record<string, unknown>): void => {
+    const { event, dropped } = data;
+    if (output.json) void output.print(json(data));
+    else if (isData(event)) void output.print(eventLine(event));
+    else if (typeof dropped === 'number') output.remark(`(${dropped} events were lost: they came too fast)`);
+  };
+  await session.ask({ words: ['events'], repeatable: false, onProgress, ...(signal ? { signal } : {}) });
+  return EXIT.ok;
+}
+
+/** The server's own help, and what the shell adds; with words only what begins with them. */
+async function help(rest: readonly string[], { session, output, signal }: Context): Promise<number> {
+  const data = await session.ask({ words: ['help'], repeatable: true, ...(signal ? { signal } : {}) });
+  const wanted = rest.map((word) => word.toLowerCase());
+  const begins = (usage: string) =>
+    wanted.every((word, at) => usage.split(' ')[at]?.toLowerCase().startsWith(word) === true);
+  const commands = Object.fromEntries(
+    Object.entries(dataOf(dataOf(data)['commands'])).filter(([usage]) => begins(usage)),
+  );
+  const own = SHELL_ENTRIES.filter(({ usage, own: kind }) => kind !== 'help' && begins(usage));
+  if (Object.keys(commands).length + own.length === 0)
+    throw new ShellError(`Unknown command: ${rest.join(' ')} (help alone lists them all)`);
+  if (output.json) return await show(['help'], wanted.length > 0 ? { commands } : data, output);
+  const lines = usageLines(own.map(({ usage, text }) => [usage, text]));
+  const more = lines.length > 0 ? ['', 'In this shell:', '', ...lines] : [];
+  await output.print([replyText(['help'], { commands }), ...more].join('\n'));
+  return EXIT.ok;
+}

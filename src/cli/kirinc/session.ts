@@ -1,0 +1,138 @@
+/**
+ * A conversation with whatever server has the socket: it survives the server's replacement. What changes something
+ * is never sent twice; what only reads may be.
+ */
+import { type AskOptions, Client, type ClientLimits, LIMITS } from './client.ts';
+import { dataOf, numberOf } from './data.ts';
+import { Interrupted, LostError, ShellError, told } from './errors.ts';
+
+export interface SessionOptions {
+  /** Told, in one line, that another connection is used from now on. */
+  notice(line: string): void;
+  limits?: ClientLimits;
+}
+
+export interface Question extends AskOptions {
+  words: readonly string[];
+  /** Only reads: sent again where the connection was lost. */
+  repeatable: boolean;
+  /** Nobody waits any more. */
+  signal?: AbortSignal;
+}
+
+/** How long a server may take to confirm that it waits no longer. */
+const CANCEL_MS = 2000;
+
+export class Session {
+  readonly path: string;
+  readonly #options: SessionOptions;
+  #client: Client | undefined;
+  /** Of the server that was last spoken to, where it is known. */
+  #pid: number | undefined;
+  #learns = false;
+
+  constructor(path: string, options: SessionOptions) {
+    this.path = path;
+    this.#options = options;
+  }
+
+  /** Connects at once, and from now on keeps the server's pid in mind, to tell when it is another one. */
+  async open(): Promise<void> {
+    this.#learns = true;
+    this.#client = await this.#connect();
+    // Not waited for: a server that hangs must not keep the prompt away.
+    void this.#learnPid(this.#client);
+  }
+
+  /** The `data` of the answer. Rejects with a ShellError. */
+  async ask(question: Question): Promise<unknown> {
+    const { words, repeatable } = question;
+    const client = await this.#connected();
+    try {
+      return await this.#askOnce(client, question);
+    } catch (error) {
+      if (!(error instanceof LostError)) throw error;
+      if (question.signal?.aborted) throw new Interrupted();
+      if (!repeatable) throw new ShellError(told('Connection lost', this.path, unknownFate(words)));
+    }
+    return await this.#askOnce(await this.#connected(), question);
+  }
+
+  close(): void {
+    this.#client?.close();
+  }
+
+  async #askOnce(client: Client, { words, onProgress, signal }: Question): Promise<unknown> {
+    if (signal?.aborted) throw new Interrupted();
+    const asked = client.ask(words, onProgress ? { onProgress } : {});
+    if (!signal) return await asked.answer;
+    let onAbort = (): void => {};
+    const interrupted = new Promise<never>((_resolve, reject) => {
+      onAbort = () => reject(new Interrupted());
+      signal.addEventListener('abort', onAbort, { once: true });
+    });
+    try {
+      return await Promise.race([asked.answer, interrupted]);
+    } catch (error) {
+      if (error instanceof Interrupted) await this.#cancel(client, asked, onProgress !== undefined);
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Tells the server that nobody waits; a server that cannot be told is left. */
+  async #cancel(
+    client: Client,
+    asked: { id: number; answer: Promise<unknown> },
+    waits: boolean,
+  ): Promise<void> {
+    const ended = asked.answer.then(
+      () => true,
+      () => true,
+    );
+    if (waits) {
+      const late = new Promise<false>((resolve) => setTimeout(resolve, CANCEL_MS, false).unref());
+      const refused = client.ask(['cancel', String(asked.id)]).answer.then(
+        () => ended,
+        () => false,
+      );
+      if (await Promise.race([ended, refused, late])) return;
+    }
+    client.close();
+    this.#client = undefined;
+  }
+
+  async #connected(): Promise<Client> {
+    const before = this.#client;
+    if (before && !before.lost) return before;
+    const client = await this.#connect();
+    this.#client = client;
+    if (before?.understood) {
+      const old = this.#pid;
+      if (this.#learns) await this.#learnPid(client);
+      this.#options.notice(`Reconnected to ${this.path}${change(old, this.#learns ? this.#pid : undefined)}`);
+    } else if (this.#learns) void this.#learnPid(client);
+    return client;
+  }
+
+  #connect(): Promise<Client> {
+    return Client.connect(this.path, this.#options.limits ?? LIMITS);
+  }
+
+  async #learnPid(client: Client): Promise<void> {
+    try {
+      this.#pid = numberOf(dataOf(await client.ask(['show', 'stats']).answer)['pid']);
+    } catch {
+      this.#pid = undefined;
+    }
+  }
+}
+
+const unknownFate = (words: readonly string[]): string =>
+  `the server ended before it answered "${words.join(' ')}"; look whether it was carried out before you repeat it`;
+
+function change(before: number | undefined, after: number | undefined): string {
+  if (after === undefined) return '';
+  return before === undefined || before === after ? ` (pid ${after})` : ` (pid ${before} → ${after})`;
+}
