@@ -125,10 +125,10 @@ const DEFAULTS: Omit<Settings, 'app'> = {
 };
 
 /** Where the values of settings came from; what is not in there is the default. */
-const origins = new WeakMap<Settings, ReadonlyMap<SettingKey, string>>();
+const origins = new WeakMap<Settings, ReadonlyMap<SettingKey | 'app', string>>();
 
 /** Where a value came from: `--workers`, `KIRIN_WORKERS`, `"workers" in kirin.config.js`, `PORT`, or `default`. */
-export const originOf = (settings: Settings, key: SettingKey): string =>
+export const originOf = (settings: Settings, key: SettingKey | 'app'): string =>
   origins.get(settings)?.get(key) ?? 'default';
 
 /** A source of settings for a command line; `env` and `directory` are the arbiter's own unless a test gives them. */
@@ -180,14 +180,16 @@ class Reading {
       ...DEFAULTS,
       controlSocket: resolve(this.#startDirectory, CONTROL_SOCKET),
     };
-    const found = new Map<SettingKey, string>();
+    const found = new Map<SettingKey | 'app', string>();
     for (const { key } of settingList) {
       const value = this.#value(key);
       if (value === undefined) continue;
       resolved[key] = value;
       found.set(key, this.#find(key)!.origin);
     }
-    const settings = { ...(resolved as unknown as Settings), app: this.#app(), chdir, envFile, env };
+    const { app, origin } = this.#app();
+    found.set('app', origin);
+    const settings = { ...(resolved as unknown as Settings), app, chdir, envFile, env };
     refuseContradictions(settings);
     origins.set(settings, found);
     return settings;
@@ -213,10 +215,15 @@ class Reading {
     return await loadConfigFile(path, evaluation);
   }
 
-  #app(): string {
-    const app =
-      this.#commandLine.app ?? (this.#env['KIRIN_APP'] || undefined) ?? this.#file?.values.get('app')?.raw;
-    if (typeof app === 'string' && app !== '') return app;
+  #app(): { app: string; origin: string } {
+    const written = this.#file?.values.get('app');
+    const sources: [unknown, string][] = [
+      [this.#commandLine.app, 'command line'],
+      [this.#env['KIRIN_APP'] || undefined, 'KIRIN_APP'],
+      [written?.raw, `"app" in ${basename(this.#file?.path ?? '')}`],
+    ];
+    const [app, origin] = sources.find(([raw]) => raw !== undefined) ?? [undefined, ''];
+    if (typeof app === 'string' && app !== '') return { app, origin };
     if (app !== undefined) throw invalid(`app must be MODULE[:EXPORT], not "${JSON.stringify(app)}"`);
     throw invalid('no app given: kirin [options] MODULE[:EXPORT], such as "kirin app.js" (see kirin --help)');
   }

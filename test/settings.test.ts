@@ -54,6 +54,19 @@ test('the defaults', async () => {
     logFormat: 'text',
     errorLogfile: '-',
     pid: undefined,
+    workersMax: Math.max(64, 4 * availableParallelism()),
+    controlSocket: '/kirin.ctl',
+    controlSocketMode: 0o600,
+    controlSocketDisable: false,
+    controlSocketRequired: false,
+    controlSocketReadonly: undefined,
+    controlSocketReadonlyMode: 0o666,
+    controlRequestBytesMax: 1024 * 1024,
+    controlReplyBytesMax: 16 * 1024 * 1024,
+    controlSessions: 64,
+    controlIdleMs: 300_000,
+    controlQueue: 64,
+    controlCommandMs: 600_000,
   });
 });
 
@@ -266,7 +279,9 @@ describe('a configuration file', () => {
     const two =
       '{"gracefulTimeout": 1, "keepAlive": "2", "env": {"A": "1"}, "bind": ["8001"], "maxSurge": "50%"}';
     const settings = await read({ directory: withFiles(t, { 'kirin.config.json': one }) });
-    assert.deepEqual(settings, await read({ directory: withFiles(t, { 'kirin.config.json': two }) }));
+    const { controlSocket } = settings;
+    const others = await read({ directory: withFiles(t, { 'kirin.config.json': two }) });
+    assert.deepEqual(settings, { ...others, controlSocket });
     assert.deepEqual(
       [settings.gracefulTimeoutMs, settings.keepAliveMs, settings.env],
       [1000, 2000, { A: '1' }],

@@ -12,14 +12,16 @@ export interface ShownSetting {
   public: boolean;
 }
 
-/** Every setting by Gunicorn's name, in the order of the table. */
+/** Every setting by Gunicorn's name, the app first, then in the order of the table. */
 export function shownSettings(settings: Settings): ShownSetting[] {
-  return settingList.map((setting) => ({
+  const app = { name: 'app', value: settings.app, origin: originOf(settings, 'app'), public: false };
+  const others = settingList.map((setting) => ({
     name: setting.name,
     value: shownValue(setting, settings[setting.key as SettingKey]),
     origin: originOf(settings, setting.key),
     public: setting.public === true,
   }));
+  return [app, ...others];
 }
 
 function shownValue({ type }: Setting, value: unknown): unknown {

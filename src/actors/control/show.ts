@@ -3,7 +3,7 @@
  * fields of Gunicorn's control interface come first and in its order; scripts rely on them.
  */
 import { performance } from 'node:perf_hooks';
-import { type ShownSetting, shownSettings } from '../../settings/shown.ts';
+import { shownSettings } from '../../settings/shown.ts';
 import type { Generations } from '../generations.ts';
 import type { HeartbeatTable, Pulse } from '../heartbeat.ts';
 import type { ListenerTable } from '../listeners.ts';
@@ -106,8 +106,7 @@ export class Show {
     const { scene, generations } = this.#deps;
     const committed = scene.pool()?.context.committed.number ?? 1;
     const settings = generations.settingsOf(committed);
-    const app: ShownSetting = { name: 'app', value: settings.app, origin: 'command line', public: false };
-    const shown = [app, ...shownSettings(settings)].filter((one) => one.public || !call.readonly);
+    const shown = shownSettings(settings).filter((one) => one.public || !call.readonly);
     return Object.fromEntries(
       shown.map(({ name, value, origin }) => [name, word === 'origin' ? { value, origin } : value]),
     );
