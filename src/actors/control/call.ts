@@ -6,13 +6,20 @@ import type { ArbiterOrder } from '../../machines/events/arbiter.ts';
 
 export type RequestId = number | string | null;
 
+/** What is sent of a request: its one final answer, or what happens before it. */
+export type AnswerFrame =
+  | { id: RequestId; status: 'ok' | 'progress'; data: object }
+  | { id: RequestId; status: 'error'; error: string };
+
 /** What a call needs of its connection. */
 export interface CallHost {
   /** Whether this connection may only look. */
   readonly readonly: boolean;
   /** Bytes that wait to be read by the client. */
   readonly backlogBytes: number;
-  send(frame: object): void;
+  /** False where it is progress that is larger than a frame may be, and was left out. */
+  send(frame: AnswerFrame): boolean;
+  /** Throws where too many wait for their answer already. */
   began(call: Call, limited: boolean): void;
   ended(call: Call): void;
   /** Hands an order to the session, which passes it to the arbiter. */
@@ -50,8 +57,8 @@ export class Call {
   /** From now on it takes time; `limited` ones are given up after the time per command. */
   begin(limited: boolean): void {
     if (this.#state !== 'new') return;
-    this.#state = 'running';
     this.#host.began(this, limited);
+    this.#state = 'running';
   }
 
   order(order: ArbiterOrder): void {
@@ -66,12 +73,14 @@ export class Call {
     this.#finish({ id: this.id, status: 'error', error });
   }
 
-  /** Sends what happens on the way, to those who asked for it; false where the client reads too slowly for it. */
+  /**
+   * Sends what happens on the way, to those who asked for it; false where it was left out: the client reads too slowly
+   * for it, or it is larger than a frame may be.
+   */
   progress(data: object): boolean {
     if (!this.streams || this.#state !== 'running') return true;
     if (this.#host.backlogBytes > UNREAD_BYTES_MAX) return false;
-    this.#host.send({ id: this.id, status: 'progress', data });
-    return true;
+    return this.#host.send({ id: this.id, status: 'progress', data });
   }
 
   /** Ends another request of the same connection. */
@@ -79,12 +88,12 @@ export class Call {
     return this.#host.cancel(id);
   }
 
-  /** Nobody waits any more; what was ordered goes on. */
+  /** Nobody waits for it, or not any more; what was ordered goes on. */
   abandon(): void {
     this.#end();
   }
 
-  #finish(frame: object): void {
+  #finish(frame: AnswerFrame): void {
     if (this.#state === 'over') return;
     this.#host.send(frame);
     this.#end();

@@ -1,9 +1,9 @@
 /** What a request means: its words become a command, and the command finds who answers it. Runs in the arbiter. */
 import type { Call } from './call.ts';
-import type { Request } from './connection.ts';
 import { COMMANDS, type Command, CommandError, parseCommand } from './grammar.ts';
 import type { Journal } from './journal.ts';
 import type { Orders } from './orders.ts';
+import type { Request } from './request.ts';
 import type { Show } from './show.ts';
 import { splitWords, WordsError } from './words.ts';
 

@@ -5,13 +5,13 @@
  * Nothing a client does may hold up another: frames are worked off for a few milliseconds at a time, and not while
  * the client leaves its answers unread.
  */
-import { isUtf8 } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { ArbiterOrder } from '../../machines/events/arbiter.ts';
 import type { ConnectionOrder, ConnectionReport } from '../../machines/events/control.ts';
-import { Call, type CallHost, type RequestId } from './call.ts';
-import { encodeFrame, FrameQueue, FrameTooLarge, frameOf } from './frames.ts';
+import { type AnswerFrame, Call, type CallHost, type RequestId } from './call.ts';
+import { FrameQueue, FrameTooLarge, frameOf } from './frames.ts';
+import { type Request, readRequest } from './request.ts';
 
 export interface ConnectionLimits {
   requestBytesMax: number;
@@ -20,12 +20,8 @@ export interface ConnectionLimits {
   queue: number;
   /** 0: none. */
   idleMs: number;
-}
-
-/** A request as it was sent, its shape checked. */
-export interface Request {
-  command: string;
-  args: string[];
+  /** A client that leaves its answers unread for so long is given up. Default 30 s. */
+  stallMs?: number;
 }
 
 export interface ConnectionDeps {
@@ -43,9 +39,13 @@ export interface ConnectionDeps {
 const SLICE_MS = 4;
 /** Unread answers above which no more requests are taken. */
 const BACKLOG_BYTES_MAX = 1024 * 1024;
-/** A client that leaves its answers unread for so long is given up. */
 const STALL_MS = 30_000;
-const ID_LENGTH_MAX = 256;
+/** How often it is looked whether a client that sends no more is still there to read. */
+const PROBE_MS = 1000;
+const NOTHING = Buffer.alloc(0);
+
+/** One command more than may wait for their answer at once. */
+class QueueFull extends Error {}
 
 export class Connection implements CallHost {
   readonly #socket: Socket;
@@ -55,6 +55,8 @@ export class Connection implements CallHost {
   #report: (event: ConnectionReport) => void = () => {};
   #idle: NodeJS.Timeout | undefined;
   #stall: NodeJS.Timeout | undefined;
+  #probe: NodeJS.Timeout | undefined;
+  #opened = false;
   /** Nothing more is read: the client has finished, or was told that it has. */
   #deaf = false;
   #finished = false;
@@ -74,10 +76,16 @@ export class Connection implements CallHost {
     return this.#socket.writableLength;
   }
 
+  /** Whether it has a session, or had one. */
+  get opened(): boolean {
+    return this.#opened;
+  }
+
   /** Starts reading; `report` goes to the session machine. */
   open(report: (event: ConnectionReport) => void): void {
     const socket = this.#socket;
     this.#report = report;
+    this.#opened = true;
     const { idleMs } = this.#deps.limits;
     if (idleMs > 0) this.#idle = setTimeout(() => this.#onIdle(), idleMs).unref();
     socket.on('data', (bytes: Buffer) => {
@@ -102,7 +110,16 @@ export class Connection implements CallHost {
     else socket.resume();
   }
 
+  /** A bug in it ends this connection and nothing else. */
   obey(order: ConnectionOrder): void {
+    try {
+      this.#obey(order);
+    } catch (error) {
+      this.#onBug(error);
+    }
+  }
+
+  #obey(order: ConnectionOrder): void {
     switch (order.type) {
       case 'request.expire':
         return this.#running
@@ -125,20 +142,28 @@ export class Connection implements CallHost {
   forget(): void {
     this.#deaf = true;
     this.#report = () => {};
-    clearTimeout(this.#idle);
-    clearTimeout(this.#stall);
+    this.#stopTimers();
   }
 
-  send(frame: object): void {
-    if (!this.#socket.writable) return;
-    let bytes = frameOf(this.#deps.text(frame));
-    if (bytes.length - 4 > this.#deps.limits.replyBytesMax) {
-      const { id } = frame as { id: RequestId };
-      const error = `The reply of ${bytes.length - 4} bytes is larger than allowed (--control-reply-max ${this.#deps.limits.replyBytesMax})`;
-      bytes = encodeFrame(errorFrame(id, error));
+  send(frame: AnswerFrame): boolean {
+    if (!this.#socket.writable) return true;
+    const { replyBytesMax } = this.#deps.limits;
+    let text = this.#textOf(frame);
+    const bytes = Buffer.byteLength(text);
+    if (bytes > replyBytesMax) {
+      // Only the final answer may end the request.
+      if (frame.status === 'progress') return false;
+      const error = `The reply of ${bytes} bytes is larger than allowed (--control-reply-max ${replyBytesMax})`;
+      text = this.#textOf(errorFrame(frame.id, error));
     }
-    this.#socket.write(bytes);
+    this.#socket.write(frameOf(text));
     this.#idle?.refresh();
+    return true;
+  }
+
+  /** The id goes back as it came, whatever it looks like. */
+  #textOf({ id, ...frame }: AnswerFrame): string {
+    return `{"id":${JSON.stringify(id)},${this.#deps.text(frame).slice(1)}`;
   }
 
   order(ticket: number, order: ArbiterOrder): void {
@@ -146,6 +171,7 @@ export class Connection implements CallHost {
   }
 
   began(call: Call, limited: boolean): void {
+    if (this.#running.size >= this.#deps.limits.queue) throw new QueueFull();
     this.#running.set(call.ticket, call);
     this.#report({ type: 'request.began', ticket: call.ticket, limited });
   }
@@ -187,7 +213,7 @@ export class Connection implements CallHost {
         }
       }
     } catch (error) {
-      if (!(error instanceof FrameTooLarge)) throw error;
+      if (!(error instanceof FrameTooLarge)) return this.#onBug(error);
       const { requestBytesMax } = this.#deps.limits;
       this.#violated(
         null,
@@ -212,7 +238,7 @@ export class Connection implements CallHost {
     this.#stall ??= setTimeout(() => {
       this.#deaf = true;
       this.#report({ type: 'connection.violated' });
-    }, STALL_MS).unref();
+    }, this.#deps.limits.stallMs ?? STALL_MS).unref();
   }
 
   #onWorkedOff(): void {
@@ -220,24 +246,38 @@ export class Connection implements CallHost {
     this.#deaf = true;
     if (this.#frames.bytes > 0) this.send(errorFrame(null, 'Incomplete message'));
     this.#report({ type: 'connection.finished' });
+    if (this.#running.size > 0) this.#probe = setInterval(() => this.#lookForReader(), PROBE_MS).unref();
+  }
+
+  /** One that has left altogether looks like one that only sends no more, until something is written to it. */
+  #lookForReader(): void {
+    if (this.#socket.writable && this.#socket.writableLength === 0) this.#socket.write(NOTHING);
   }
 
   #take(body: Buffer): void {
     const read = readRequest(body);
-    if ('error' in read) return this.send(errorFrame(read.id, read.error));
-    const { queue } = this.#deps.limits;
-    if (this.#running.size >= queue)
-      return this.#violated(
-        read.id,
-        `Too many unanswered commands: the most allowed is ${queue} (--control-queue)`,
-      );
+    if ('error' in read) return void this.send(errorFrame(read.id, read.error));
     const call = new Call(read.id, read.stream, this);
     try {
       this.#deps.execute(read.request, call);
     } catch (error) {
+      if (error instanceof QueueFull) return this.#onQueueFull(call);
       this.#deps.bug(error);
       call.fail('Internal error: this is a bug in Kirin, its log has more');
     }
+  }
+
+  #onQueueFull(call: Call): void {
+    const { queue } = this.#deps.limits;
+    call.abandon();
+    this.#violated(call.id, `Too many unanswered commands: the most allowed is ${queue} (--control-queue)`);
+  }
+
+  /** A bug: told, and this connection ends. */
+  #onBug(error: unknown): void {
+    this.#deps.bug(error);
+    this.#deaf = true;
+    this.#socket.destroy();
   }
 
   #violated(id: RequestId, error: string): void {
@@ -257,42 +297,16 @@ export class Connection implements CallHost {
 
   #onClosed(): void {
     this.#deaf = true;
-    clearTimeout(this.#idle);
-    clearTimeout(this.#stall);
+    this.#stopTimers();
     for (const call of [...this.#running.values()]) call.abandon();
     this.#report({ type: 'connection.closed' });
   }
-}
 
-const errorFrame = (id: RequestId, error: string) => ({ id, status: 'error', error });
-
-/** A request, or what is wrong with it; its id where that can be read. */
-function readRequest(
-  body: Buffer,
-): { id: RequestId; request: Request; stream: boolean } | { id: RequestId; error: string } {
-  if (!isUtf8(body)) return { id: null, error: 'Invalid message: not UTF-8' };
-  let value: unknown;
-  try {
-    value = JSON.parse(body.toString());
-  } catch {
-    return { id: null, error: 'Invalid message: not JSON' };
+  #stopTimers(): void {
+    clearTimeout(this.#idle);
+    clearTimeout(this.#stall);
+    clearInterval(this.#probe);
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    return { id: null, error: 'Invalid message: a request is an object with "id" and "command"' };
-  const { id: given, command = '', args = [], stream = false } = value as Record<string, unknown>;
-  const id = readId(given);
-  if (typeof command !== 'string') return { id, error: 'Invalid message: "command" must be a text' };
-  const isWord = (one: unknown) => typeof one === 'string' || typeof one === 'number';
-  if (!Array.isArray(args ?? []) || !((args ?? []) as unknown[]).every(isWord))
-    return { id, error: 'Invalid message: "args" must be a list of texts' };
-  return {
-    id,
-    request: { command, args: ((args ?? []) as unknown[]).map(String) },
-    stream: stream === true,
-  };
 }
 
-function readId(given: unknown): RequestId {
-  if (typeof given === 'number') return given;
-  return typeof given === 'string' && given.length <= ID_LENGTH_MAX ? given : null;
-}
+const errorFrame = (id: RequestId, error: string): AnswerFrame => ({ id, status: 'error', error });

@@ -34,7 +34,7 @@ export interface ControlSocketSpec {
 const LOOK_MS = 2000;
 /** How long one that was refused may take to read why, and how many may do so at once. */
 const REFUSED_MS = 1000;
-const REFUSED_MAX = 64;
+const REFUSED_MAX = 256;
 /** At the end, for what is still to be written. */
 const LAST_WORDS_MS = 500;
 const BACKLOG = 512;
@@ -67,9 +67,10 @@ export class ControlSockets {
         accepted: (socket) => {
           const connection = ++lastConnection;
           waiting.set(connection, socket);
-          this.#adopt(connection, socket, spec);
+          const adopted = this.#adopt(connection, socket, spec);
           report({ type: 'connection.accepted', connection });
-          waiting.delete(connection);
+          // Nobody wants it: this very socket is being closed.
+          if (waiting.delete(connection) && !adopted.opened) socket.destroy();
         },
         lost: () => report({ type: 'socket.lost' }),
       }).then(
@@ -153,30 +154,34 @@ export class ControlSockets {
     return { close };
   }
 
-  #adopt(number: number, socket: Socket, spec: ControlSocketSpec): void {
+  #adopt(number: number, socket: Socket, spec: ControlSocketSpec): Connection {
+    const connection = new Connection(socket, { ...this.#deps, readonly: spec.readonly });
     this.#sockets.add(socket);
-    this.#connections.set(number, new Connection(socket, { ...this.#deps, readonly: spec.readonly }));
+    this.#connections.set(number, connection);
     socket.once('close', () => {
       this.#sockets.delete(socket);
       this.#connections.delete(number);
     });
+    return connection;
   }
 
-  #refuse(number: number, spec: ControlSocketSpec, waiting: ReadonlyMap<number, Socket>): void {
+  #refuse(number: number, spec: ControlSocketSpec, waiting: Map<number, Socket>): void {
     const socket = waiting.get(number);
     if (!socket) return;
+    waiting.delete(number);
     this.#connections.delete(number);
     socket.on('error', () => {});
-    if (this.#refused >= REFUSED_MAX) return void socket.destroy();
+    const error = `Too many sessions: the most allowed is ${spec.sessionsMax} (--control-sessions)`;
+    socket.end(encodeFrame({ id: null, status: 'error', error }));
+    // What was written can still be read, unless the client sends before it reads.
+    if (this.#refused >= REFUSED_MAX) return socket.destroySoon();
     this.#refused++;
     const limit = setTimeout(() => socket.destroy(), REFUSED_MS).unref();
     socket.once('close', () => {
       this.#refused--;
       clearTimeout(limit);
     });
-    const error = `Too many sessions: the most allowed is ${spec.sessionsMax} (--control-sessions)`;
     socket.resume();
-    socket.end(encodeFrame({ id: null, status: 'error', error }));
   }
 }
 

@@ -193,7 +193,8 @@ function fill(command: Command, argument: Argument, word: string): void {
 }
 
 function unexpected(spec: CommandSpec, word: string): string {
-  if (spec.name === 'shutdown' && !word.startsWith('--'))
+  const known = spec.args.some((one) => one.kind === 'word' && takes(one, word));
+  if (spec.name === 'shutdown' && !known && !word.startsWith('--'))
     return `Unknown shutdown mode: ${shown(word)} (write graceful or quick)`;
   return spec.args.length > 0
     ? `Unexpected argument: ${shown(word)} (usage: ${spec.usage})`

@@ -14,13 +14,15 @@ export interface JournalEvent {
   [field: string]: unknown;
 }
 
-/** How many events are kept. */
+/** How many events are kept, and how long all their texts may be: one may have the stack of a whole app. */
 const KEPT_MAX = 1000;
+const KEPT_LENGTH_MAX = 4 * 1024 * 1024;
 
 export class Journal {
   readonly #kept: JournalEvent[] = [];
   readonly #watchers = new Set<(event: JournalEvent) => void>();
   #seq = 0;
+  #length = 0;
 
   /** How many there were that are not kept any more. */
   get dropped(): number {
@@ -32,9 +34,12 @@ export class Journal {
   }
 
   record(level: string, text: string, fields: object = {}): void {
-    const event = { seq: ++this.#seq, time: new Date().toISOString(), level, text, ...fields };
+    const own = { seq: ++this.#seq, time: new Date().toISOString(), level, text };
+    const event: JournalEvent = { ...own, ...fields, ...own };
     this.#kept.push(event);
-    if (this.#kept.length > KEPT_MAX) this.#kept.shift();
+    this.#length += lengthOf(event);
+    while (this.#kept.length > 1 && (this.#kept.length > KEPT_MAX || this.#length > KEPT_LENGTH_MAX))
+      this.#length -= lengthOf(this.#kept.shift()!);
     for (const watcher of [...this.#watchers]) watcher(event);
   }
 
@@ -59,3 +64,7 @@ export class Journal {
     };
   }
 }
+
+/** Of its texts; the rest is as good as nothing. */
+const lengthOf = (event: JournalEvent): number =>
+  Object.values(event).reduce<number>((sum, one) => sum + (typeof one === 'string' ? one.length : 0), 0);
