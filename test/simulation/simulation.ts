@@ -1,8 +1,8 @@
 /**
- * One seeded run: the real arbiter, pool and child machines in a simulated world. Safety is checked after every step
+ * One seeded run: the real arbiter, pool, child, control listener and session machines in a simulated world. Safety is checked after every step
  * while faults happen; then the faults stop and everything must converge, and at last stop and leave nothing.
  */
-import { createActor, fromCallback, type InspectionEvent } from 'xstate';
+import { type AnyActorRef, createActor, fromCallback, type InspectionEvent } from 'xstate';
 import { arbiterMachine } from '../../src/machines/arbiter.ts';
 import { childMachine } from '../../src/machines/child.ts';
 import type { ArbiterOrder, LogOrder } from '../../src/machines/events/arbiter.ts';
@@ -10,6 +10,9 @@ import { jittered, surgeOf } from '../../src/machines/policy.ts';
 import { poolMachine } from '../../src/machines/pool.ts';
 import { backoffOf, type PoolContext } from '../../src/machines/pool-context.ts';
 import { VirtualClock } from './clock.ts';
+import { checkControl, checkQuiet } from './control-checks.ts';
+import { ControlWorld } from './control-world.ts';
+import { Ledger } from './ledger.ts';
 import { Random } from './random.ts';
 import { World } from './world.ts';
 
@@ -52,6 +55,8 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
     trace(`VIOLATION ${what}`);
   };
 
+  const control = new ControlWorld(clock, seed, violate);
+  const ledger = new Ledger(control, violate);
   let order = (_order: ArbiterOrder): void => {};
   const actor = createActor(
     arbiterMachine.provide({
@@ -67,29 +72,31 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
           },
           actors: { child: childMachine.provide({ actors: { process: world.process() } }) },
         }),
+        control: control.listenerMachine(),
       },
     }),
     {
       id: 'arbiter',
       clock,
-      input: { workersMax: 8 },
+      input: { workersMax: 8, controls: control.wishes },
       inspect: (event) => {
         watch(event, trace, violate);
+        ledger.watch(event);
         observe?.(event);
       },
     },
   );
 
-  // Every order ends in exactly one told result.
-  const open = new Set<number>();
-  const ended = new Set<number>();
+  actor.on('order.taken', (order) => {
+    trace(`order.taken ${order.orderId} ${order.order}`);
+    ledger.take(order);
+  });
   for (const type of ['order.done', 'order.refused', 'order.failed', 'order.superseded'] as const)
     actor.on(type, (end) => {
       outcome.ends[type] = (outcome.ends[type] ?? 0) + 1;
       trace(`${type} ${end.orderId} ${end.order} ${end.fault?.message ?? ''}`);
-      if (ended.has(end.orderId)) violate(`order ${end.orderId} ended twice`);
-      ended.add(end.orderId);
-      open.delete(end.orderId);
+      ledger.end(end);
+      control.ended(end);
     });
   let failed: unknown;
   actor.subscribe({
@@ -97,13 +104,13 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
       failed = error;
     },
   });
+  control.agesOf = () => [...world.live.keys()];
+  control.running = () => running();
   actor.start();
 
   const send = (event: ArbiterOrder): void => {
     trace(`order: ${JSON.stringify(event)}`);
     order(event);
-    open.add(actor.getSnapshot().context.lastOrderId);
-    for (const id of ended) open.delete(id);
   };
   const pool = (): PoolContext | undefined =>
     (actor.getSnapshot().children.pool?.getSnapshot() as { context: PoolContext } | undefined)?.context;
@@ -113,6 +120,8 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
       return violate(`the root machine is in error: ${String((failed as Error)?.stack ?? failed)}`);
     const context = pool();
     if (context && running()) checkPool(context, world, violate);
+    ledger.check(actor.getSnapshot());
+    if (running()) checkControl(actor.getSnapshot().children, violate);
     if (!running() && world.live.size > 0) violate(`${world.live.size} processes outlive the arbiter`);
   };
   const run = (forMs: number): void => {
@@ -126,6 +135,10 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
   // Safety, under faults.
   const ops = random.between(5, 25);
   for (let op = 0; op < ops && running() && world.violations.length === 0; op++) {
+    if (control.wishes.length > 0) {
+      if (random.chance(0.5)) control.connect();
+      if (random.chance(0.004)) control.flood();
+    }
     disturb(world, random, send, trace, run);
     check();
     run(random.pick([0, 5, 50, 500, 3000, 20_000]));
@@ -133,12 +146,16 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
 
   // Liveness, once they stop.
   world.pacify();
+  control.pacify();
   run(120_000);
   if (running() && !isStopping(actor.getSnapshot().value)) {
     send({ type: 'arbiter.reload', source: 'test' });
     run(120_000);
     const context = pool();
-    if (context && running()) checkConverged(context, world, open, violate);
+    if (context && running()) {
+      checkConverged(context, world, ledger.open, violate);
+      checkQuiet(actor.getSnapshot().children, violate);
+    }
     send({ type: 'arbiter.stop', mode: 'graceful', source: 'test' });
     run(60_000);
   }
@@ -146,7 +163,9 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
   if (actor.getSnapshot().status !== 'done')
     violate(`the arbiter did not stop: ${JSON.stringify(actor.getSnapshot().value)}`);
   if (world.live.size > 0) violate(`${world.live.size} processes left after the stop`);
-  if (open.size > 0) violate(`orders never answered: ${[...open].join(', ')}`);
+  if (ledger.open.size > 0) violate(`orders never answered: ${[...ledger.open].join(', ')}`);
+  const timers = Object.keys(scheduledOf(actor)).length;
+  if (timers > 0) violate(`${timers} timers of machines left after the stop`);
   if (clock.pending > 0 && world.violations.length === 0) {
     run(600_000);
     if (clock.pending > 0) violate(`${clock.pending} timers left after the stop`);
@@ -228,7 +247,7 @@ function checkPool(context: PoolContext, world: World, violate: (what: string) =
 function checkConverged(
   context: PoolContext,
   world: World,
-  open: Set<number>,
+  open: ReadonlySet<number>,
   violate: (what: string) => void,
 ): void {
   const ready = context.members.filter((member) => member.phase === 'ready');
@@ -243,6 +262,10 @@ function checkConverged(
   if (open.size > 0) violate(`orders never answered: ${[...open].join(', ')}`);
 }
 
+/** What the machines of a system wait for; the library has no other way to ask. */
+const scheduledOf = (actor: AnyActorRef): object =>
+  (actor.system.getSnapshot() as unknown as { _scheduledEvents: object })._scheduledEvents;
+
 const nameOf = (event: InspectionEvent): string => (event.actorRef as unknown as { id: string }).id;
 
 /** An event that no state answers is dropped silently: in a simulation that is a failure. */
@@ -253,6 +276,8 @@ function watch(event: InspectionEvent, trace: (line: string) => void, violate: (
       trace(`${nameOf(event)} ${event.event.type} -> ${JSON.stringify(snapshot.value)}`);
   }
   if (event.type !== '@xstate.microstep') return;
+  // A socket or a connection may throw; no machine does.
+  if (/^xstate\.error\.actor\.(session|control)/.test(event.event.type)) violate(`${event.event.type} came`);
   const { _transitions } = event as unknown as { _transitions?: unknown[] };
   if (_transitions && _transitions.length === 0 && !event.event.type.startsWith('xstate.'))
     violate(
