@@ -141,7 +141,7 @@ function tellArbiter(log: Log, facts: NarratorFacts, event: ArbiterEvent, arbite
       return log.info(`control socket at ${event.path}`, { socket: event.socket });
     case 'control.unavailable':
       return log.warn(
-        `serving without ${event.socket === 'control' ? 'a' : 'its read-only'} control socket: ${event.fault.message}`,
+        `no ${event.socket === 'control' ? '' : 'read-only '}control socket: ${event.fault.message}`,
         { socket: event.socket },
       );
     case 'arbiter.reload':

@@ -1,7 +1,7 @@
 /** A bug in the arbiter ends it with 70, at once, and leaves nothing behind. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -15,11 +15,19 @@ for (const [what, signal] of [
   ['an action of a machine that throws', 'SIGPIPE'],
   ['an error outside of any machine', 'SIGCONT'],
 ] as const)
-  test(`${what}: exit code 70, no worker, no pid file`, async (t) => {
+  test(`${what}: exit code 70, no worker, no pid file, no control socket`, async (t) => {
     const site = new Site(t);
     const arbiter = spawn(
       process.execPath,
-      ['--import', 'tsx', fixture('buggy-arbiter.ts'), fixture('app.mjs'), site.path('pid'), workerFile],
+      [
+        '--import',
+        'tsx',
+        fixture('buggy-arbiter.ts'),
+        fixture('app.mjs'),
+        site.path('pid'),
+        workerFile,
+        site.path('kirin.ctl'),
+      ],
       { cwd: root, stdio: ['ignore', 'ignore', 'pipe'], detached: true },
     );
     const group = arbiter.pid ?? 0;
@@ -31,10 +39,11 @@ for (const [what, signal] of [
       log += text;
     });
     await eventually('two workers are ready', () => log.match(/is ready/g)?.length === 2);
+    await eventually('the control socket is open', () => existsSync(site.path('kirin.ctl')));
     const ended = new Promise((done) => arbiter.once('exit', done));
     arbiter.kill(signal);
     assert.equal(await ended, 70, log);
     assert.match(log, /this is a bug in Kirin: /);
     await eventually(`nobody is left:\n${log}`, () => groupMembers(group).length === 0);
-    assert.ok(!existsSync(site.path('pid')));
+    assert.deepEqual(readdirSync(site.directory), []);
   });

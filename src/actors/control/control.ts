@@ -12,6 +12,7 @@ import type { Log } from '../log.ts';
 import type { Redactor } from '../redaction.ts';
 import { Commands } from './commands.ts';
 import { type ControlSocketSpec, ControlSockets } from './control-sockets.ts';
+import { OrderBook } from './order-book.ts';
 import { Orders } from './orders.ts';
 import { Scene } from './scene.ts';
 import { Show, type ShowDeps } from './show.ts';
@@ -27,7 +28,7 @@ export class Control {
   readonly #specs: ControlSocketSpec[];
   readonly #sockets: ControlSockets;
   #commands: Commands | undefined;
-  #orders: Orders | undefined;
+  #book: OrderBook | undefined;
 
   constructor(deps: ControlDeps) {
     const { settings, redactor, log } = deps;
@@ -68,14 +69,18 @@ export class Control {
   attach(arbiter: ArbiterActor): void {
     const scene = new Scene(arbiter);
     const { ledger, journal } = this.#deps;
-    const orders = new Orders({ scene, ledger, journal });
-    this.#orders = orders;
-    this.#commands = new Commands({ show: new Show({ ...this.#deps, scene }), orders, journal });
+    const book = new OrderBook(scene, journal);
+    this.#book = book;
+    this.#commands = new Commands({
+      show: new Show({ ...this.#deps, scene }),
+      orders: new Orders({ scene, ledger, book }),
+      journal,
+    });
   }
 
   /** To be called with everything that the arbiter machine reports of orders. */
   heard(report: ArbiterReport): void {
-    this.#orders?.heard(report);
+    this.#book?.heard(report);
   }
 
   /** Ends all connections, once what was said is written. */

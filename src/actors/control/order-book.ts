@@ -1,0 +1,139 @@
+/**
+ * Orders that somebody waits for, from the event to the arbiter machine to the reply made from its reports. Runs in the
+ * arbiter. Plain commands are answered when the order is accepted, those with `--wait` when it has ended; whoever asked
+ * for a stream hears in between what happens.
+ */
+import { performance } from 'node:perf_hooks';
+import type { ArbiterOrder, ArbiterReport, OrderEnded } from '../../machines/events/arbiter.ts';
+import type { Call } from './call.ts';
+import type { Journal } from './journal.ts';
+import type { Scene } from './scene.ts';
+
+export interface Progress {
+  done: number;
+  /** Null where nobody knows it. */
+  total: number | null;
+}
+
+/** How an order is answered. */
+export interface Answers {
+  /** The fields of the reply once it is accepted. */
+  accepted(report: ArbiterReport): object;
+  /** The fields in place of an error, where it was refused and that is no mistake. */
+  refused?(report: OrderEnded): object | undefined;
+  /** How far it is. */
+  progress?(): Progress;
+}
+
+interface Waiting extends Answers {
+  call: Call;
+  /** Whether the end is waited for. */
+  waits: boolean;
+  startedMs: number;
+  /** How it was accepted, if it was. */
+  taken?: ArbiterReport;
+  /** Ages of workers that were leaving when the order was done, and are waited for; then its end. */
+  leaving?: Set<number>;
+  end?: OrderEnded;
+}
+
+export class OrderBook {
+  readonly #scene: Scene;
+  readonly #waiting = new Map<number, Waiting>();
+  #steps: string[] = [];
+
+  constructor(scene: Scene, journal: Journal) {
+    this.#scene = scene;
+    journal.watch(({ text }) => this.#onStep(text));
+  }
+
+  /** Hands an order to the arbiter machine and answers the call from its reports. */
+  place(call: Call, waits: boolean, order: ArbiterOrder, answers: Answers): void {
+    this.#waiting.set(call.ticket, { ...answers, call, waits, startedMs: performance.now() });
+    call.onOver = () => this.#waiting.delete(call.ticket);
+    call.begin(true);
+    call.order(order);
+  }
+
+  /** To be called with everything the arbiter machine reports of orders. */
+  heard(report: ArbiterReport): void {
+    const waiting = report.ticket === undefined ? undefined : this.#waiting.get(report.ticket);
+    if (!waiting) return;
+    if (report.type !== 'order.taken') return this.#onEnded(waiting, report);
+    waiting.taken = report;
+    if (!waiting.waits) waiting.call.reply(waiting.accepted(report));
+  }
+
+  #onEnded(waiting: Waiting, end: OrderEnded): void {
+    const { call, waits, startedMs } = waiting;
+    // The pool is done with a worker when it has let it go; who waits wants to see it gone.
+    if (waits && end.type === 'order.done' && end.order === 'arbiter.scale' && !waiting.leaving) {
+      waiting.leaving = this.#leaving();
+      waiting.end = end;
+    }
+    if (waiting.leaving && waiting.leaving.size > 0) return;
+    const fields = fieldsOf(waiting, end);
+    if (waits)
+      call.reply({
+        success: end.type === 'order.done',
+        status: end.type.slice('order.'.length),
+        ...fields,
+        ...reloadFields(end),
+        duration_ms: Math.round(performance.now() - startedMs),
+        ...(end.type === 'order.done' ? {} : { error: reasonOf(end) }),
+        ...(end.fault?.stack === undefined ? {} : { stack: end.fault.stack }),
+      });
+    else if (fields) call.reply(fields);
+    else call.fail(reasonOf(end));
+  }
+
+  #leaving(): Set<number> {
+    const leaving = this.#scene.workers().filter(({ member }) => member.phase === 'leaving');
+    return new Set(leaving.map(({ member }) => member.age));
+  }
+
+  /** Told once the machines have taken in what the line is about. */
+  #onStep(text: string): void {
+    if (![...this.#waiting.values()].some(({ waits }) => waits)) return;
+    this.#steps.push(text);
+    if (this.#steps.length > 1) return;
+    setImmediate(() => {
+      const steps = this.#steps.splice(0);
+      for (const waiting of [...this.#waiting.values()]) {
+        if (waiting.waits) tellSteps(waiting, steps);
+        this.#lookWhoLeft(waiting);
+      }
+    });
+  }
+
+  #lookWhoLeft(waiting: Waiting): void {
+    const { leaving, end } = waiting;
+    if (!leaving || !end) return;
+    const still = this.#leaving();
+    for (const age of leaving) if (!still.has(age)) leaving.delete(age);
+    if (leaving.size === 0) this.#onEnded(waiting, end);
+  }
+}
+
+function tellSteps({ call, progress }: Waiting, steps: readonly string[]): void {
+  if (!call.streams) return;
+  const { done, total } = progress?.() ?? { done: 0, total: null };
+  for (const step of steps) call.progress({ step, done, total });
+}
+
+function fieldsOf({ taken, accepted, refused }: Waiting, end: OrderEnded): object | undefined {
+  if (taken) return accepted(taken);
+  return end.type === 'order.done' ? accepted(end) : refused?.(end);
+}
+
+const reloadFields = ({ order, generation, replaced = 0, remaining = 0 }: OrderEnded): object =>
+  order === 'arbiter.reload' ? { generation: generation ?? null, replaced, remaining } : {};
+
+function reasonOf({ type, fault }: OrderEnded): string {
+  if (type === 'order.superseded') return 'Superseded by a newer order';
+  return sentence(fault?.message ?? type.slice('order.'.length));
+}
+
+/** Messages of faults go on from a name; an answer stands alone. Words such as `app.js` keep their case. */
+const sentence = (text: string): string =>
+  /^[a-z]+ /.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
