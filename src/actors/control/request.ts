@@ -14,9 +14,15 @@ export type ReadRequest =
   | { id: RequestId; error: string };
 
 const ID_LENGTH_MAX = 256;
+/**
+ * Far above what a request has. Half a million lists within lists are only one megabyte, and keep JSON.parse busy for
+ * a third of a second, in which nobody else is answered.
+ */
+const VALUES_MAX = 10_000;
 
 export function readRequest(body: Buffer): ReadRequest {
   const invalid = (why: string, id: RequestId = null) => ({ id, error: `Invalid message: ${why}` });
+  if (hasTooMany(body)) return invalid(`more than ${VALUES_MAX} values`);
   if (!isUtf8(body)) return invalid('not UTF-8');
   let value: unknown;
   try {
@@ -34,6 +40,16 @@ export function readRequest(body: Buffer): ReadRequest {
   const words = args ?? [];
   if (!Array.isArray(words) || !words.every(isWord)) return invalid('"args" must be a list of texts', id);
   return { id, request: { command, args: words.map(String) }, stream: stream === true };
+}
+
+/** Whether there are more beginnings of values than there may be; those in texts count too, which is no harm. */
+function hasTooMany(body: Buffer): boolean {
+  let values = 0;
+  for (let at = 0; at < body.length; at++) {
+    const byte = body[at];
+    if ((byte === 0x2c || byte === 0x5b || byte === 0x7b) && ++values > VALUES_MAX) return true;
+  }
+  return false;
 }
 
 const isWord = (one: unknown): boolean => typeof one === 'string' || typeof one === 'number';
