@@ -1,6 +1,9 @@
 /**
  * What the control listener, its sessions and the actors that hold their sockets say to each other. Requests that
  * only read are answered by the connection's actor; the machines hear of orders, and of requests that take time.
+ *
+ * An actor that throws ends its socket or its session and nothing else, but its own cleanup does not run then: what it
+ * has open stays open. So a throw is best caught where it happens, and told as `socket.failed` or `connection.closed`.
  */
 import type { Fault } from '../faults.ts';
 import type { ArbiterOrder } from './arbiter.ts';
@@ -21,6 +24,7 @@ export type ControlSocketReport =
   | { type: 'socket.failed'; fault: Fault; permanent: boolean }
   /** Its name is gone from the file system, or somebody else's. */
   | { type: 'socket.lost' }
+  /** Also before `socket.opened`; a number is never used twice. */
   | { type: 'connection.accepted'; connection: number };
 
 /** No session for this one: told so, and closed. */
