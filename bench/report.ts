@@ -8,7 +8,7 @@ const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const HEAD = `# Results
 
-Written by \`npm run bench -- serve | reload | start\`. Only ratios within one run mean anything: servers are measured
+Written by \`npm run bench -- serve | reload | start | control\`. Only ratios within one run mean anything: servers are measured
 in turns, round after round, on the same machine as the load generator.
 `;
 
@@ -83,7 +83,12 @@ export function writeSection(title: string, body: string): void {
   writeFileSync(RESULTS, `${[head!.trim(), ...all].join('\n\n')}\n`);
 }
 
-export const SECTIONS = { serve: 'Serving', reload: 'Reloading', start: 'Starting, and memory' } as const;
+export const SECTIONS = {
+  serve: 'Serving',
+  reload: 'Reloading',
+  start: 'Starting, and memory',
+  control: 'Control',
+} as const;
 
 const order = (section: string) =>
   Object.values(SECTIONS).findIndex((title) => section.startsWith(`## ${title}\n`));

@@ -1,4 +1,5 @@
-/** `npm run bench -- serve | reload | start`: see USAGE. */
+/** `npm run bench -- serve | reload | start | control`: see USAGE. */
+import { control, controlLimitMs } from './control.ts';
 import { endWithUs, limitRun } from './fleet.ts';
 import { type Options, readOptions, USAGE, UsageError } from './options.ts';
 import { buildDoubt, buildFault } from './peers.ts';
@@ -27,6 +28,9 @@ async function main(options: Options): Promise<number> {
     case 'start':
       limitRun(startLimitMs(options.rounds));
       return await start(options.rounds, options.json);
+    case 'control':
+      limitRun(controlLimitMs(options.rounds));
+      return await control(options.rounds, options.json);
   }
 }
 

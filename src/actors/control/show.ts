@@ -16,6 +16,8 @@ import { pathOf, type Scene, type WorkerView } from './scene.ts';
 /** The version of the control protocol. */
 export const CONTROL_PROTOCOL = 1;
 const EVENTS_SHOWN = 20;
+/** The arbiter's memory is asked for at most so often. */
+const RSS_MS = 100;
 
 export interface ShowDeps {
   scene: Scene;
@@ -35,6 +37,7 @@ const sum = (values: number[]): number => values.reduce((total, value) => total 
 
 export class Show {
   readonly #deps: ShowDeps;
+  #rss = { bytes: 0, atMs: Number.NEGATIVE_INFINITY };
   readonly #targets: Readonly<Record<string, (command: Command, call: Call) => object>> = {
     'show all': () => this.#all(),
     'show workers': () => this.#workers(),
@@ -136,8 +139,15 @@ export class Show {
       requests_per_second: rounded(sum(pulses.map((pulse) => pulse.requestsPerSecond)), 1),
       connections: sum(pulses.map(({ figures }) => figures?.connections ?? 0)),
       in_flight: sum(pulses.map(({ figures }) => figures?.inFlight ?? 0)),
-      rss_bytes: process.memoryUsage.rss(),
+      rss_bytes: this.#rssBytes(),
     };
+  }
+
+  /** Asking the system takes longer than all the rest of the reply. */
+  #rssBytes(): number {
+    const nowMs = performance.now();
+    if (nowMs - this.#rss.atMs > RSS_MS) this.#rss = { bytes: process.memoryUsage.rss(), atMs: nowMs };
+    return this.#rss.bytes;
   }
 
   #listeners(): object {
