@@ -447,7 +447,7 @@ test('commands to stop are taken up to a bound; signals always', () => {
   assert.deepEqual(one.toPool.at(-1), {
     type: 'pool.stop',
     orderId: ORDERS_PENDING_MAX + 3,
-    leave: 'quit',
+    leave: 'drain',
   });
   one.pool({ type: 'pool.stopped' });
   assert.equal(one.ends.length, ORDERS_PENDING_MAX + 3);
