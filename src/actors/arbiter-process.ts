@@ -178,17 +178,20 @@ function supervise(
   const actor = createActor(machine, {
     id: 'arbiter',
     input: { workersMax: Math.max(settings.workersMax, settings.workers), controls: control.wishes },
-    inspect: (inspection) => {
-      ledger.note(inspection);
-      narrate(inspection);
-    },
+    inspect: (inspection) =>
+      harmless(log, () => {
+        ledger.note(inspection);
+        narrate(inspection);
+      }),
   });
   control.attach(actor);
   for (const type of REPORTS)
-    actor.on(type, (report) => {
-      tellOrder(log, report);
-      control.heard(report);
-    });
+    actor.on(type, (report) =>
+      harmless(log, () => {
+        tellOrder(log, report);
+        control.heard(report);
+      }),
+    );
 
   return new Promise<ArbiterOutput>((resolve) => {
     actor.subscribe({
@@ -197,6 +200,17 @@ function supervise(
     });
     actor.start();
   });
+}
+
+/** Those who only watch: a bug in them is told, and puts no machine in error. */
+function harmless(log: Log, watch: () => void): void {
+  try {
+    watch();
+  } catch (error) {
+    log.error('this is a bug in Kirin: what watches its machines failed', {
+      stack: error instanceof Error ? error.stack : String(error),
+    });
+  }
 }
 
 const REPORTS = [

@@ -35,6 +35,7 @@ export function narrator(log: Log, facts: NarratorFacts) {
     if (inspection.type !== '@xstate.microstep') return;
     const actor = inspection.actorRef as unknown as Watched;
     const kind = actor.logic?.id;
+    tellCrash(log, inspection.event);
     if (kind !== 'child' && kind !== 'arbiter') return;
     const snapshot = inspection.snapshot as unknown as Seen & { status: string };
     const before = values.get(actor.sessionId) ?? '';
@@ -45,6 +46,15 @@ export function narrator(log: Log, facts: NarratorFacts) {
     if (kind === 'child') tellChild(log, event as ChildEvent, snapshot.context as ChildContext, before, now);
     else tellArbiter(log, facts, event as ArbiterEvent, snapshot.context as ArbiterContext);
   };
+}
+
+/** An actor of the control interface that failed; a failed actor of any other kind ends the server. */
+function tellCrash(log: Log, event: { type: string; error?: unknown; actorId?: string }): void {
+  if (!event.type.startsWith('xstate.error.actor.')) return;
+  const { error, actorId } = event;
+  log.error(`this is a bug in Kirin: ${actorId ?? 'an actor'} of the control interface failed`, {
+    stack: error instanceof Error ? error.stack : String(error),
+  });
 }
 
 /** `{ alive: { ready: 'fresh' } }` as `alive.ready.fresh`; of parallel regions the first. */

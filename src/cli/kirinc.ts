@@ -3,7 +3,7 @@
  * The command `kirinc`: the shell of the control socket. One command imports next to nothing, since it is typed in
  * a hurry; the interactive parts are loaded when they are used. A user's mistake is one line, a bug is a stack and 70.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { type Invocation, parseArguments } from './kirinc/arguments.ts';
 import { EXIT } from './kirinc/errors.ts';
@@ -38,7 +38,7 @@ async function main(argv: readonly string[]): Promise<number> {
 
 async function run({ socket, commands, json }: Invocation): Promise<number> {
   const output = createOutput(json);
-  const session = new Session(socket, { notice: output.remark });
+  const session = new Session(socket, output.remark);
   if (commands.length > 0) return await runGiven(commands, session, output);
   if (isatty(0) && isatty(1)) return await (await import('./kirinc/shell.ts')).runShell(session, output);
   return await (await import('./kirinc/pipe.ts')).runPipe(process.stdin, session, output);
@@ -56,11 +56,16 @@ async function runGiven(commands: readonly string[], session: Session, output: O
   return status;
 }
 
+/** Whatever holds the terminal gives it back at the exit; what is written before would vanish with its screen. */
+function crash(error: unknown): never {
+  const text = `kirinc: this is a bug in Kirin\n${error instanceof Error ? error.stack : String(error)}\n`;
+  process.on('exit', () => writeSync(2, text));
+  process.exit(BUG);
+}
+
+process.on('uncaughtException', crash);
 try {
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
-  process.stderr.write(
-    `kirinc: this is a bug in Kirin\n${error instanceof Error ? error.stack : String(error)}\n`,
-  );
-  process.exit(BUG);
+  crash(error);
 }

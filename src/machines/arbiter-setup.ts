@@ -2,6 +2,7 @@
 import { assertEvent, assign, type ErrorActorEvent, emit, enqueueActions, sendTo, setup } from 'xstate';
 import { type ControlListenerInput, controlListenerMachine } from './control-listener.ts';
 import type { ArbiterOrder, ArbiterReport, LogOrder, OrderEnded, OrderFacts } from './events/arbiter.ts';
+import type { Leave } from './events/child.ts';
 import type { ControlReport, ControlSocketName } from './events/control.ts';
 import type { Generation, GenerationOrder, GenerationReport } from './events/generation.ts';
 import type { PoolReport } from './events/pool.ts';
@@ -35,7 +36,7 @@ export interface ArbiterContext {
   pending: readonly PendingOrder[];
   /** The reload whose generation is being prepared. */
   preparing: number;
-  /** Orders to stop so far: the second one hastens. */
+  /** Signals to stop so far: the second one hastens. */
   stops: number;
   exitCode: number;
   fault: Fault | null;
@@ -288,7 +289,20 @@ export const arbiterSetup = setup({
       enqueue.stopChild(actorId);
       enqueue.raise({ type: 'control.unavailable', socket: actorId, fault: crashFault(error) });
     }),
-    countStop: assign({ stops: ({ context }) => context.stops + 1 }),
+    /** A command is no impatience: a service manager's TERM after it is the first one. */
+    countStop: assign({
+      stops: ({ context, event }) => {
+        assertEvent(event, 'arbiter.stop');
+        return context.stops + (event.signal === undefined ? 0 : 1);
+      },
+    }),
+    /** Only the start can fail for it: a socket that is lost later is bound anew, and serving goes on meanwhile. */
+    noLongerRequired: assign({
+      controls: ({ context, event }) => {
+        assertEvent(event, 'control.opened');
+        return context.controls.map((one) => (one.name === event.socket ? { ...one, required: false } : one));
+      },
+    }),
     /** A second signal makes the exit code 128 + n. */
     keepSecondSignal: assign({
       exitCode: ({ context, event }) => {
@@ -308,12 +322,13 @@ export const arbiterSetup = setup({
       orderId: context.lastOrderId,
       leave: 'quit' as const,
     })),
-    /** The second order cuts what is in flight, the third asks nobody. */
-    hasten: sendTo('pool', ({ context }) => ({
-      type: 'pool.stop' as const,
-      orderId: context.lastOrderId,
-      leave: context.stops > 2 ? ('kill' as const) : ('quit' as const),
-    })),
+    /** The first signal says how; the second cuts what is in flight, the third asks nobody. */
+    hasten: sendTo('pool', ({ context, event }) => {
+      assertEvent(event, 'arbiter.stop');
+      const asked: Leave = event.mode === 'quick' ? 'quit' : 'drain';
+      const leave: Leave = context.stops > 2 ? 'kill' : context.stops > 1 ? 'quit' : asked;
+      return { type: 'pool.stop' as const, orderId: context.lastOrderId, leave };
+    }),
     /** When everything is gone the orders to stop are done; another that is left was not, and never will be. */
     endAll: enqueueActions(({ context, enqueue }) => {
       for (const order of context.pending)

@@ -50,7 +50,7 @@ export const arbiterMachine = arbiterSetup.createMachine({
       on: {
         'arbiter.reopen': { actions: ['takeOrder', 'reopenLogs', 'endDone', 'dropOrder'] },
         'arbiter.unsupported': { actions: ['takeOrder', 'endUnsupported', 'dropOrder'] },
-        'control.opened': {},
+        'control.opened': { actions: 'noLongerRequired' },
         'control.unavailable': {},
         'xstate.error.actor.control': { actions: 'giveUpControl' },
         'xstate.error.actor.controlReadonly': { actions: 'giveUpControl' },

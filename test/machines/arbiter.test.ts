@@ -408,13 +408,28 @@ test('a command to stop waits for the stop under way: a graceful one with it, a 
   assert.equal(one.output?.exitCode, 0);
 });
 
-test('a signal after a command to stop hastens', () => {
+test('a signal after a command to stop is the first one; the second hastens, the third kills', () => {
   const one = serving();
-  one.tell(stop('graceful'), stop('graceful', 15), stop('graceful', 15));
+  one.tell(stop('graceful'), stop('graceful', 15), stop('graceful', 15), stop('graceful', 15));
   assert.deepEqual(
     one.toPool.map((order) => order.type === 'pool.stop' && order.leave),
-    ['drain', 'quit', 'kill'],
+    ['drain', 'drain', 'quit', 'kill'],
   );
+  const other = serving();
+  other.tell(stop('graceful'), stop('quick', 2));
+  assert.deepEqual(
+    other.toPool.map((order) => order.type === 'pool.stop' && order.leave),
+    ['drain', 'quit'],
+  );
+  other.pool({ type: 'pool.stopped' });
+  assert.equal(other.output?.exitCode, 0);
+});
+
+test('a required control socket that was open once and is lost does not end the server', () => {
+  const one = serving({ controls: [wish('control', true)] });
+  one.controls({ type: 'control.opened', socket: 'control', path: '/run/kirin.ctl' });
+  one.socket('control', failed);
+  assert.match(one.state, /serving/);
 });
 
 test('commands to stop are taken up to a bound; signals always', () => {
@@ -432,7 +447,7 @@ test('commands to stop are taken up to a bound; signals always', () => {
   assert.deepEqual(one.toPool.at(-1), {
     type: 'pool.stop',
     orderId: ORDERS_PENDING_MAX + 3,
-    leave: 'quit',
+    leave: 'drain',
   });
   one.pool({ type: 'pool.stopped' });
   assert.equal(one.ends.length, ORDERS_PENDING_MAX + 3);
@@ -508,7 +523,7 @@ test('one that is required ends the server, before there is a pool or with it', 
   assert.match(one.state, /stopping/);
   assert.deepEqual(one.toPool, [{ type: 'pool.stop', orderId: 0, leave: 'drain' }]);
   one.tell(stop('graceful', 15));
-  assert.deepEqual(one.toPool.at(-1), { type: 'pool.stop', orderId: 1, leave: 'quit' });
+  assert.deepEqual(one.toPool.at(-1), { type: 'pool.stop', orderId: 1, leave: 'drain' });
   one.pool({ type: 'pool.stopped' });
   assert.deepEqual(one.output, { exitCode: 1, fault: inUse });
 });

@@ -69,15 +69,29 @@ const QUIT = SHELL_ENTRIES.find(({ own }) => own === 'quit')!;
 /** Every different thing that the words can mean as a whole. */
 function readingsOf(words: readonly string[], entries = ENTRIES): Expanded[] {
   const readings = new Map<string, Expanded>();
-  for (const entry of narrowed(
-    words,
-    entries.filter((one) => matches(one, words)),
-  )) {
+  for (const entry of following(words, entries)) {
     const reading = writtenOut(entry, words);
     const text = reading.words.join(' ');
     if (!readings.has(text)) readings.set(text, reading);
   }
   return [...readings.values()];
+}
+
+/** What the words may be the beginning of. */
+export const following = (words: readonly string[], entries: readonly Entry[]): readonly Entry[] =>
+  narrowed(
+    words,
+    entries.filter((one) => matches(one, words)),
+  );
+
+/** The arguments that may still follow those that are written. */
+export function argumentsLeft(entry: Entry, rest: readonly string[]): Argument[] {
+  const open = [...entry.args];
+  for (const word of rest) {
+    const at = open.findIndex((one) => meant(one, word) !== undefined);
+    if (at >= 0) open.splice(at, 1);
+  }
+  return open;
 }
 
 const starts = (full: string, typed: string): boolean => full.startsWith(typed.toLowerCase());

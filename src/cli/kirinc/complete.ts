@@ -1,8 +1,144 @@
-/** stub */
+/**
+ * What can be typed next, for Tab and for the question mark. It asks the server what it knows and which processes
+ * live; a server that does not answer in time costs a suggestion, no more.
+ */
+import type { Argument } from '../../actors/control/grammar.ts';
+import { argumentsLeft, ENTRIES, type Entry, following, SHELL_ENTRIES, withoutSeconds } from './commands.ts';
+import { type Data, dataList, dataOf } from './data.ts';
 import type { Session } from './session.ts';
+import { cell } from './text.ts';
+import { learned } from './usage.ts';
+
+interface Option {
+  text: string;
+  about: string;
+  /** It stands for what the user has to write. */
+  placeholder?: true;
+}
+
+const OPTIONS_MAX = 500;
+
 export class Completer {
-  constructor(_s: Session) {}
-  async listing(_l: string): Promise<string> {
-    return '';
+  readonly #session: Session;
+  #entries: readonly Entry[] | undefined;
+
+  constructor(session: Session) {
+    this.#session = session;
   }
+
+  /** For node:readline: what the last word can become, and that word. */
+  async complete(line: string): Promise<[string[], string]> {
+    const { before, word } = cut(line);
+    const options = await this.#options(before, word);
+    const words = options.filter(({ placeholder }) => !placeholder).map(({ text }) => `${text} `);
+    return [words, word];
+  }
+
+  /** A line for each possibility. */
+  async listing(line: string): Promise<string> {
+    const { before, word } = cut(line);
+    const options = await this.#options(before, word);
+    const entry = word === '' ? this.#ended(before) : undefined;
+    const rows = options.map(({ text, about }) => [text, about] as const);
+    const all = entry ? [['<Enter>', entry.text] as const, ...rows] : rows;
+    if (all.length === 0) return '  (nothing that is known can stand here)';
+    const width = all.reduce((most, [text]) => Math.max(most, text.length), 0) + 3;
+    return all.map(([text, about]) => `  ${text.padEnd(width)}${about}`.trimEnd()).join('\n');
+  }
+
+  /** The command that the words make without anything more. */
+  #ended(before: readonly string[]): Entry | undefined {
+    const entries = following(before, this.#entries ?? ENTRIES).filter(
+      (one) => one.words.length <= before.length,
+    );
+    const needs = (one: Entry) => one.args.some((argument) => 'required' in argument && argument.required);
+    return entries.length === 1 && !needs(entries[0]!) && before.length > 0 ? entries[0] : undefined;
+  }
+
+  async #options(before: readonly string[], word: string): Promise<Option[]> {
+    this.#entries ??= await this.#known();
+    const options = await this.#after(before, this.#entries);
+    const unique = new Map<string, Option>();
+    for (const option of options)
+      if ((option.placeholder && word === '') || option.text.toLowerCase().startsWith(word.toLowerCase()))
+        if (!unique.has(option.text)) unique.set(option.text, option);
+    return [...unique.values()].slice(0, OPTIONS_MAX);
+  }
+
+  /** What the server says it knows, and the shell's own; every command of Kirin where it does not say. */
+  async #known(): Promise<readonly Entry[] | undefined> {
+    const commands = dataOf((await this.#session.peek(['help']))?.['commands']);
+    return Object.keys(commands).length > 0 ? [...learned(commands), ...SHELL_ENTRIES] : undefined;
+  }
+
+  async #after(before: readonly string[], entries: readonly Entry[] = ENTRIES): Promise<Option[]> {
+    const options: Option[] = [];
+    for (const entry of following(before, entries)) {
+      const rest = before.slice(entry.words.length);
+      if (before.length < entry.words.length) options.push(nextWord(entry, before.length));
+      else if (entry.own === 'watch') options.push(...(await this.#watched(rest, entries)));
+      else if (entry.own === 'help') options.push(...(await this.#after(rest, entries)).filter(isPlain));
+      else if (entry.own === 'top' && rest.length === 0) options.push(SECONDS);
+      else for (const argument of argumentsLeft(entry, rest)) options.push(...(await this.#values(argument)));
+    }
+    return options;
+  }
+
+  async #watched(rest: readonly string[], entries: readonly Entry[]): Promise<Option[]> {
+    const shows = entries.filter(({ reads, own }) => reads && !own);
+    const options = await this.#after(withoutSeconds(rest), shows);
+    return rest.length === 0 ? [SECONDS, ...options] : options;
+  }
+
+  async #values(argument: Argument): Promise<Option[]> {
+    switch (argument.kind) {
+      case 'flag':
+        return [{ text: argument.flag, about: 'Answer when it is done' }];
+      case 'word':
+        return argument.of.map((text) => ({ text, about: '' }));
+      case 'count':
+        return [{ text: argument.name, about: `Number of ${argument.of}`, placeholder: true }];
+      case 'pid':
+        return this.#processes();
+      case 'text':
+        return this.#machines(argument.name);
+    }
+  }
+
+  async #processes(): Promise<Option[]> {
+    const all = (await this.#session.peek(['show', 'all'])) ?? {};
+    const options = [
+      ...dataList(all['web_workers']).map((one) => process(one, 'Worker')),
+      ...dataList(all['dirty_workers']).map((one) => process(one, 'Dirty worker')),
+    ];
+    return options.length > 0 ? options : [{ text: 'PID', about: 'A worker', placeholder: true }];
+  }
+
+  async #machines(name: string): Promise<Option[]> {
+    const { machines } = (await this.#session.peek(['show', 'machine'])) ?? {};
+    const options = dataList(machines).map(({ id, state }) => ({ text: cell(id), about: cell(state) }));
+    return options.length > 0 ? options : [{ text: name, about: 'A machine', placeholder: true }];
+  }
+}
+
+const SECONDS: Option = { text: 'SECONDS', about: 'How often (2)', placeholder: true };
+
+const isPlain = ({ placeholder }: Option): boolean => !placeholder;
+
+const process = ({ pid, age }: Data, kind: string): Option => ({
+  text: cell(pid),
+  about: `${kind} of age ${cell(age)}`,
+});
+
+/** A word of a name; it only tells what the command does if the name ends with it. */
+function nextWord(entry: Entry, at: number): Option {
+  const last = at === entry.words.length - 1;
+  return { text: entry.words[at]!, about: last ? entry.text : `${entry.words[at]} ...` };
+}
+
+/** The words before the cursor, and the one that is being written. */
+function cut(line: string): { before: string[]; word: string } {
+  const words = line.trimStart().split(/\s+/);
+  const word = words.pop()!;
+  return { before: words, word };
 }

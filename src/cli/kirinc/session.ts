@@ -3,14 +3,8 @@
  * is never sent twice; what only reads may be.
  */
 import { type AskOptions, Client, type ClientLimits, LIMITS } from './client.ts';
-import { dataOf, numberOf } from './data.ts';
+import { type Data, dataOf, numberOf } from './data.ts';
 import { Interrupted, LostError, ShellError, told } from './errors.ts';
-
-export interface SessionOptions {
-  /** Told, in one line, that another connection is used from now on. */
-  notice(line: string): void;
-  limits?: ClientLimits;
-}
 
 export interface Question extends AskOptions {
   words: readonly string[];
@@ -22,18 +16,24 @@ export interface Question extends AskOptions {
 
 /** How long a server may take to confirm that it waits no longer. */
 const CANCEL_MS = 2000;
+/** How long Tab may think. */
+const PEEK_MS = 1500;
 
 export class Session {
   readonly path: string;
-  readonly #options: SessionOptions;
+  /** Told, in one line, that another connection is used from now on. */
+  notice: (line: string) => void;
+  readonly #limits: ClientLimits;
   #client: Client | undefined;
+  #connecting: Promise<Client> | undefined;
   /** Of the server that was last spoken to, where it is known. */
   #pid: number | undefined;
   #learns = false;
 
-  constructor(path: string, options: SessionOptions) {
+  constructor(path: string, notice: (line: string) => void, limits = LIMITS) {
     this.path = path;
-    this.#options = options;
+    this.notice = notice;
+    this.#limits = limits;
   }
 
   /** Connects at once, and from now on keeps the server's pid in mind, to tell when it is another one. */
@@ -56,6 +56,19 @@ export class Session {
       if (!repeatable) throw new ShellError(told('Connection lost', this.path, unknownFate(words)));
     }
     return await this.#askOnce(await this.#connected(), question);
+  }
+
+  /** The data of an answer, for a suggestion: nothing where that is not to be had quickly. Sends and tells nothing else. */
+  async peek(words: readonly string[]): Promise<Data | undefined> {
+    try {
+      this.#client ??= await this.#connect();
+      if (this.#client.lost) return undefined;
+      const { answer } = this.#client.ask(words);
+      const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), PEEK_MS).unref());
+      return dataOf(await Promise.race([answer, late]));
+    } catch {
+      return undefined;
+    }
   }
 
   close(): void {
@@ -92,7 +105,7 @@ export class Session {
       () => true,
     );
     if (waits) {
-      const late = new Promise<false>((resolve) => setTimeout(resolve, CANCEL_MS, false).unref());
+      const late = new Promise<false>((resolve) => setTimeout(() => resolve(false), CANCEL_MS).unref());
       const refused = client.ask(['cancel', String(asked.id)]).answer.then(
         () => ended,
         () => false,
@@ -103,21 +116,28 @@ export class Session {
     this.#client = undefined;
   }
 
+  /** The connection, or a new one; those who ask at the same time get the same. */
   async #connected(): Promise<Client> {
-    const before = this.#client;
-    if (before && !before.lost) return before;
+    if (this.#client && !this.#client.lost) return this.#client;
+    this.#connecting ??= this.#reconnected(this.#client).finally(() => {
+      this.#connecting = undefined;
+    });
+    return await this.#connecting;
+  }
+
+  async #reconnected(before: Client | undefined): Promise<Client> {
     const client = await this.#connect();
     this.#client = client;
     if (before?.understood) {
       const old = this.#pid;
       if (this.#learns) await this.#learnPid(client);
-      this.#options.notice(`Reconnected to ${this.path}${change(old, this.#learns ? this.#pid : undefined)}`);
+      this.notice(`Reconnected to ${this.path}${change(old, this.#learns ? this.#pid : undefined)}`);
     } else if (this.#learns) void this.#learnPid(client);
     return client;
   }
 
   #connect(): Promise<Client> {
-    return Client.connect(this.path, this.#options.limits ?? LIMITS);
+    return Client.connect(this.path, this.#limits);
   }
 
   async #learnPid(client: Client): Promise<void> {
