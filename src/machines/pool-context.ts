@@ -19,6 +19,8 @@ export interface Rollout {
   generation: Generation;
   /** Up-to-date children that became ready since the commit point. */
   replaced: number;
+  /** Whether its candidates wait for the order to commit. */
+  hold: boolean;
 }
 
 export interface PoolContext {

@@ -1,4 +1,7 @@
-/** The pool's rollout region: `settled | trying | rolling | stalled`. Its commit point is the way out of settling. */
+/**
+ * The pool's rollout region: `settled | trying | rolling | stalled`. Its commit point is the way out of settling, or, where
+ * another pool must be ready first, out of standing.
+ */
 import { poolSetup } from './pool-setup.ts';
 
 export const rollout = poolSetup.createStateConfig({
@@ -23,6 +26,11 @@ export const rollout = poolSetup.createStateConfig({
           reenter: true,
           actions: ['tellTrialSuperseded', 'startTrial'],
         },
+        'pool.abandon': {
+          guard: 'isOfTrial',
+          target: 'resuming',
+          actions: ['tellAbandoned', 'dropTrial', 'review'],
+        },
         'pool.review': [
           {
             guard: 'trialFailed',
@@ -41,7 +49,22 @@ export const rollout = poolSetup.createStateConfig({
           description: 'All candidates are ready and must stay so.',
           on: { 'pool.review': { guard: 'lacksCandidates', target: 'booting' } },
           after: {
-            settle: {
+            settle: [
+              { guard: 'mustHold', target: 'standing' },
+              {
+                target: '#pool.alive.running.rollout.rolling',
+                actions: ['tellRolloutSuperseded', 'commit', 'tellCommitted'],
+              },
+            ],
+          },
+        },
+        standing: {
+          description: 'All candidates have lasted and wait for the order to commit.',
+          entry: 'tellStanding',
+          on: {
+            'pool.review': { guard: 'lacksCandidates', target: 'booting' },
+            'pool.commit': {
+              guard: 'isOfTrial',
               target: '#pool.alive.running.rollout.rolling',
               actions: ['tellRolloutSuperseded', 'commit', 'tellCommitted'],
             },

@@ -57,6 +57,10 @@ export const poolSetup = setup({
     candidatesStand: ({ context }) => candidatesStand(context),
     /** The target grew, and a share of it with it. */
     lacksCandidates: ({ context }) => context.trialFault === null && !candidatesStand(context),
+    mustHold: ({ context }) => context.trial?.hold === true,
+    isOfTrial: ({ context, event }) =>
+      (event.type === 'pool.commit' || event.type === 'pool.abandon') &&
+      context.trial?.orderId === event.orderId,
     rolledOver: ({ context }) =>
       remaining(context) === 0 &&
       ready(context).filter((member) => isUpToDate(context, member)).length >= context.target,
@@ -187,7 +191,12 @@ export const poolSetup = setup({
     startTrial: assign(({ context, event }) => {
       assertEvent(event, 'pool.replace');
       return {
-        trial: { orderId: event.orderId, generation: event.generation, replaced: 0 },
+        trial: {
+          orderId: event.orderId,
+          generation: event.generation,
+          replaced: 0,
+          hold: event.hold ?? false,
+        },
         trialFault: null,
         generations: [...context.generations, event.generation.number],
       };
@@ -211,7 +220,7 @@ export const poolSetup = setup({
       assertEvent(event, 'pool.replace');
       return {
         committed: event.generation,
-        rollout: { orderId: event.orderId, generation: event.generation, replaced: 0 },
+        rollout: { orderId: event.orderId, generation: event.generation, replaced: 0, hold: false },
         generations: [...context.generations, event.generation.number],
       };
     }),
@@ -245,6 +254,17 @@ export const poolSetup = setup({
         replaced: 0,
         remaining: context.target,
       }),
+    ),
+    tellStanding: sendTo(
+      ({ context }) => context.parent,
+      ({ context }) => ({ type: 'pool.standing', orderId: context.trial?.orderId ?? 0 }),
+    ),
+    tellAbandoned: sendTo(
+      ({ context }) => context.parent,
+      ({ event }) => {
+        assertEvent(event, 'pool.abandon');
+        return { type: 'pool.refused', orderId: event.orderId, fault: event.fault };
+      },
     ),
     tellTrialSuperseded: enqueueActions(({ context, enqueue, event }) => {
       assertEvent(event, 'pool.replace');

@@ -49,6 +49,9 @@ export const poolMachine = poolSetup.createMachine({
         'child.leaving': { actions: ['noteLeaving', 'review'] },
         'child.exited': { actions: ['noteExited', 'forgetChild', 'review'] },
         'pool.stop': { target: '.stopping' },
+        // Too late, or of a trial that is over: its order was answered.
+        'pool.commit': {},
+        'pool.abandon': {},
       },
       states: {
         opening: {

@@ -33,6 +33,8 @@ const generation = (number: number, change: Partial<Generation> = {}): Generatio
   ...change,
 });
 
+const broken = { code: 'app.loadFailed', message: 'broken' } as const;
+
 type Say = (event: ProcessReport | WorkerReport) => void;
 
 /** A pool whose processes boot at once unless their generation is in `broken`; they leave when told. */
@@ -399,6 +401,58 @@ test('stop wins everywhere: what is pending is refused, and nothing is taken any
   pool.pass(1000);
   assert.equal(pool.heard.at(-1)?.type, 'pool.stopped');
   assert.equal(pool.state, '"stopped"');
+});
+
+/** A pool of two whose reload, order 1, stands and waits for the order to commit. */
+function standing() {
+  const pool = running();
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2), hold: true });
+  pool.pass(1100);
+  assert.match(pool.state, /standing/);
+  assert.deepEqual(pool.ends, ['standing 1']);
+  return pool;
+}
+
+test('a reload that is held stands until it is told to commit, and then rolls over', () => {
+  const pool = standing();
+  pool.pass(60_000);
+  assert.deepEqual(pool.fleet, ['1: g1 s0 ready', '2: g1 s1 ready', '3: g2 s0 ready']);
+  pool.tell({ type: 'pool.commit', orderId: 9 });
+  assert.match(pool.state, /standing/, 'the order of another is none of its business');
+  pool.tell({ type: 'pool.commit', orderId: 1 });
+  pool.pass(1000);
+  assert.deepEqual(pool.ends, ['standing 1', 'done 1']);
+  assert.deepEqual(pool.fleet, ['3: g2 s0 ready', '4: g2 s1 ready']);
+  pool.tell({ type: 'pool.commit', orderId: 1 }, { type: 'pool.abandon', orderId: 1, fault: broken });
+  assert.deepEqual(pool.ends, ['standing 1', 'done 1'], 'too late for either');
+});
+
+test('a reload that is given up while it stands, or before, leaves nothing behind', () => {
+  const pool = standing();
+  pool.tell({ type: 'pool.abandon', orderId: 1, fault: broken });
+  pool.pass(1000);
+  assert.deepEqual(pool.ends, ['standing 1', 'refused 1']);
+  assert.deepEqual([pool.fleet, pool.gone], [['1: g1 s0 ready', '2: g1 s1 ready'], [2]]);
+  pool.tell({ type: 'pool.replace', orderId: 2, generation: generation(3), hold: true });
+  pool.tell({ type: 'pool.abandon', orderId: 2, fault: broken });
+  pool.pass(1000);
+  assert.deepEqual(pool.ends.at(-1), 'refused 2');
+  assert.match(pool.state, /settled/);
+});
+
+test('a candidate that is lost while it stands fails the reload; a target that grows asks for more', () => {
+  const pool = standing();
+  pool.processes.get(3)?.({ type: 'process.exited', code: 1, signal: null });
+  pool.pass(1000);
+  assert.deepEqual(pool.ends, ['standing 1', 'failed 1']);
+  const other = running(2, generation(1));
+  const half = generation(2, { surge: { percent: 50 } });
+  other.tell({ type: 'pool.replace', orderId: 1, generation: half, hold: true });
+  other.pass(1100);
+  other.tell({ type: 'pool.scale', orderId: 2, target: 4 });
+  assert.match(other.state, /booting/);
+  other.pass(1200);
+  assert.deepEqual(other.ends, ['standing 1', 'standing 1']);
 });
 
 test('every transition has a test path, with those that chance finds', () => {

@@ -5,8 +5,12 @@ import type { Generation } from './generation.ts';
 
 export type PoolOrder =
   | { type: 'pool.scale'; orderId: number; target: number }
-  /** Roll over to a new generation. */
-  | { type: 'pool.replace'; orderId: number; generation: Generation }
+  /** Roll over to a new generation; with `hold` its candidates stand and wait for the order to commit. */
+  | { type: 'pool.replace'; orderId: number; generation: Generation; hold?: boolean | undefined }
+  /** Candidates that stand take over. */
+  | { type: 'pool.commit'; orderId: number }
+  /** A trial is given up; its order ends as refused. */
+  | { type: 'pool.abandon'; orderId: number; fault: Fault }
   /** Let one child go; it is replaced. */
   | { type: 'pool.retire'; orderId: number; age: number; leave: Leave }
   | { type: 'pool.stop'; orderId: number; leave: Leave };
@@ -17,6 +21,8 @@ export type PoolReport =
   | { type: 'pool.opened' }
   /** No worker was ever ready, and one failed to boot. */
   | { type: 'pool.openFailed'; fault: Fault }
+  /** The candidates of a reload that is held are ready and have lasted. */
+  | { type: 'pool.standing'; orderId: number }
   /** A reload passed its commit point; `workers` is the number its settings ask for. */
   | { type: 'pool.committed'; orderId: number; generation: number; workers: number }
   | { type: 'pool.done'; orderId: number; replaced: number }
