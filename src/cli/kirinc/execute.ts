@@ -8,7 +8,7 @@ import { eventLine } from './format-own.ts';
 import { usageLines } from './format-stock.ts';
 import type { Output } from './output.ts';
 import type { Session } from './session.ts';
-import { json } from './text.ts';
+import { cell, json } from './text.ts';
 
 export interface Context {
   session: Session;
@@ -78,7 +78,14 @@ async function ask({ words, entry }: Expanded, context: Context): Promise<number
 /** Prints a reply; an order that did not succeed fails the shell too. */
 async function show(words: readonly string[], data: unknown, output: Output): Promise<number> {
   await output.print(output.json ? json(data) : replyText(words, data));
-  return isData(data) && data['success'] === false ? EXIT.failed : EXIT.ok;
+  if (!isData(data) || data['success'] !== false) return EXIT.ok;
+  const { error, stack } = data;
+  // In JSON a stack is one long line; who looks at a terminal wants to read it.
+  if (output.terminal && !output.json && typeof stack === 'string') {
+    output.complain(cell(error));
+    for (const line of stack.split('\n')) output.remark(`  ${line}`);
+  }
+  return EXIT.failed;
 }
 
 /** Events as they come; what a slow reader of standard output does not take is counted, not kept. */
