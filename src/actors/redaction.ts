@@ -16,8 +16,11 @@ const HARMLESS_NAME =
 const VALUE_LENGTH_MIN = 6;
 /** More values than that are not looked for: a bound, far above what environments have. */
 const VALUES_MAX = 2000;
-/** `scheme://user:password@host`; also where there is no user. */
-const URL_PASSWORD = /\b([a-z][a-z0-9+.-]{0,20}:\/\/[^\s:/@]{0,200}:)[^\s/@]{1,500}@/gi;
+/**
+ * What stands before the host of a URL, up to the last `@` of its authority, since a password may hold one. The user's name
+ * is shown, unless it is all there is: then it is most likely a token.
+ */
+const URL_CREDENTIALS = /\b([a-z][a-z0-9+.-]{0,20}:\/\/)([^\s"'`<>:@/?#]{0,200})(:[^\s"'`<>/?#]{0,4000})?@/gi;
 
 export const isSecretName = (name: string): boolean => SECRET_NAME.test(name);
 
@@ -42,7 +45,7 @@ export class Redactor {
   text(text: string): string {
     const known =
       this.#pattern && text.length >= VALUE_LENGTH_MIN ? text.replace(this.#pattern, HIDDEN) : text;
-    return known.includes('://') ? known.replace(URL_PASSWORD, `$1${HIDDEN}@`) : known;
+    return known.includes('://') ? known.replace(URL_CREDENTIALS, withoutCredentials) : known;
   }
 
   /** The fields of a log line, with their texts and lists of texts. */
@@ -60,5 +63,12 @@ export class Redactor {
     return value !== '' && key !== '' && isSecretName(key) ? HIDDEN : this.text(value);
   };
 }
+
+const withoutCredentials = (
+  _all: string,
+  scheme: string,
+  user: string,
+  password: string | undefined,
+): string => (password === undefined ? `${scheme}${HIDDEN}@` : `${scheme}${user}:${HIDDEN}@`);
 
 const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');

@@ -78,7 +78,11 @@ test('passwords in addresses are hidden, known or not', () => {
   const redactor = new Redactor();
   assert.equal(redactor.text('postgres://me:pw@db/x'), `postgres://me:${HIDDEN}@db/x`);
   assert.equal(redactor.text('redis://:pw@cache:6379'), `redis://:${HIDDEN}@cache:6379`);
+  assert.equal(redactor.text('postgres://me:p@ss:w@rd@db/x'), `postgres://me:${HIDDEN}@db/x`);
+  assert.equal(redactor.text('https://ghp_token@host/x'), `https://${HIDDEN}@host/x`);
+  assert.equal(redactor.text(`x://u:${'p'.repeat(3000)}@h`), `x://u:${HIDDEN}@h`);
   assert.equal(redactor.text('http://localhost:8000/'), 'http://localhost:8000/');
+  assert.equal(redactor.text('http://localhost:8000/x?mail=a@b'), 'http://localhost:8000/x?mail=a@b');
   assert.equal(redactor.text('http://[::1]:8000/x?mail=a@b'), 'http://[::1]:8000/x?mail=a@b');
 });
 

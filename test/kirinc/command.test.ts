@@ -79,7 +79,7 @@ describe('one command', { concurrency: 2 }, () => {
     assert.equal(err, 'Error: Unknown command: bad\n');
     assert.match(out, /reloading[\s\S]*reopening/);
     assert.deepEqual(server.commands, ['reload', 'bad', 'reopen']);
-    assert.equal(server.sockets.size, 0);
+    await eventually('the connection is closed', () => server.sockets.size === 0);
   });
 
   test('ends at quit', async (t) => {

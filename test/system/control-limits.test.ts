@@ -39,6 +39,7 @@ describe('limits of the control socket', { concurrency: 3 }, () => {
     assert.deepEqual(refusals(following).slice(-3), [['e', 'Cancelled'], ['c', undefined], idle]);
     for (const one of [silent, halting, following]) one.destroy();
     const late = await ControlClient.connect(path);
+    late.request({ id: 'e', command: 'events', stream: true });
     await alone(server, late);
     late.destroy();
   });

@@ -141,4 +141,34 @@ describe('nobody is held up', { concurrency: 2 }, () => {
     }
     assert.ok(seq > orders);
   });
+
+  test('when the server stops it waits for none of them, and all see the end', async (t) => {
+    const served = await controlled(t, ['-w', '1']);
+    const { client, site, server } = served;
+    const connect = async (): Promise<ControlClient> => {
+      const one = await ControlClient.connect(site.path('kirin.ctl'));
+      t.after(() => one.destroy());
+      return one;
+    };
+    const [silent, slow, halting, following, finished, flooding] = await Promise.all(
+      Array.from({ length: 6 }, connect),
+    );
+    slow!.pause();
+    for (let id = 0; id < 2000; id++) slow!.request({ id, command: 'show config origin' });
+    halting!.send(requestFrame({ id: 1, command: 'help' }).subarray(0, 10));
+    following!.request({ id: 'e', command: 'events', stream: true });
+    finished!.request({ id: 'e', command: 'events', stream: true }).finish();
+    flood(flooding!, framed('x'.repeat(1000)));
+    await othersAreAnswered(served);
+    const last = client.ask('shutdown --wait');
+    assert.equal((await last).data.success, true);
+    assert.deepEqual(await server.exit(), { code: 0, signal: null });
+    for (const one of [client, silent, halting, following, finished]) {
+      await one!.end();
+      assert.equal(one!.error, undefined);
+    }
+    assert.equal(following!.frames.at(-1)!.data.event.text, 'stopped');
+    slow!.resume();
+    for (const one of [slow, flooding]) await one!.end();
+  });
 });

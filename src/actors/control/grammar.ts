@@ -203,7 +203,7 @@ function unexpected(spec: CommandSpec, word: string): string {
 
 const WORD_MAX = 80;
 /** What was typed, on one line and not longer than one. */
-const shown = (word: string): string => {
+export const shown = (word: string): string => {
   const line = word.replace(/\p{Cc}/gu, ' ');
   return line.length > WORD_MAX ? `${line.slice(0, WORD_MAX)}...` : line;
 };

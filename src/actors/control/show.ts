@@ -8,7 +8,7 @@ import type { Generations } from '../generations.ts';
 import type { HeartbeatTable, Pulse } from '../heartbeat.ts';
 import type { ListenerTable } from '../listeners.ts';
 import type { Call } from './call.ts';
-import { type Command, CommandError } from './grammar.ts';
+import { type Command, CommandError, shown } from './grammar.ts';
 import type { Journal } from './journal.ts';
 import type { Ledger } from './ledger.ts';
 import { pathOf, type Scene, type WorkerView } from './scene.ts';
@@ -200,12 +200,12 @@ export class Show {
   #machine({ text }: Command): object {
     const machines = this.#deps.scene.machines();
     if (text === undefined)
-      return { machines: machines.map(({ value: _, ...shown }) => shown), count: machines.length };
+      return { machines: machines.map(({ value: _, ...one }) => one), count: machines.length };
     const wanted = text.toLowerCase();
     const found = machines.find(({ id, pid }) => id.toLowerCase() === wanted || String(pid) === wanted);
-    if (!found) throw new CommandError(`Unknown machine: ${text.slice(0, 80)} (see "show machine")`);
-    const { value, ...shown } = found;
-    return { ...shown, state: pathOf(value), path: value };
+    if (!found) throw new CommandError(`Unknown machine: ${shown(text)} (see "show machine")`);
+    const { value, ...one } = found;
+    return { ...one, state: pathOf(value), path: value };
   }
 
   #events({ count = EVENTS_SHOWN }: Command): object {

@@ -102,7 +102,13 @@ function matches(entry: Entry, words: readonly string[]): boolean {
   if (entry.own === 'watch') return rest.length === 0 || watchedReadings(rest).length > 0;
   if (entry.own === 'top') return rest.length === 0 || (rest.length === 1 && SECONDS.test(rest[0]!));
   if (entry.own === 'help') return true;
-  return argumentsOf(entry, rest) !== undefined;
+  const args = argumentsOf(entry, rest);
+  if (args === undefined) return false;
+  // `sh q` is no way to end a server: of what changes something one word at least is written in full.
+  const named = entry.words.every((full, at) => words[at]?.toLowerCase() === full);
+  return (
+    entry.reads || named || args.every((full, at) => full.startsWith('-') || full === rest[at]?.toLowerCase())
+  );
 }
 
 /** A word that is written in full means itself, whatever else begins with it. */

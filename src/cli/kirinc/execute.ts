@@ -1,14 +1,14 @@
 /** One line, from its words to its output and exit status. */
 import { splitWords, WordsError } from '../../actors/control/words.ts';
 import { type Expanded, expand, SHELL_ENTRIES } from './commands.ts';
-import { dataOf, isData } from './data.ts';
+import { type Data, dataOf, isData, numberOf } from './data.ts';
 import { EXIT, Interrupted, ShellError } from './errors.ts';
 import { replyText } from './format.ts';
 import { eventLine } from './format-own.ts';
 import { usageLines } from './format-stock.ts';
 import type { Output } from './output.ts';
 import type { Session } from './session.ts';
-import { json } from './text.ts';
+import { cell, json } from './text.ts';
 
 export interface Context {
   session: Session;
@@ -78,20 +78,36 @@ async function ask({ words, entry }: Expanded, context: Context): Promise<number
 /** Prints a reply; an order that did not succeed fails the shell too. */
 async function show(words: readonly string[], data: unknown, output: Output): Promise<number> {
   await output.print(output.json ? json(data) : replyText(words, data));
-  return isData(data) && data['success'] === false ? EXIT.failed : EXIT.ok;
+  if (!isData(data) || data['success'] !== false) return EXIT.ok;
+  const { error, stack } = data;
+  // In JSON a stack is one long line; who looks at a terminal wants to read it.
+  if (output.terminal && !output.json && typeof stack === 'string') {
+    output.complain(cell(error));
+    for (const line of stack.split('\n')) output.remark(`  ${line}`);
+  }
+  return EXIT.failed;
 }
 
-/** Events as they come. */
+/** Events as they come; what a slow reader of standard output does not take is counted, not kept. */
 async function follow({ session, output, signal }: Context): Promise<number> {
-  const onProgress = (data: Record<string, unknown>): void => {
+  let lost = 0;
+  const onProgress = (data: Data): void => {
     const { event, dropped } = data;
+    lost += numberOf(dropped) ?? 0;
+    if (output.backlog > BACKLOG_MAX) {
+      lost++;
+      return;
+    }
+    if (lost > 0) output.remark(`(${lost} events were lost: they came faster than they were read)`);
+    lost = 0;
     if (output.json) void output.print(json(data));
     else if (isData(event)) void output.print(eventLine(event));
-    else if (typeof dropped === 'number') output.remark(`(${dropped} events were lost: they came too fast)`);
   };
   await session.ask({ words: ['events'], repeatable: false, onProgress, ...(signal ? { signal } : {}) });
   return EXIT.ok;
 }
+/** In characters or bytes. */
+const BACKLOG_MAX = 1024 * 1024;
 
 /** The server's own help, and what the shell adds; with words only what begins with them. */
 async function help(rest: readonly string[], { session, output, signal }: Context): Promise<number> {

@@ -8,6 +8,8 @@ export interface Output {
   readonly terminal: boolean;
   /** Resolves when the text is written, so that nothing is lost at the exit. */
   print(text: string): Promise<void>;
+  /** What is printed and not read yet. */
+  readonly backlog: number;
   /** `Error: TEXT` on standard error. */
   complain(text: string): void;
   /** One line on standard error. */
@@ -41,6 +43,9 @@ export function createOutput(json: boolean): Output {
     json,
     terminal: stdout.isTTY === true,
     print: (text) => new Promise((resolve) => void stdout.write(`${text}\n`, () => resolve())),
+    get backlog() {
+      return stdout.writableLength;
+    },
     complain: (text) => remark(`${painted('Error:', RED, wantsColour(process.stderr))} ${visible(text)}`),
     remark: (text) => remark(visible(text)),
     bold: (text) => painted(text, BOLD, colour),

@@ -118,6 +118,8 @@ export class Session {
 
   /** The connection, or a new one; those who ask at the same time get the same. */
   async #connected(): Promise<Client> {
+    // A connection that has ended in the meantime is seen to have, lest a command is sent into it.
+    if (this.#client) await new Promise((resolve) => setImmediate(resolve));
     if (this.#client && !this.#client.lost) return this.#client;
     this.#connecting ??= this.#reconnected(this.#client).finally(() => {
       this.#connecting = undefined;
