@@ -159,10 +159,12 @@ function supervise(
           child: childMachine.provide({
             actors: {
               process: processActor({
-                generations,
+                kind: 'web',
+                title: 'worker',
+                launch: (input) => generations.launchOf(input),
                 heartbeats,
                 live,
-                workerFile,
+                file: workerFile,
                 linkNotice: (text) => log.warn(text),
               }),
             },

@@ -3,6 +3,7 @@
  * the arbiter. Prepares a generation (reads settings afresh, resolves the app, binds what is new) and releases it.
  */
 import { fromCallback } from 'xstate';
+import type { ProcessInput } from '../machines/child.ts';
 import type { Generation, GenerationOrder, GenerationReport } from '../machines/events/generation.ts';
 import type { AppSpec, WorkerSpec } from '../machines/events/worker.ts';
 import { inForce, needsRestart, type Settings, type SettingsSource } from '../settings.ts';
@@ -10,6 +11,7 @@ import { resolveApp } from './app-path.ts';
 import { generationEnv } from './environment.ts';
 import { FaultError, toFault } from './fault-error.ts';
 import type { BoundListener, ListenerTable } from './listeners.ts';
+import { FIRST_FD, type ProcessLaunch } from './process.ts';
 
 /** Limits that are not settings, in milliseconds. */
 const QUIT_MS = 2000;
@@ -19,13 +21,13 @@ const KILL_AGAIN_MS = 5000;
 const HEARTBEAT_MS = 1000;
 
 /** How a worker of one generation is started. */
-export interface Launch {
+interface Launch {
   settings: Settings;
   cwd: string;
   env: Record<string, string>;
   listeners: readonly BoundListener[];
-  /** What the worker is told; its listening descriptors begin at `firstFd`, two for each socket. */
-  spec(age: number, slot: number, firstFd: number): WorkerSpec;
+  /** What the worker is told; it inherits two descriptors for each socket. */
+  spec(age: number, slot: number): WorkerSpec;
 }
 
 export interface GenerationsDeps {
@@ -47,10 +49,17 @@ export class Generations {
     this.#deps = deps;
   }
 
-  launch(number: number): Launch {
-    const launch = this.#launches.get(number);
-    if (!launch) throw new Error(`generation ${number} is not prepared`);
-    return launch;
+  /** How one of its workers is started. */
+  launchOf({ age, slot, generation }: ProcessInput): ProcessLaunch<'web'> {
+    const launch = this.#launches.get(generation);
+    if (!launch) throw new Error(`generation ${generation} is not prepared`);
+    const { cwd, env, listeners } = launch;
+    return {
+      cwd,
+      env,
+      fds: listeners.flatMap(({ fd }) => [fd, fd]),
+      boot: { type: 'worker.boot', spec: launch.spec(age, slot) },
+    };
   }
 
   /** The settings in force while a generation is the committed one; what needs a restart is as it was at the start. */
@@ -118,7 +127,7 @@ export class Generations {
       cwd,
       env,
       listeners,
-      spec: (age, slot, firstFd) => ({
+      spec: (age, slot) => ({
         age,
         slot,
         generation: number,
@@ -126,14 +135,15 @@ export class Generations {
         listeners: listeners.map(({ address, type }, index) => ({
           address,
           type,
-          fd: firstFd + 2 * index,
-          spareFd: firstFd + 2 * index + 1,
+          fd: FIRST_FD + 2 * index,
+          spareFd: FIRST_FD + 2 * index + 1,
         })),
         backlog: settings.backlog,
         keepAliveMs: settings.keepAliveMs,
         idleGraceMs: settings.idleGraceMs,
         graceMs: settings.gracefulTimeoutMs,
         maxRequests: settings.maxRequests > 0 ? settings.maxRequests + jitter() : 0,
+        dirty: null,
         heartbeatMs: settings.timeoutMs > 0 ? Math.min(HEARTBEAT_MS, settings.timeoutMs / 3) : HEARTBEAT_MS,
       }),
     };

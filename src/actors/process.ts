@@ -7,11 +7,10 @@ import { existsSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { fromCallback } from 'xstate';
 import type { ProcessInput } from '../machines/child.ts';
-import { LINK_PROTOCOL, linkSchemas } from '../machines/events/link.ts';
+import { type LeaveOrder, type LifecycleReport, lifecycleReports } from '../machines/events/lifecycle.ts';
+import { type Down, LINK_PROTOCOL, type LinkKind, linkSchemas } from '../machines/events/link.ts';
 import type { ProcessOrder, ProcessReport } from '../machines/events/process.ts';
-import type { WorkerOrder, WorkerReport } from '../machines/events/worker.ts';
 import type { Fault } from '../machines/faults.ts';
-import type { Generations } from './generations.ts';
 import type { HeartbeatTable } from './heartbeat.ts';
 import { type Link, openLink } from './link.ts';
 
@@ -40,45 +39,82 @@ const NOT_INHERITED = [
 /** Node's options of this process go for its workers too; a debugger's port is for one process alone. */
 const nodeOptions = process.execArgv.filter((option) => !option.startsWith('--inspect'));
 
-export interface ProcessDeps {
-  generations: Generations;
+/** How one process is started. */
+export interface ProcessLaunch<K extends LinkKind> {
+  cwd: string;
+  /** Kirin's own variables of the process are added to it. */
+  env: Readonly<Record<string, string>>;
+  /** Descriptors it inherits, from `FIRST_FD` on. */
+  fds: readonly number[];
+  boot: Down<K>;
+}
+
+/** What a kind of process has beside what all have. */
+export interface ProcessHooks<K extends LinkKind> {
+  /** It lives, and can be told things over its link. */
+  linked?(age: number, pid: number, send: (order: Down<K>) => void): void;
+  /** It is ready. */
+  ready?(age: number): void;
+  /** A report that is not of the lifecycle. */
+  reported?(age: number, report: { type: string }): void;
+  /** An order to leave is on its way: true where the hook passes it on itself, when it is time. */
+  leaving?(age: number, order: LeaveOrder, pass: (order: LeaveOrder) => void): boolean;
+  /** It is reaped. */
+  gone?(age: number): void;
+}
+
+export interface ProcessDeps<K extends LinkKind> {
+  kind: K;
+  /** What people call it: `worker`. */
+  title: string;
+  launch(input: ProcessInput): ProcessLaunch<K>;
+  hooks?: ProcessHooks<K>;
   heartbeats: HeartbeatTable;
   /** Every process that lives, so that a bug in a machine leaves no orphan. */
   live: Set<ChildProcess>;
-  /** The file that a worker runs. */
-  workerFile: string;
+  /** The file that it runs. */
+  file: string;
   /** What goes wrong on a link without harm. */
   linkNotice(text: string): void;
 }
 
-type Up = ProcessReport | Exclude<WorkerReport, { type: 'worker.heartbeat' }>;
+/** Where a process finds the first of the descriptors it inherits. */
+export const FIRST_FD = LINK_FD + 1;
 
-export function processActor(deps: ProcessDeps) {
+type Up = ProcessReport | Exclude<LifecycleReport, { type: 'worker.heartbeat' }>;
+
+export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
+  const { hooks = {} } = deps;
   return fromCallback<ProcessOrder, ProcessInput>(({ sendBack, receive, input }) => {
     const report = sendBack as (event: Up) => void;
     const { age, slot, generation } = input;
+    const name = `${deps.title} ${age}`;
     let child: ChildProcess | undefined;
-    let link: Link<WorkerOrder> | undefined;
+    let link: Link<{ type: string }> | undefined;
+    const pass = (order: { type: string }): void => {
+      if (link?.send(order) === 'full')
+        deps.linkNotice(`the link of ${name} is full: ${order.type} was refused`);
+    };
 
     receive((order) => {
-      if (order.type === 'process.signal') child?.kill(order.signal);
-      else if (link?.send(order) === 'full')
-        deps.linkNotice(`the link of worker ${age} is full: ${order.type} was refused`);
+      if (order.type === 'process.signal') return void child?.kill(order.signal);
+      if (!hooks.leaving?.(age, order, pass)) pass(order);
     });
 
-    const launch = deps.generations.launch(generation);
+    const launch = deps.launch(input);
     child = spawned();
     if (child?.pid !== undefined) {
       deps.live.add(child);
       report({ type: 'process.spawned', pid: child.pid });
       link = connect(child);
-      link.send({ type: 'worker.boot', spec: launch.spec(age, slot, LINK_FD + 1) });
+      link.send(launch.boot);
+      hooks.linked?.(age, child.pid, pass);
     }
 
     /** What keeps a process from being started (out of descriptors, no directory) is a fault of the world. */
     function spawned(): ChildProcess | undefined {
       const failed = (error: Error): void =>
-        report({ type: 'process.spawnFailed', fault: spawnFault(error, launch.cwd) });
+        report({ type: 'process.spawnFailed', fault: spawnFault(deps.title, error, launch.cwd) });
       const env: Record<string, string> = {
         ...launch.env,
         KIRIN_WORKER_AGE: String(age),
@@ -86,12 +122,11 @@ export function processActor(deps: ProcessDeps) {
         NODE_APP_INSTANCE: String(slot),
       };
       for (const name of NOT_INHERITED) delete env[name];
-      const sockets = launch.listeners.flatMap(({ fd }) => [fd, fd]);
       try {
-        const started = spawn(process.execPath, [...nodeOptions, deps.workerFile], {
+        const started = spawn(process.execPath, [...nodeOptions, deps.file], {
           cwd: launch.cwd,
           env,
-          stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...sockets],
+          stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...launch.fds],
         });
         // Stays: a signal that cannot be sent is told here too, any number of times.
         started.on('error', (error) => {
@@ -104,7 +139,7 @@ export function processActor(deps: ProcessDeps) {
       }
     }
 
-    function connect(started: ChildProcess): Link<WorkerOrder> {
+    function connect(started: ChildProcess): Link<{ type: string }> {
       let greeted = false;
       let unknown = 0;
       const stream = started.stdio[LINK_FD] as Duplex;
@@ -119,10 +154,11 @@ export function processActor(deps: ProcessDeps) {
         const limit = setTimeout(() => stream.destroy(), LAST_WORDS_MS);
         closed.then(() => {
           clearTimeout(limit);
+          hooks.gone?.(age);
           report({ type: 'process.exited', code, signal });
         });
       });
-      return openLink<WorkerReport, WorkerOrder>(stream, null, linkSchemas.web.up, {
+      return openLink<LifecycleReport, { type: string }>(stream, null, linkSchemas[deps.kind].up, {
         event(event) {
           if (!greeted) {
             greeted = true;
@@ -130,22 +166,24 @@ export function processActor(deps: ProcessDeps) {
             if (mismatch) return breakLink({ code: 'link.mismatch', message: mismatch });
           }
           if (event.type === 'worker.heartbeat') return deps.heartbeats.beat(age, event);
-          if (event.type === 'worker.ready')
+          if (!Object.hasOwn(lifecycleReports, event.type)) return hooks.reported?.(age, event);
+          if (event.type === 'worker.ready') {
             deps.heartbeats.watch(age, input.timeoutMs, (silentMs) =>
               report({ type: 'process.silent', silentMs }),
             );
+            hooks.ready?.(age);
+          }
           report(event);
         },
         unknown(what) {
-          if (++unknown <= UNKNOWN_LOGGED_MAX)
-            deps.linkNotice(`worker ${age} sent what is not known: ${what}`);
+          if (++unknown <= UNKNOWN_LOGGED_MAX) deps.linkNotice(`${name} sent what is not known: ${what}`);
         },
         broken(why) {
-          breakLink({ code: 'link.mismatch', message: `worker ${age} broke the link: ${why}` });
+          breakLink({ code: 'link.mismatch', message: `${name} broke the link: ${why}` });
         },
         // A worker that has lost its link leaves by itself; one that does not can no longer be told anything.
         ended() {
-          const fault: Fault = { code: 'link.mismatch', message: `worker ${age} closed its link and stayed` };
+          const fault: Fault = { code: 'link.mismatch', message: `${name} closed its link and stayed` };
           const limit = setTimeout(() => report({ type: 'process.linkBroken', fault }), LINK_ENDED_MS);
           limit.unref();
           started.once('exit', () => clearTimeout(limit));
@@ -153,12 +191,13 @@ export function processActor(deps: ProcessDeps) {
       });
     }
 
-    function greeting(event: WorkerReport): string | null {
-      if (event.type !== 'worker.hello') return `worker ${age} said ${event.type} before hello`;
+    function greeting(event: LifecycleReport): string | null {
+      if (event.type !== 'worker.hello') return `${name} said ${event.type} before hello`;
       if (event.protocol !== LINK_PROTOCOL)
-        return `worker ${age} speaks link protocol ${event.protocol}, not ${LINK_PROTOCOL}: was Kirin replaced on disk?`;
+        return `${name} speaks link protocol ${event.protocol}, not ${LINK_PROTOCOL}: was Kirin replaced on disk?`;
+      if (event.kind !== deps.kind) return `${name} says it is a ${event.kind}, not a ${deps.kind}`;
       if (event.age !== age || event.generation !== generation)
-        return `worker ${age} says it is worker ${event.age} of generation ${event.generation}`;
+        return `${name} says it is worker ${event.age} of generation ${event.generation}`;
       return null;
     }
 
@@ -171,9 +210,9 @@ export function processActor(deps: ProcessDeps) {
 }
 
 /** A missing directory looks like a missing program to spawn(2). */
-const spawnFault = (error: Error, cwd: string): Fault => ({
+const spawnFault = (title: string, error: Error, cwd: string): Fault => ({
   code: 'process.spawnFailed',
   message: existsSync(cwd)
-    ? `a worker could not be started: ${error.message}`
-    : `a worker could not be started: the directory ${cwd} is gone; a reload finds the new one`,
+    ? `a ${title} could not be started: ${error.message}`
+    : `a ${title} could not be started: the directory ${cwd} is gone; a reload finds the new one`,
 });

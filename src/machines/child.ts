@@ -15,8 +15,8 @@
 import { type ActorRefFrom, assertEvent, assign, sendTo, setup } from 'xstate';
 import type { ChildExit, ChildOrder, ChildReport, LeavingCause } from './events/child.ts';
 import type { ChildLimits } from './events/generation.ts';
+import type { LifecycleReport } from './events/lifecycle.ts';
 import type { ProcessOrder, ProcessReport } from './events/process.ts';
-import type { WorkerReport } from './events/worker.ts';
 import type { Fault } from './faults.ts';
 import { type Listener, port } from './ports.ts';
 
@@ -50,7 +50,7 @@ export interface ChildContext extends ChildInput {
 }
 
 /** Heartbeats go into a table, not through the machine. */
-export type ChildEvent = ChildOrder | ProcessReport | Exclude<WorkerReport, { type: 'worker.heartbeat' }>;
+export type ChildEvent = ChildOrder | ProcessReport | Exclude<LifecycleReport, { type: 'worker.heartbeat' }>;
 
 export const childMachine = setup({
   types: {

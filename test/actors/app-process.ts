@@ -228,6 +228,7 @@ export async function launch(t: TestContext, app: string, options: LaunchOptions
       graceMs: 10_000,
       maxRequests: 0,
       heartbeatMs: 1_000,
+      dirty: null,
       ...spec,
       app: { spec: app, path: file, ...(exportName !== undefined && { exportName }) },
       listeners,

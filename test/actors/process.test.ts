@@ -5,9 +5,9 @@ import { readdirSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createActor, type EventObject, setup } from 'xstate';
-import type { Generations } from '../../src/actors/generations.ts';
 import { HeartbeatTable } from '../../src/actors/heartbeat.ts';
-import { processActor } from '../../src/actors/process.ts';
+import { type ProcessLaunch, processActor } from '../../src/actors/process.ts';
+import type { ProcessInput } from '../../src/machines/child.ts';
 import type { ProcessOrder, ProcessReport } from '../../src/machines/events/process.ts';
 import type { WorkerReport } from '../../src/machines/events/worker.ts';
 import { openSockets, until } from './support.ts';
@@ -27,28 +27,34 @@ function start(t: TestContext, behaviour: string, { env, cwd, timeoutMs }: Optio
   const reports: Report[] = [];
   const notices: string[] = [];
   const live = new Set<ChildProcess>();
-  const launch = {
+  const launch = ({ age, slot }: ProcessInput): ProcessLaunch<'web'> => ({
     cwd: cwd ?? process.cwd(),
     env: { PATH: process.env['PATH'] ?? '', ...env, BEHAVIOUR: behaviour },
-    listeners: [],
-    spec: (age: number, slot: number) => ({
-      age,
-      slot,
-      generation: 1,
-      app: { spec: 'app.js', path: '/app.js' },
-      listeners: [],
-      backlog: 1,
-      idleGraceMs: 1,
-      graceMs: 1,
-      maxRequests: 0,
-      heartbeatMs: 1000,
-    }),
-  };
+    fds: [],
+    boot: {
+      type: 'worker.boot',
+      spec: {
+        age,
+        slot,
+        generation: 1,
+        app: { spec: 'app.js', path: '/app.js' },
+        listeners: [],
+        backlog: 1,
+        idleGraceMs: 1,
+        graceMs: 1,
+        maxRequests: 0,
+        heartbeatMs: 1000,
+        dirty: null,
+      },
+    },
+  });
   const logic = processActor({
-    generations: { launch: () => launch } as unknown as Generations,
+    kind: 'web',
+    title: 'worker',
+    launch,
     heartbeats: new HeartbeatTable(),
     live,
-    workerFile,
+    file: workerFile,
     linkNotice: (text) => notices.push(text),
   });
   const parent = setup({

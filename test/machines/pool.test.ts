@@ -69,9 +69,8 @@ function open(target = 2, first = generation(1)) {
                 say({ type: 'worker.bootFailed', fault: { code: 'app.loadFailed', message: 'broken' } });
                 exit(4);
               }, 100);
-              receive((order) => {
-                if (order.type !== 'worker.boot')
-                  clock.setTimeout(() => processes.has(input.age) && exit(0), 50);
+              receive(() => {
+                clock.setTimeout(() => processes.has(input.age) && exit(0), 50);
               });
             }),
           },

@@ -26,6 +26,7 @@ const spec: WorkerSpec = {
   graceMs: 10_000,
   maxRequests: 0,
   heartbeatMs: 1000,
+  dirty: null,
 };
 const boot: WorkerOrder = { type: 'worker.boot', spec };
 const drain: WorkerOrder = { type: 'worker.drain', orderId: 5, graceMs: 2000 };

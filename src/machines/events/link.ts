@@ -1,5 +1,15 @@
 /** The link map: which events may pass over a link, in which direction, by the kind of process below. */
 import type * as v from 'valibot';
+import {
+  type DirtyArbiterOrder,
+  type DirtyArbiterReport,
+  type DirtyWorkerOrder,
+  dirtyArbiterOrders,
+  dirtyArbiterReports,
+  dirtyWorkerOrders,
+  dirtyWorkerReports,
+} from './dirty.ts';
+import type { LifecycleReport } from './lifecycle.ts';
 import { type WorkerOrder, type WorkerReport, workerOrders, workerReports } from './worker.ts';
 
 /** The version of the frames and of the vocabulary; both ends must have the same. */
@@ -8,6 +18,8 @@ export const LINK_PROTOCOL = 1;
 /** Types of both ends of every link. Down: orders of the parent. Up: reports of the child. */
 export interface LinkMap {
   web: { down: WorkerOrder; up: WorkerReport };
+  dirtyArbiter: { down: DirtyArbiterOrder; up: DirtyArbiterReport };
+  dirtyWorker: { down: DirtyWorkerOrder; up: LifecycleReport };
 }
 export type LinkKind = keyof LinkMap;
 export type Down<K extends LinkKind> = LinkMap[K]['down'];
@@ -17,4 +29,6 @@ export type Up<K extends LinkKind> = LinkMap[K]['up'];
 export type Vocabulary = Readonly<Record<string, v.GenericSchema>>;
 export const linkSchemas: { [K in LinkKind]: { down: Vocabulary; up: Vocabulary } } = {
   web: { down: workerOrders, up: workerReports },
+  dirtyArbiter: { down: dirtyArbiterOrders, up: dirtyArbiterReports },
+  dirtyWorker: { down: dirtyWorkerOrders, up: dirtyWorkerReports },
 };

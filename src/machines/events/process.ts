@@ -1,14 +1,14 @@
 /** What a process actor (the operating system's side of one supervised process) is told and tells. */
 import type { Fault } from '../faults.ts';
-import type { WorkerOrder } from './worker.ts';
+import type { LeaveOrder } from './lifecycle.ts';
 
 /** The signals the shutdown ladder uses. */
 export type LadderSignal = 'SIGTERM' | 'SIGABRT' | 'SIGKILL';
 
-/** Orders to a process actor; orders to the worker inside go over its link. */
-export type ProcessOrder = { type: 'process.signal'; signal: LadderSignal } | WorkerOrder;
+/** Orders to a process actor; those to leave go over the link to the process inside. */
+export type ProcessOrder = { type: 'process.signal'; signal: LadderSignal } | LeaveOrder;
 
-/** Reports of a process actor to its child machine; reports of the worker inside are passed on as they are. */
+/** Reports of a process actor to its child machine; reports of the process inside are passed on as they are. */
 export type ProcessReport =
   | { type: 'process.spawned'; pid: number }
   | { type: 'process.spawnFailed'; fault: Fault }
