@@ -175,6 +175,8 @@ describe('a table', () => {
     stash.put('t', 'é', bytes('four'));
     const held = 1 + TABLE_OVERHEAD_BYTES + 2 + 4 + ENTRY_OVERHEAD_BYTES;
     assert.deepEqual(stash.info('t'), { keys: 1, bytes: held, stashBytes: held, stashBytesMax: 10_000 });
+    stash.ensure('u');
+    assert.deepEqual(stash.totals(), { tables: 2, entries: 1, bytes: stash.bytes, bytesMax: 10_000 });
   });
 
   test('called like a part of an object is a table like others', () => {
@@ -222,7 +224,7 @@ describe('what the stash may hold is bounded', () => {
     const { stash } = stashAt();
     const cases: [unknown, RegExp][] = [
       ['', /never empty/],
-      [5, /a text, not number/],
+      [5, /a text, not 5$/],
       [null, /a text, not null/],
       [undefined, /a text, not undefined/],
       ['x'.repeat(1025), /at most \d+ bytes, not 1025/],

@@ -39,6 +39,12 @@ export class StashTables {
     return this.#bytes;
   }
 
+  get entries(): number {
+    let count = 0;
+    for (const { entries } of this.#tables.values()) count += entries.size;
+    return count;
+  }
+
   /** The newest version ever given. */
   get version(): number {
     return this.#version;

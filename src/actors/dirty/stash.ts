@@ -8,7 +8,7 @@
 import type { Change, Life } from './stash-change.ts';
 import { StashError, StashFullError } from './stash-errors.ts';
 import { GLOB_LENGTH_MAX, globMatcher } from './stash-glob.ts';
-import { checkKey, checkTable } from './stash-names.ts';
+import { checkKey, checkTable, shown } from './stash-names.ts';
 import { type StashEntry, StashTables } from './stash-tables.ts';
 
 /** Times that one change may look at; what is due is not seen any more, swept or not. */
@@ -31,6 +31,13 @@ export interface TableInfo {
   /** Of all tables. */
   stashBytes: number;
   stashBytesMax: number;
+}
+
+export interface StashTotals {
+  tables: number;
+  entries: number;
+  bytes: number;
+  bytesMax: number;
 }
 
 /** Every method throws StashError `STASH_ARGUMENT` for names and numbers that cannot be. */
@@ -69,7 +76,7 @@ export class Stash {
   /** Puts it if the entry still has this version; 0: if there is none. Throws StashFullError. */
   compareAndSet(table: string, key: string, version: number, value: Uint8Array, life?: Life): boolean {
     if (!Number.isSafeInteger(version) || version < 0)
-      throw new StashError('STASH_ARGUMENT', `a version is a whole number, not ${String(version)}`);
+      throw new StashError('STASH_ARGUMENT', `a version is a whole number, not ${shown(version)}`);
     if ((this.get(table, key)?.version ?? 0) !== version) return false;
     this.put(table, key, value, life);
     return true;
@@ -78,7 +85,7 @@ export class Stash {
   /** The new number. An entry that is there keeps its time; one that is made lives as long as `life` says. */
   increment(table: string, key: string, by = 1, life: Life = 'forever'): number {
     if (typeof by !== 'number' || !Number.isFinite(by))
-      throw new StashError('STASH_ARGUMENT', `a number is incremented by a number, not by ${String(by)}`);
+      throw new StashError('STASH_ARGUMENT', `a number is incremented by a number, not by ${shown(by)}`);
     const entry = this.get(table, key);
     const before = entry ? this.#options.numbers.unpack(entry.value) : 0;
     const where = `"${key}" in "${table}"`;
@@ -151,6 +158,16 @@ export class Stash {
     };
   }
 
+  /** Of all tables; what is due and not yet swept counts. */
+  totals(): StashTotals {
+    return {
+      tables: this.#tables.names.length,
+      entries: this.#tables.entries,
+      bytes: this.#tables.bytes,
+      bytesMax: this.#options.bytesMax,
+    };
+  }
+
   /** Frees what is due, looking at no more than `max` times; how many it looked at. */
   sweep(max: number): number {
     return this.#tables.sweep(max);
@@ -170,10 +187,7 @@ export class Stash {
     if (life === 'kept') return before?.expiresAtMs ?? 0;
     if (life === 'forever') return 0;
     if (typeof life !== 'number' || !Number.isFinite(life) || life <= 0)
-      throw new StashError(
-        'STASH_ARGUMENT',
-        `ttlMs is a number of milliseconds above 0, not ${String(life)}`,
-      );
+      throw new StashError('STASH_ARGUMENT', `ttlMs is a number of milliseconds above 0, not ${shown(life)}`);
     return this.#options.nowMs() + life;
   }
 
