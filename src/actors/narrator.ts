@@ -154,6 +154,15 @@ function tellArbiter(log: Log, facts: NarratorFacts, event: ArbiterEvent, arbite
         `no ${event.socket === 'control' ? '' : 'read-only '}control socket: ${event.fault.message}`,
         { socket: event.socket },
       );
+    case 'dirty.opened':
+      return log.info('dirty workers are ready');
+    case 'dirty.degraded':
+      return log.warn(
+        `the dirty arbiter could not be replaced: ${event.fault.message}; next try within ${seconds(event.retryInMs)}`,
+      );
+    case 'arbiter.dirtyScale':
+    case 'arbiter.dirtyRetire':
+    case 'arbiter.dirtyCancel':
     case 'arbiter.reload':
     case 'arbiter.retire':
     case 'arbiter.reopen':
@@ -175,6 +184,12 @@ function describeOrder(order: ArbiterOrder): string {
       return `${order.source}: reload`;
     case 'arbiter.retire':
       return `${order.source}: ${order.leave} worker ${order.age}`;
+    case 'arbiter.dirtyScale':
+      return `${order.source}: ${order.by > 0 ? 'add' : 'remove'} ${Math.abs(order.by)} dirty worker${Math.abs(order.by) === 1 ? '' : 's'}`;
+    case 'arbiter.dirtyRetire':
+      return `${order.source}: ${order.leave} dirty worker ${order.age}`;
+    case 'arbiter.dirtyCancel':
+      return `${order.source}: cancel dirty call ${order.call}`;
     case 'arbiter.reopen':
       return `${order.source}: reopen the log files`;
     case 'arbiter.scale':

@@ -1,78 +1,24 @@
 /** What the arbiter machine's states are made of: context, guards and actions. The states are in arbiter.ts. */
-import { assertEvent, assign, type ErrorActorEvent, emit, enqueueActions, sendTo, setup } from 'xstate';
+import { assertEvent, assign, emit, enqueueActions, sendTo, setup } from 'xstate';
+import {
+  type ArbiterContext,
+  type ArbiterEvent,
+  type ArbiterInput,
+  type ArbiterOutput,
+  lastOrder,
+  ORDERS_PENDING_MAX,
+  pendingOrder,
+  startingFault,
+  stoppingFault,
+} from './arbiter-context.ts';
 import { type ControlListenerInput, controlListenerMachine } from './control-listener.ts';
-import type { ArbiterOrder, ArbiterReport, LogOrder, OrderEnded, OrderFacts } from './events/arbiter.ts';
+import { dirtyTreeMachine } from './dirty-tree.ts';
+import type { ArbiterReport, LogOrder, OrderEnded } from './events/arbiter.ts';
 import type { Leave } from './events/child.ts';
-import type { ControlReport, ControlSocketName } from './events/control.ts';
-import type { Generation, GenerationOrder, GenerationReport } from './events/generation.ts';
-import type { PoolReport } from './events/pool.ts';
-import { crashFault, exitCodeOf, type Fault } from './faults.ts';
+import type { GenerationOrder } from './events/generation.ts';
+import { crashFault, exitCodeOf } from './faults.ts';
 import { poolMachine } from './pool.ts';
 import { port } from './ports.ts';
-
-/** An order that has not ended; a reload's has the number of its generation. */
-type PendingOrder = Readonly<OrderFacts> & { readonly generation?: number };
-
-/** A control socket that is wanted. */
-export interface ControlWish {
-  readonly name: ControlSocketName;
-  /** Without it the server ends. */
-  readonly required: boolean;
-  /** Most connections at once. */
-  readonly sessionsMax: number;
-}
-
-export interface ArbiterContext {
-  /** The generation the pool was opened with, once it is prepared. */
-  first: Generation | null;
-  /** How many workers there should be, and how many the settings last asked for. */
-  target: number;
-  asked: number;
-  /** The largest number of workers an order to scale can ask for. */
-  workersMax: number;
-  controls: readonly ControlWish[];
-  lastOrderId: number;
-  lastGeneration: number;
-  pending: readonly PendingOrder[];
-  /** The reload whose generation is being prepared. */
-  preparing: number;
-  /** Signals to stop so far: the second one hastens. */
-  stops: number;
-  exitCode: number;
-  fault: Fault | null;
-}
-
-export interface ArbiterInput {
-  workersMax: number;
-  /** Default: no control sockets. */
-  controls?: readonly ControlWish[];
-}
-
-export interface ArbiterOutput {
-  exitCode: number;
-  fault: Fault | null;
-}
-
-/** A bug in a control listener. */
-type ControlError = ErrorActorEvent<unknown, 'control'> | ErrorActorEvent<unknown, 'controlReadonly'>;
-
-export type ArbiterEvent = ArbiterOrder | GenerationReport | PoolReport | ControlReport | ControlError;
-
-/**
- * Most orders at once that have not ended. Only commands to stop pile up, all waiting for the one stop: a pool has
- * three reloads at most under way (one prepared, one tried, one rolled over) and one order to scale, and answers an
- * order to retire at once.
- */
-export const ORDERS_PENDING_MAX = 256;
-
-const startingFault: Fault = { code: 'order.starting', message: 'the server is still starting' };
-const stoppingFault: Fault = { code: 'order.stopping', message: 'the server is stopping' };
-
-const lastOrder = (context: ArbiterContext): PendingOrder =>
-  context.pending.at(-1) ?? { orderId: 0, order: 'arbiter.reload', source: 'internal' };
-
-const endOf = (context: ArbiterContext, orderId: number) =>
-  context.pending.find((one) => one.orderId === orderId);
 
 export const arbiterSetup = setup({
   types: {
@@ -88,6 +34,7 @@ export const arbiterSetup = setup({
       signals: 'signals';
       control: 'control';
       controlReadonly: 'control';
+      dirty: 'dirty';
     },
   },
   actors: {
@@ -99,6 +46,7 @@ export const arbiterSetup = setup({
     logs: port<LogOrder>('logs'),
     pool: poolMachine,
     control: controlListenerMachine,
+    dirty: dirtyTreeMachine,
   },
   guards: {
     isStale: ({ context, event }) =>
@@ -127,6 +75,9 @@ export const arbiterSetup = setup({
         'arbiter.reopen',
         'arbiter.stop',
         'arbiter.unsupported',
+        'arbiter.dirtyScale',
+        'arbiter.dirtyRetire',
+        'arbiter.dirtyCancel',
       ]);
       const orderId = context.lastOrderId + 1;
       const { type: order, source, ticket } = event;
@@ -180,7 +131,7 @@ export const arbiterSetup = setup({
     /** Passes on how the pool ended an order. */
     endAsPool: enqueueActions(({ context, event, enqueue }) => {
       assertEvent(event, ['pool.done', 'pool.refused', 'pool.failed', 'pool.superseded']);
-      const order = endOf(context, event.orderId);
+      const order = pendingOrder(context, event.orderId);
       if (!order) return;
       const end = event.type.replace('pool.', 'order.') as OrderEnded['type'];
       const { type: _, ...facts } = event;
@@ -189,20 +140,20 @@ export const arbiterSetup = setup({
     }),
     endAsRefused: enqueueActions(({ context, event, enqueue }) => {
       assertEvent(event, 'generation.refused');
-      const order = endOf(context, event.orderId);
+      const order = pendingOrder(context, event.orderId);
       if (!order) return;
       enqueue.emit({ type: 'order.failed', ...order, fault: event.fault });
       enqueue.assign({ pending: context.pending.filter((one) => one !== order) });
     }),
     /** A newer reload takes the place of one that was still being prepared. */
     supersedePreparing: enqueueActions(({ context, enqueue }) => {
-      const order = endOf(context, context.preparing);
+      const order = pendingOrder(context, context.preparing);
       if (!order) return;
       enqueue.emit({ type: 'order.superseded', ...order });
       enqueue.assign({ pending: context.pending.filter((one) => one !== order) });
     }),
     refusePreparing: enqueueActions(({ context, enqueue }) => {
-      const order = endOf(context, context.preparing);
+      const order = pendingOrder(context, context.preparing);
       if (!order) return;
       enqueue.emit({ type: 'order.refused', ...order, fault: stoppingFault });
       enqueue.assign({ pending: context.pending.filter((one) => one !== order), preparing: 0 });
@@ -228,7 +179,12 @@ export const arbiterSetup = setup({
       return { first: generation, target: workers, asked: workers, workersMax, preparing: 0 };
     }),
     keepRefusal: assign(({ event }) => {
-      assertEvent(event, ['generation.refused', 'pool.openFailed', 'control.unavailable']);
+      assertEvent(event, [
+        'generation.refused',
+        'pool.openFailed',
+        'dirty.openFailed',
+        'control.unavailable',
+      ]);
       return { fault: event.fault, exitCode: exitCodeOf(event.fault) };
     }),
     doneWithPreparing: assign({ preparing: 0 }),

@@ -9,13 +9,13 @@
  * Every order gets an id and ends in exactly one of `order.done | refused | failed | superseded`, emitted here.
  */
 import type { ActorRefFrom } from 'xstate';
-import { arbiterSetup } from './arbiter-setup.ts';
+import { arbiterParts } from './arbiter-dirty.ts';
 import { EXIT } from './faults.ts';
 import type { PoolInput } from './pool-context.ts';
 
-export type { ArbiterContext, ArbiterEvent, ArbiterInput, ArbiterOutput } from './arbiter-setup.ts';
+export type { ArbiterContext, ArbiterEvent, ArbiterInput, ArbiterOutput } from './arbiter-context.ts';
 
-export const arbiterMachine = arbiterSetup.createMachine({
+export const arbiterMachine = arbiterParts.createMachine({
   id: 'arbiter',
   options: { maxIterations: 1000 },
   description: 'The root of the supervision tree.',
@@ -29,7 +29,10 @@ export const arbiterMachine = arbiterSetup.createMachine({
     lastGeneration: 0,
     pending: [],
     preparing: 0,
+    hasDirty: false,
+    joint: null,
     stops: 0,
+    leave: 'drain',
     exitCode: EXIT.ok,
     fault: null,
   }),
@@ -65,6 +68,9 @@ export const arbiterMachine = arbiterSetup.createMachine({
             'arbiter.scale': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
             'arbiter.reload': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
             'arbiter.retire': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
+            'arbiter.dirtyScale': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
+            'arbiter.dirtyRetire': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
+            'arbiter.dirtyCancel': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
             // Ended here: what `alive` does at its exit comes before the actions of a transition.
             'arbiter.stop': {
               target: '#arbiter.stopped',
@@ -77,8 +83,9 @@ export const arbiterMachine = arbiterSetup.createMachine({
           },
         },
         supervising: {
-          description: 'There is a pool of workers.',
+          description: 'There is a pool of workers, and a dirty tree where one is wanted.',
           initial: 'serving',
+          entry: 'openDirty',
           invoke: {
             id: 'pool',
             src: 'pool',
@@ -89,15 +96,47 @@ export const arbiterMachine = arbiterSetup.createMachine({
             }),
           },
           on: {
-            'pool.done': { actions: 'endAsPool' },
-            'pool.refused': { actions: 'endAsPool' },
-            'pool.failed': { actions: 'endAsPool' },
+            'pool.done': [{ guard: 'isJoint', actions: 'endJoint' }, { actions: 'endAsPool' }],
+            'pool.refused': { actions: ['abandonDirty', 'endAsPool'] },
+            'pool.failed': [
+              { guard: 'isJointUncommitted', actions: ['abandonDirty', 'endAsPool', 'dropJoint'] },
+              { actions: 'endAsPool' },
+            ],
             'pool.superseded': { actions: 'endAsPool' },
             'pool.opened': {},
             'pool.degraded': {},
+            'pool.standing': [{ guard: 'isJoint', actions: ['noteStanding', 'commitNext'] }, {}],
             'pool.generationGone': { actions: 'releaseGone' },
-            'pool.openFailed': { target: '.stopping', actions: 'keepRefusal' },
-            'pool.stopped': { target: '#arbiter.stopped' },
+            'pool.openFailed': { target: '.stopping', actions: ['keepRefusal', 'keepLeave'] },
+            'dirty.opened': {},
+            'dirty.degraded': {},
+            'dirty.openFailed': {
+              target: '.stopping',
+              actions: ['keepRefusal', 'keepLeave', 'stopQuickly'],
+            },
+            'dirty.taken': { actions: 'tellDirtyTaken' },
+            'dirty.standing': [{ guard: 'isJoint', actions: ['noteStanding', 'commitNext'] }, {}],
+            'dirty.done': [
+              { guard: 'isJointUncommitted', actions: 'failJoint' },
+              { guard: 'isJoint', actions: ['noteDirtyDone', 'commitNext'] },
+              { actions: 'endAsDirty' },
+            ],
+            'dirty.refused': [
+              { guard: 'isJointUncommitted', actions: 'failJoint' },
+              { guard: 'isJoint', actions: ['noteDirtyDone', 'commitNext'] },
+              { actions: 'endAsDirty' },
+            ],
+            'dirty.failed': [
+              { guard: 'isJointUncommitted', actions: 'failJoint' },
+              { guard: 'isJoint', actions: ['noteDirtyDone', 'commitNext'] },
+              { actions: 'endAsDirty' },
+            ],
+            'dirty.superseded': [
+              { guard: 'isJointUncommitted', actions: 'failJoint' },
+              { guard: 'isJoint', actions: ['noteDirtyDone', 'commitNext'] },
+              { actions: 'endAsDirty' },
+            ],
+            'dirty.stopped': { actions: 'forgetDirty' },
           },
           states: {
             serving: {
@@ -109,14 +148,34 @@ export const arbiterMachine = arbiterSetup.createMachine({
                   { actions: ['takeOrder', 'scale'] },
                 ],
                 'control.unavailable': [
-                  { guard: 'isRequired', target: 'stopping', actions: ['keepRefusal', 'stopDraining'] },
+                  {
+                    guard: 'isRequired',
+                    target: 'stopping',
+                    actions: ['keepRefusal', 'stopDraining'],
+                  },
                   {},
                 ],
-                'pool.committed': [{ guard: 'asksForOthers', actions: 'scaleAsAsked' }, {}],
+                'pool.committed': [
+                  { guard: 'asksForOthers', actions: ['noteWebCommitted', 'commitNext', 'scaleAsAsked'] },
+                  { actions: ['noteWebCommitted', 'commitNext'] },
+                ],
                 'arbiter.retire': { actions: ['takeOrder', 'retire'] },
+                'arbiter.dirtyScale': [
+                  { guard: 'hasDirty', actions: ['takeOrder', 'passDirty'] },
+                  { actions: ['takeOrder', 'endNoDirty', 'dropOrder'] },
+                ],
+                'arbiter.dirtyRetire': [
+                  { guard: 'hasDirty', actions: ['takeOrder', 'passDirty'] },
+                  { actions: ['takeOrder', 'endNoDirty', 'dropOrder'] },
+                ],
+                'arbiter.dirtyCancel': [
+                  { guard: 'hasDirty', actions: ['takeOrder', 'passDirty'] },
+                  { actions: ['takeOrder', 'endNoDirty', 'dropOrder'] },
+                ],
                 'arbiter.reload': { actions: ['supersedePreparing', 'takeOrder', 'tellTaken', 'prepare'] },
                 'generation.prepared': [
                   { guard: 'isStale', actions: 'releaseStale' },
+                  { guard: 'isJointReload', actions: ['replaceBoth', 'doneWithPreparing'] },
                   { actions: ['replace', 'doneWithPreparing'] },
                 ],
                 'generation.refused': [
@@ -127,7 +186,7 @@ export const arbiterMachine = arbiterSetup.createMachine({
                   {
                     guard: 'isQuick',
                     target: 'stopping',
-                    actions: ['takeOrder', 'tellTaken', 'countStop', 'stopQuickly'],
+                    actions: ['takeOrder', 'tellTaken', 'countStop', 'keepLeave', 'stopQuickly'],
                   },
                   { target: 'stopping', actions: ['takeOrder', 'tellTaken', 'countStop', 'stopDraining'] },
                 ],
@@ -136,24 +195,75 @@ export const arbiterMachine = arbiterSetup.createMachine({
             stopping: {
               description:
                 'Workers leave; a second signal hastens, a third kills; commands wait with them or cut.',
-              entry: ['refusePreparing', 'closeListeners'],
+              entry: ['refusePreparing', 'closeListeners', 'dropJoint'],
+              initial: 'webWorkers',
               on: {
                 'arbiter.scale': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.reload': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.retire': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
+                'arbiter.dirtyScale': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
+                'arbiter.dirtyRetire': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
+                'arbiter.dirtyCancel': [
+                  { guard: 'hasDirty', actions: ['takeOrder', 'passDirty'] },
+                  { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
+                ],
                 'pool.committed': {},
                 'generation.prepared': { actions: 'releaseStale' },
                 'generation.refused': {},
                 'pool.openFailed': {},
+                'dirty.openFailed': {},
                 'arbiter.stop': [
                   {
                     guard: 'isSignal',
-                    actions: ['takeOrder', 'countStop', 'keepSecondSignal', 'hasten', 'endDone', 'dropOrder'],
+                    actions: [
+                      'takeOrder',
+                      'countStop',
+                      'keepLeave',
+                      'keepSecondSignal',
+                      'hasten',
+                      'endDone',
+                      'dropOrder',
+                    ],
                   },
                   { guard: 'hasTooMany', actions: ['takeOrder', 'endTooMany', 'dropOrder'] },
-                  { guard: 'isQuick', actions: ['takeOrder', 'tellTaken', 'stopQuickly'] },
+                  { guard: 'isQuick', actions: ['takeOrder', 'tellTaken', 'keepLeave', 'stopQuickly'] },
                   { actions: ['takeOrder', 'tellTaken'] },
                 ],
+              },
+              states: {
+                webWorkers: {
+                  description: 'Web workers leave; they may still call dirty workers.',
+                  on: {
+                    'pool.stopped': [
+                      { guard: 'hasDirty', target: 'dirtyWorkers' },
+                      { target: '#arbiter.stopped' },
+                    ],
+                  },
+                },
+                dirtyWorkers: {
+                  description: 'The web workers are gone; the dirty tree leaves.',
+                  entry: 'stopDirty',
+                  on: {
+                    'dirty.stopped': { target: '#arbiter.stopped', actions: 'forgetDirty' },
+                    'arbiter.stop': [
+                      {
+                        guard: 'isSignal',
+                        actions: [
+                          'takeOrder',
+                          'countStop',
+                          'keepLeave',
+                          'keepSecondSignal',
+                          'stopDirty',
+                          'endDone',
+                          'dropOrder',
+                        ],
+                      },
+                      { guard: 'hasTooMany', actions: ['takeOrder', 'endTooMany', 'dropOrder'] },
+                      { guard: 'isQuick', actions: ['takeOrder', 'tellTaken', 'keepLeave', 'stopDirty'] },
+                      { actions: ['takeOrder', 'tellTaken'] },
+                    ],
+                  },
+                },
               },
             },
           },

@@ -34,6 +34,9 @@ export const FAULTS = {
   'order.superseded': EXIT.ok,
   'order.tooMany': EXIT.ok,
   'control.crashed': EXIT.runtime,
+  'dirty.down': EXIT.ok,
+  'dirty.died': EXIT.ok,
+  'dirty.overdue': EXIT.ok,
 } as const satisfies Record<string, number>;
 
 export type FaultCode = keyof typeof FAULTS;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createActor, fromCallback, setup } from 'xstate';
 import { arbiterMachine } from '../../src/machines/arbiter.ts';
-import { type ControlWish, ORDERS_PENDING_MAX } from '../../src/machines/arbiter-setup.ts';
+import { type ControlWish, ORDERS_PENDING_MAX } from '../../src/machines/arbiter-context.ts';
 import { controlListenerMachine } from '../../src/machines/control-listener.ts';
 import { controlSessionMachine } from '../../src/machines/control-session.ts';
 import type { ArbiterOrder, LogOrder, OrderEnded, OrderTaken } from '../../src/machines/events/arbiter.ts';

@@ -4,7 +4,7 @@
  * so that a run without sockets is the same run.
  */
 import { fromCallback } from 'xstate';
-import type { ControlWish } from '../../src/machines/arbiter-setup.ts';
+import type { ControlWish } from '../../src/machines/arbiter-context.ts';
 import { controlListenerMachine } from '../../src/machines/control-listener.ts';
 import { controlSessionMachine } from '../../src/machines/control-session.ts';
 import type { ArbiterOrder, OrderEnded } from '../../src/machines/events/arbiter.ts';

@@ -4,7 +4,7 @@
  */
 import type { InspectionEvent } from 'xstate';
 import type { ArbiterContext } from '../../src/machines/arbiter.ts';
-import { ORDERS_PENDING_MAX } from '../../src/machines/arbiter-setup.ts';
+import { ORDERS_PENDING_MAX } from '../../src/machines/arbiter-context.ts';
 import type { ArbiterOrder, OrderEnded, OrderFacts } from '../../src/machines/events/arbiter.ts';
 
 /** Three reloads and an order to scale, and one that is being taken. */

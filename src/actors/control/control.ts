@@ -3,7 +3,7 @@
  * end. Runs in the arbiter.
  */
 import type { ArbiterActor } from '../../machines/arbiter.ts';
-import type { ControlWish } from '../../machines/arbiter-setup.ts';
+import type { ControlWish } from '../../machines/arbiter-context.ts';
 import { controlListenerMachine } from '../../machines/control-listener.ts';
 import { controlSessionMachine } from '../../machines/control-session.ts';
 import type { ArbiterReport } from '../../machines/events/arbiter.ts';

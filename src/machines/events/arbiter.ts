@@ -23,6 +23,12 @@ export type ArbiterOrder =
   | ({ type: 'arbiter.reload' } & Asked)
   /** Let the worker of one age go; it is replaced. */
   | ({ type: 'arbiter.retire'; age: number; leave: Leave } & Asked)
+  /** Change the number of dirty workers by `by`, as far as their apps allow. */
+  | ({ type: 'arbiter.dirtyScale'; by: number } & Asked)
+  /** Let the dirty worker of one age go; it is replaced. */
+  | ({ type: 'arbiter.dirtyRetire'; age: number; leave: Leave } & Asked)
+  /** End one call of a dirty worker; its caller is told. */
+  | ({ type: 'arbiter.dirtyCancel'; call: number } & Asked)
   /** Open the log files again. */
   | ({ type: 'arbiter.reopen' } & Asked)
   /** Stop. A second signal hastens, and `signal` (its number) then gives the exit code 128 + n. */

@@ -87,8 +87,8 @@ export const dirtyArbiterOrders = {
   'dirty.replace': v.object({ type: v.literal('dirty.replace'), orderId, generation: DirtyGenerationSchema }),
   'dirty.commit': v.object({ type: v.literal('dirty.commit'), orderId }),
   'dirty.abandon': v.object({ type: v.literal('dirty.abandon'), orderId, fault: FaultSchema }),
-  /** Let the dirty worker of one pid go; it is replaced. */
-  'dirty.retire': v.object({ type: v.literal('dirty.retire'), orderId, pid: count, leave }),
+  /** Let the dirty worker of one age go; it is replaced. */
+  'dirty.retire': v.object({ type: v.literal('dirty.retire'), orderId, age: count, leave }),
   /** End one call; its caller is told. */
   'dirty.cancel': v.object({ type: v.literal('dirty.cancel'), orderId, call: count }),
   /** Tell how things stand. */

@@ -1,5 +1,6 @@
 /** Generations: code, settings and listeners that belong together. The actor prepares and releases them. */
 import type { Fault } from '../faults.ts';
+import type { DirtyGeneration } from './dirty.ts';
 
 /** Limits of one child, in milliseconds; 0 turns a limit off where it says so. */
 export interface ChildLimits {
@@ -29,6 +30,8 @@ export interface Generation {
   settleMs: number;
   /** The number of workers the settings ask for. */
   workers: number;
+  /** Its dirty workers, where there are any, and the limits of the dirty arbiter itself. */
+  dirty?: { generation: DirtyGeneration; limits: ChildLimits } | undefined;
 }
 
 export type GenerationOrder =
