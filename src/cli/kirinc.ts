@@ -4,12 +4,13 @@
  * a hurry; the interactive parts are loaded when they are used. A user's mistake is one line, a bug is a stack and 70.
  */
 import { readFileSync, writeSync } from 'node:fs';
-import { isatty } from 'node:tty';
 import { type Invocation, parseArguments } from './kirinc/arguments.ts';
 import { EXIT } from './kirinc/errors.ts';
 import { executeLine } from './kirinc/execute.ts';
 import { createOutput, type Output } from './kirinc/output.ts';
 import { Session } from './kirinc/session.ts';
+
+export * from './kirinc/core.ts';
 
 /** Put in by the build. */
 declare const KIRIN_VERSION: string | undefined;
@@ -40,8 +41,9 @@ async function run({ socket, commands, json }: Invocation): Promise<number> {
   const output = createOutput(json);
   const session = new Session(socket, output.remark);
   if (commands.length > 0) return await runGiven(commands, session, output);
-  if (isatty(0) && isatty(1)) return await (await import('./kirinc/shell.ts')).runShell(session, output);
-  return await (await import('./kirinc/pipe.ts')).runPipe(process.stdin, session, output);
+  const { stdin, stdout } = process;
+  if (stdin.isTTY && stdout.isTTY) return await (await import('./kirinc/shell.ts')).runShell(session, output);
+  return await (await import('./kirinc/pipe.ts')).runPipe(stdin, session, output);
 }
 
 /** In order, whatever becomes of each; the first failure counts. */
@@ -64,8 +66,5 @@ function crash(error: unknown): never {
 }
 
 process.on('uncaughtException', crash);
-try {
-  process.exit(await main(process.argv.slice(2)));
-} catch (error) {
-  crash(error);
-}
+// Not awaited here: the parts that are loaded late import this file, which has to be complete by then.
+main(process.argv.slice(2)).then((status) => process.exit(status), crash);

@@ -1,8 +1,5 @@
 /** Commands from a pipe or a file, one a line: no banner, no prompt. */
-import { EXIT, ShellError } from './errors.ts';
-import { executeLine } from './execute.ts';
-import type { Output } from './output.ts';
-import type { Session } from './session.ts';
+import { EXIT, executeLine, type Output, type Session, ShellError } from './core.ts';
 
 /** A longer line is no command; what sends it is not worth listening to. */
 const LINE_LENGTH_MAX = 1024 * 1024;

@@ -1,12 +1,19 @@
 /** `watch [SECONDS] COMMAND`: the same look again and again, in place on a terminal, else one below the other. */
-import { expand, withoutSeconds } from './commands.ts';
-import { EXIT, Interrupted, ShellError, WireError } from './errors.ts';
-import type { Context } from './execute.ts';
-import { replyText } from './format.ts';
+import {
+  type Context,
+  EXIT,
+  expand,
+  Interrupted,
+  json,
+  replyText,
+  ShellError,
+  visible,
+  WireError,
+  withoutSeconds,
+} from './core.ts';
 import { pause, readSeconds } from './interval.ts';
 import { takeKeys } from './keys.ts';
 import { fit } from './layout.ts';
-import { json, visible } from './text.ts';
 
 export async function watch(rest: readonly string[], context: Context): Promise<number> {
   const typed = withoutSeconds(rest);
