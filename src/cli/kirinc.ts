@@ -7,6 +7,7 @@ import { readFileSync, writeSync } from 'node:fs';
 import { type Invocation, parseArguments } from './kirinc/arguments.ts';
 import { EXIT } from './kirinc/errors.ts';
 import { executeLine } from './kirinc/execute.ts';
+import { interruption } from './kirinc/interrupt.ts';
 import { createOutput, type Output } from './kirinc/output.ts';
 import { Session } from './kirinc/session.ts';
 
@@ -48,10 +49,11 @@ async function run({ socket, commands, json }: Invocation): Promise<number> {
 
 /** In order, whatever becomes of each; the first failure counts. */
 async function runGiven(commands: readonly string[], session: Session, output: Output): Promise<number> {
-  process.on('SIGINT', () => process.exit(EXIT.interrupted));
+  const signal = interruption();
   let status: number = EXIT.ok;
   for (const command of commands) {
-    const ended = await executeLine(command, { session, output });
+    const ended = await executeLine(command, { session, output, signal });
+    if (ended === EXIT.interrupted) return ended;
     if (ended === 'quit') break;
     status ||= ended;
   }

@@ -28,6 +28,7 @@ interface Option {
 }
 
 const OPTIONS_MAX = 500;
+const LISTED_MAX = 50;
 
 export class Completer {
   readonly #session: Session;
@@ -54,7 +55,9 @@ export class Completer {
     const all = entry ? [['<Enter>', entry.text] as const, ...rows] : rows;
     if (all.length === 0) return '  (nothing that is known can stand here)';
     const width = all.reduce((most, [text]) => Math.max(most, text.length), 0) + 3;
-    return all.map(([text, about]) => `  ${text.padEnd(width)}${about}`.trimEnd()).join('\n');
+    const lines = all.map(([text, about]) => `  ${text.padEnd(width)}${about}`.trimEnd());
+    const more = lines.length - LISTED_MAX;
+    return (more > 0 ? [...lines.slice(0, LISTED_MAX), `  ... ${more} more`] : lines).join('\n');
   }
 
   /** The command that the words make without anything more. */

@@ -13,6 +13,7 @@ export * from './execute.ts';
 export * from './format.ts';
 export * from './format-own.ts';
 export * from './format-stock.ts';
+export * from './interrupt.ts';
 export * from './output.ts';
 export * from './session.ts';
 export * from './text.ts';

@@ -32,7 +32,7 @@ export class Progress {
       done: numberOf(data['done']) ?? 0,
       total: numberOf(data['total']),
     };
-    if (!process.stderr.isTTY) return this.#output.remark(lineOf(step));
+    if (!process.stderr.isTTY || process.env['TERM'] === 'dumb') return this.#output.remark(lineOf(step));
     this.#last = step;
     this.#ready ??= this.#start();
     this.#show();
