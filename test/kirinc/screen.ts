@@ -14,6 +14,7 @@ export interface ScreenOptions {
 
 export const CTRL_C = '\x03';
 export const CTRL_D = '\x04';
+export const CTRL_Z = '\x1a';
 export const UP = '\x1b[A';
 export const DOWN = '\x1b[B';
 export const TAB = '\t';

@@ -66,6 +66,8 @@ class Shell {
     // The terminal is gone.
     process.stdin.on('error', () => this.#onClosed());
     readline.on('SIGINT', () => this.#onInterrupt());
+    // After Ctrl-Z and `fg` it reads nothing until it is told to.
+    readline.on('SIGCONT', () => readline.prompt(true));
     readline.on('close', () => this.#onClosed());
     readline.on('line', (line) => {
       if (this.#queue.length < QUEUE_MAX) this.#queue.push(line);

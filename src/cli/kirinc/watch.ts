@@ -51,7 +51,10 @@ async function watchPlainly(words: readonly string[], seconds: number, context: 
 }
 
 async function watchInPlace(words: readonly string[], seconds: number, context: Context): Promise<number> {
-  const { createLogUpdate } = await import('log-update');
+  const [{ createLogUpdate }, { default: cursor }] = await Promise.all([
+    import('log-update'),
+    import('cli-cursor'),
+  ]);
   const { session, output } = context;
   const update = createLogUpdate(process.stdout);
   const ending = new AbortController();
@@ -75,6 +78,7 @@ async function watchInPlace(words: readonly string[], seconds: number, context: 
         ending.abort();
       }
     },
+    onSuspend: () => cursor.show(),
     onResume: show,
   });
   const before = session.notice;
