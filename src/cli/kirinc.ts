@@ -28,7 +28,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const parsed = await parseArguments(argv, process.env, version());
   switch (parsed.kind) {
     case 'print':
-      await new Promise((resolve) => process.stdout.write(parsed.text, resolve));
+      await createOutput(false).print(parsed.text);
       return EXIT.ok;
     case 'mistake':
       process.stderr.write(`kirinc: ${parsed.text}\n`);
@@ -63,7 +63,13 @@ async function runGiven(commands: readonly string[], session: Session, output: O
 /** Whatever holds the terminal gives it back at the exit; what is written before would vanish with its screen. */
 function crash(error: unknown): never {
   const text = `kirinc: this is a bug in Kirin\n${error instanceof Error ? error.stack : String(error)}\n`;
-  process.on('exit', () => writeSync(2, text));
+  process.on('exit', () => {
+    try {
+      writeSync(2, text);
+    } catch {
+      // Nobody listens.
+    }
+  });
   process.exit(BUG);
 }
 

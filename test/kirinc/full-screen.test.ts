@@ -115,6 +115,16 @@ describe('watch', { concurrency: 2 }, () => {
     assert.equal(await screen.exit(), 130);
   });
 
+  test('shows the cursor again when it is ended by a signal', async (t) => {
+    const { open } = await setUp(t);
+    const screen = open(['-c', 'watch show stats']);
+    await screen.shows(/Uptime/);
+    assert.ok(screen.isCursorHidden);
+    process.kill(screen.pty.pid, 'SIGTERM');
+    await screen.exit();
+    await screen.until('the cursor is shown', () => !screen.isCursorHidden);
+  });
+
   test('waits for a server that comes back', async (t) => {
     const { open, server, site } = await setUp(t);
     const screen = open(['-c', 'watch 0.1 show stats']);

@@ -33,6 +33,7 @@ const LISTED_MAX = 50;
 export class Completer {
   readonly #session: Session;
   #entries: readonly Entry[] | undefined;
+  #learnedFrom: object | undefined;
 
   constructor(session: Session) {
     this.#session = session;
@@ -70,7 +71,11 @@ export class Completer {
   }
 
   async #options(before: readonly string[], word: string): Promise<Option[]> {
-    this.#entries ??= await this.#known();
+    // The next server may know more.
+    if (!this.#entries || this.#learnedFrom !== this.#session.connection) {
+      this.#entries = await this.#known();
+      this.#learnedFrom = this.#session.connection;
+    }
     const options = await this.#after(before, this.#entries);
     const unique = new Map<string, Option>();
     for (const option of options) {

@@ -109,7 +109,7 @@ async function follow({ session, output, signal }: Context): Promise<number> {
     if (output.json) void output.print(json(data));
     else if (isData(event)) void output.print(eventLine(event));
   };
-  await session.ask({ words: ['events'], repeatable: false, onProgress, ...(signal ? { signal } : {}) });
+  await session.ask({ words: ['events'], repeatable: true, onProgress, ...(signal ? { signal } : {}) });
   return EXIT.ok;
 }
 /** In characters or bytes. */
