@@ -1,8 +1,9 @@
 /** `kirinc -c` and `kirinc` in a pipe: what is written where, and the exit status. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { eventually, Site } from '../system/harness.ts';
-import { Running, run } from './run.ts';
+import { kirinc as kirincFile, Running, run } from './run.ts';
 import { type Handler, STATS, StandIn, stock } from './stand-in.ts';
 
 async function setUp(t: TestContext, handler: Handler = stock) {
@@ -23,6 +24,13 @@ describe('one command', { concurrency: 2 }, () => {
     );
     assert.deepEqual([code, err], [0, '']);
     assert.deepEqual(server.requests, [{ id: 1, command: 'show stats', args: [] }]);
+  });
+
+  test('needs one file, and nothing but what Node.js has', () => {
+    const code = readFileSync(kirincFile, 'utf8');
+    const imported = [...code.matchAll(/^(?:import|export)\b[^;]*?from\s*"([^"]+)"|^import "([^"]+)"/gm)];
+    assert.ok(imported.length > 0);
+    for (const [, one, other] of imported) assert.match(one ?? other!, /^node:/);
   });
 
   test('prints JSON on one line with -j', async (t) => {
@@ -100,12 +108,33 @@ describe('one command', { concurrency: 2 }, () => {
     assert.equal((await kirinc(['-c', 'reload'], '', { KIRIN_CONTROL_SOCKET: '' })).code, 0);
   });
 
-  test('ends with 130 on Ctrl-C', async (t) => {
-    const { site, server } = await setUp(t, () => {});
-    const running = new Running(t, ['-c', 'reload --wait'], { cwd: site.directory });
+  test('that waits ends with 130 on Ctrl-C, says what that means, and nothing more is run', async (t) => {
+    let wait = (_error: string): void => {};
+    const { site, server } = await setUp(t, ({ words, ok, fail }) => {
+      if (words[0] === 'reload') wait = fail;
+      else if (words[0] === 'cancel') {
+        wait('Cancelled');
+        ok({});
+      }
+    });
+    const running = new Running(t, ['-c', 'reload --wait', '-c', 'reopen'], { cwd: site.directory });
     await eventually('it waits', () => server.requests.length === 1);
     running.child.kill('SIGINT');
-    assert.deepEqual(await running.ended, { code: 130, out: '', err: '' });
+    const err = 'Nobody waits any more; what was ordered goes on\n';
+    assert.deepEqual(await running.ended, { code: 130, out: '', err });
+    assert.deepEqual(server.commands, ['reload --wait', 'cancel 1']);
+  });
+
+  test('that hangs ends with 130 on Ctrl-C', async (t) => {
+    const { site, server } = await setUp(t, () => {});
+    for (const input of [undefined, 'show stats\n']) {
+      const args = input === undefined ? ['-c', 'show stats'] : [];
+      const before = server.requests.length;
+      const running = new Running(t, args, { cwd: site.directory, ...(input ? { input } : {}) });
+      await eventually('it waits', () => server.requests.length > before);
+      running.child.kill('SIGINT');
+      assert.deepEqual(await running.ended, { code: 130, out: '', err: '' });
+    }
   });
 
   test('ends quietly when its reader has seen enough', async (t) => {

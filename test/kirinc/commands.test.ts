@@ -75,6 +75,11 @@ describe('an abbreviation', () => {
       assert.equal(expanded(line), line);
     });
 
+  test('of nothing is nothing', () => {
+    assert.deepEqual(expand(['show', '']).words, ['show', '']);
+    assert.deepEqual(expand(['']).words, ['']);
+  });
+
   test('that is wrong further on is written out as far as it is clear', () => {
     assert.equal(expanded('sho foo'), 'show foo');
     assert.equal(expanded('rel now'), 'reload now');

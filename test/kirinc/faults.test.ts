@@ -335,6 +335,17 @@ test('events are printed as they come, as text and as JSON', async (t) => {
   }
 });
 
+test('events go on when the server is replaced', async (t) => {
+  const site = new Site(t);
+  const tell: Handler = ({ progress }) => progress({ event: { time: 'now', level: 'info', text: 'up' } });
+  const server = await StandIn.listen(t, site.path('kirin.ctl'), tell);
+  const running = new Running(t, ['-c', 'events'], { cwd: site.directory });
+  await eventually('the first is printed', () => running.out === 'now info  up\n');
+  server.dropAll();
+  await eventually('the second is printed', () => running.out === 'now info  up\n'.repeat(2));
+  assert.equal(running.err, 'Reconnected to kirin.ctl\n');
+});
+
 test('a question mark at the end of a command lists what can follow', async (t) => {
   const site = new Site(t);
   const expected = '  graceful\n  quick\n  --wait     Answer when it is done\n';

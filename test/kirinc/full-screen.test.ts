@@ -1,9 +1,10 @@
 /** `watch` and `top` in a real pseudo terminal. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { eventually, Site } from '../system/harness.ts';
-import { Running } from './run.ts';
-import { CTRL_C, CTRL_D, DOWN, Screen, UP } from './screen.ts';
+import { kirinc, Running } from './run.ts';
+import { CTRL_C, CTRL_D, CTRL_Z, DOWN, Screen, UP } from './screen.ts';
 import { type Handler, type Peer, STATS, StandIn, stock } from './stand-in.ts';
 
 /** A Kirin with so many workers, which obeys what top orders. */
@@ -114,6 +115,16 @@ describe('watch', { concurrency: 2 }, () => {
     assert.equal(await screen.exit(), 130);
   });
 
+  test('shows the cursor again when it is ended by a signal', async (t) => {
+    const { open } = await setUp(t);
+    const screen = open(['-c', 'watch show stats']);
+    await screen.shows(/Uptime/);
+    assert.ok(screen.isCursorHidden);
+    process.kill(screen.pty.pid, 'SIGTERM');
+    await screen.exit();
+    await screen.until('the cursor is shown', () => !screen.isCursorHidden);
+  });
+
   test('waits for a server that comes back', async (t) => {
     const { open, server, site } = await setUp(t);
     const screen = open(['-c', 'watch 0.1 show stats']);
@@ -180,6 +191,17 @@ describe('top', { concurrency: 2 }, () => {
       assert.equal(screen.isAlternate, false);
       assert.equal(screen.isCursorHidden, false);
     });
+
+  test('gives the terminal back when there is a bug, and tells of it there', async (t) => {
+    const { site, open } = await setUp(t, new Herd(2).handler);
+    const bomb = site.write('bomb.mjs', "process.on('SIGUSR2', () => { throw new Error('on purpose'); });");
+    const screen = open(['-c', 'top 0.1'], { env: { NODE_OPTIONS: `--import=${bomb}` } });
+    await screen.shows(/1000 .*ready/);
+    process.kill(screen.pty.pid, 'SIGUSR2');
+    assert.equal(await screen.exit(), 70);
+    await screen.shows(/^kirinc: this is a bug in Kirin\nError: on purpose\n/);
+    assert.deepEqual([screen.isAlternate, screen.isCursorHidden], [false, false]);
+  });
 
   test('gives the terminal back to the prompt', async (t) => {
     const { open } = await setUp(t, new Herd(2).handler);
@@ -279,4 +301,39 @@ describe('top', { concurrency: 2 }, () => {
     assert.equal(code, 1);
     assert.match(err, /^Error: top needs a terminal/);
   });
+});
+
+const bash = '/bin/bash';
+test('Ctrl-Z stops top, watch and the prompt, and fg has them back', {
+  skip: existsSync(bash) ? false : 'there is no bash here',
+}, async (t) => {
+  const { site } = await setUp(t, new Herd(2).handler);
+  const screen = new Screen(t, ['--norc', '-i'], { cwd: site.directory, env: { PS1: 'bash> ' } }, bash);
+  const stopsAndGoesOn = async (): Promise<void> => {
+    screen.write(CTRL_Z);
+    await screen.until('bash is back', () => screen.cursorLine.trimEnd() === 'bash>');
+    assert.deepEqual([screen.isAlternate, screen.isCursorHidden], [false, false]);
+    screen.write('fg\r');
+  };
+  await screen.shows(/bash>/);
+  screen.write(`${process.execPath} ${kirinc}\r`);
+  await screen.prompts();
+  await stopsAndGoesOn();
+  await screen.prompts();
+  screen.write('top 0.1\r');
+  await screen.shows(/1000 .*ready/);
+  await stopsAndGoesOn();
+  await screen.shows(/1000 .*ready/);
+  screen.write('q');
+  await screen.prompts();
+  screen.write('watch 0.1 show stats\r');
+  await screen.shows(/every 0\.1 s[\s\S]*Uptime/);
+  await stopsAndGoesOn();
+  await screen.shows(/every 0\.1 s[\s\S]*Uptime/);
+  screen.write('q');
+  await screen.prompts();
+  screen.write(CTRL_D);
+  await screen.until('bash is back', () => screen.cursorLine.trimEnd() === 'bash>');
+  screen.write('exit\r');
+  assert.equal(await screen.exit(), 0);
 });

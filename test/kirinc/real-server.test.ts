@@ -65,7 +65,7 @@ describe('kirinc and kirin', { concurrency: 2 }, () => {
     assert.equal(code, 0, err);
     const { success, added, previous, total } = JSON.parse(out);
     assert.deepEqual({ success, added, previous, total }, { success: true, added: 2, previous: 2, total: 4 });
-    assert.match(err, /^\[\d\/4\] /m);
+    assert.match(err, /^\[\d\/2\] /m);
     assert.equal(pidsOf(server).length, 4);
     const killed = pidsOf(server)[0]!;
     assert.deepEqual(JSON.parse((await kirinc(`w k ${killed}`)).out), { success: true, killed });

@@ -14,6 +14,7 @@ export interface ScreenOptions {
 
 export const CTRL_C = '\x03';
 export const CTRL_D = '\x04';
+export const CTRL_Z = '\x1a';
 export const UP = '\x1b[A';
 export const DOWN = '\x1b[B';
 export const TAB = '\t';
@@ -59,12 +60,17 @@ export class Screen {
     this.pty.resize(columns, rows);
   }
 
-  /** What is on the screen, line by line, without blanks at the ends. */
+  /** What is on the screen, line by line, without blanks at the ends and what a narrower window hides. */
   get lines(): string[] {
     const buffer = this.#terminal.buffer.active;
     const lines: string[] = [];
     for (let row = 0; row < this.#terminal.rows; row++)
-      lines.push(buffer.getLine(buffer.viewportY + row)?.translateToString(true) ?? '');
+      lines.push(
+        buffer
+          .getLine(buffer.viewportY + row)
+          ?.translateToString(false, 0, this.#terminal.cols)
+          .trimEnd() ?? '',
+      );
     return lines;
   }
 

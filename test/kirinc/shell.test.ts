@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
+import { encodeFrame } from '../../src/actors/control/frames.ts';
 import { Site } from '../system/harness.ts';
 import { CTRL_C, CTRL_D, Screen, TAB, UP } from './screen.ts';
 import { type Handler, STATS, StandIn, stock } from './stand-in.ts';
@@ -58,6 +59,10 @@ describe('the prompt', { concurrency: 2 }, () => {
     const screen = await open();
     screen.write('nonsense\r');
     await screen.shows(/Error: Unknown command: nonsense\n\nkirin>$/);
+    screen.write('shwo workers\r');
+    await screen.shows(/Error: Unknown command: shwo \(did you mean "show"\?\)\n\nkirin>$/);
+    screen.write('show wrokers\r');
+    await screen.shows(/Unknown show target: wrokers \(did you mean "workers"\?\)\n\nkirin>$/);
   });
 
   test('ends at once where there is no server', async (t) => {
@@ -110,6 +115,45 @@ describe('the prompt', { concurrency: 2 }, () => {
     server.handler = stock;
     screen.write('reopen\r');
     await screen.shows(/reopening/);
+  });
+
+  test('leaves a server that knows no cancelling on Ctrl-C, and comes back', async (t) => {
+    const { open, server } = await setUp(t, (peer) => {
+      if (!peer.words.includes('--wait')) stock(peer);
+    });
+    const screen = await open();
+    screen.write('reload --wait\r');
+    await screen.until('it waits', () => server.commands.includes('reload --wait'));
+    const [connection] = server.sockets;
+    screen.write(CTRL_C);
+    await screen.prompts();
+    screen.write('reopen\r');
+    await screen.shows(/reopening/);
+    assert.ok(!server.sockets.has(connection!));
+  });
+
+  test('is connected again after the server has closed an idle connection', async (t) => {
+    const { open, server } = await setUp(t);
+    const screen = await open();
+    screen.write('sh st\r');
+    await screen.shows(/Uptime/);
+    for (const socket of server.sockets)
+      socket.end(
+        encodeFrame({ id: null, status: 'error', error: 'Idle for 300 s: the connection is closed' }),
+      );
+    await screen.until('it has noticed', () => server.sockets.size === 0);
+    screen.write('reopen\r');
+    await screen.shows(/Reconnected to kirin\.ctl \(pid 12345\)\n\{\n {2}"status": "reopening"/);
+    assert.doesNotMatch(screen.text, /Idle|Error/);
+  });
+
+  test('runs lines that were pasted, one after the other', async (t) => {
+    const { open, server } = await setUp(t);
+    const screen = await open();
+    screen.write('reload\rreopen\rworker add 2\r');
+    await screen.shows(/reloading[\s\S]*reopening[\s\S]*"added": 2/);
+    const orders = server.commands.filter((one) => !one.startsWith('show'));
+    assert.deepEqual(orders, ['reload', 'reopen', 'worker add 2']);
   });
 
   test('tells of another server behind the socket', async (t) => {

@@ -110,19 +110,20 @@ export class Orders {
     return this.#deps.scene.workers().length;
   }
 
-  /** Of those that there are to be, how many are ready; of those to be removed, how many are gone. */
+  /** Of those to be added, how many are ready; of those to be removed, how many are gone. */
   #scaleProgress(by: number): () => Progress {
     const { scene } = this.#deps;
     const before = scene.context.target;
+    const readyBefore = this.#ready();
     return () => {
-      const { target } = scene.context;
-      if (by > 0) {
-        const ready = scene.workers().filter(({ member }) => member.phase === 'ready').length;
-        return { done: Math.min(ready, target), total: target };
-      }
-      const total = Math.max(0, before - target);
-      return { done: Math.max(0, total - Math.max(0, this.#workers() - target)), total };
+      const total = Math.abs(scene.context.target - before);
+      const done = by > 0 ? this.#ready() - readyBefore : total - (this.#workers() - scene.context.target);
+      return { done: Math.max(0, Math.min(total, done)), total };
     };
+  }
+
+  #ready(): number {
+    return this.#deps.scene.workers().filter(({ member }) => member.phase === 'ready').length;
   }
 
   #reloadProgress(): Progress {

@@ -9,7 +9,7 @@ export interface Invocation {
 
 export type Parsed =
   | ({ kind: 'run' } & Invocation)
-  /** Text for standard output; then exit 0. */
+  /** Text for standard output, without its last line's end; then exit 0. */
   | { kind: 'print'; text: string }
   /** A mistake, in one line; then exit 2. */
   | { kind: 'mistake'; text: string };
@@ -42,8 +42,7 @@ Commands may be abbreviated: \`sh w\` is \`show workers\`. \`help\` lists them.
   kirinc -c 'show stats' -j | jq .workers_current
   kirinc -c 'reload --wait'
 
-Exit status: 0, 1 for an error, 2 for a wrong use of kirinc, 130 for Ctrl-C.
-`;
+Exit status: 0, 1 for an error, 2 for a wrong use of kirinc, 130 for Ctrl-C.`;
 
 export async function parseArguments(
   argv: readonly string[],
@@ -68,7 +67,7 @@ export async function parseArguments(
     if (option.type === 'string' && isMissing) return mistake(`${token.rawName} needs a value`);
   }
   if (values['help']) return { kind: 'print', text: HELP };
-  if (values['version']) return { kind: 'print', text: `kirinc ${version}\n` };
+  if (values['version']) return { kind: 'print', text: `kirinc ${version}` };
   return {
     kind: 'run',
     socket: String(values['socket'] ?? (env['KIRIN_CONTROL_SOCKET'] || SOCKET)),

@@ -3,7 +3,6 @@
  * commands; what a lost connection means to one is decided by the session.
  */
 import net from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { encodeFrame, FrameQueue, FrameTooLarge } from '../../actors/control/frames.ts';
 import { type Data, isData } from './data.ts';
 import {
@@ -81,7 +80,7 @@ export class Client {
         const { code } = error as NodeJS.ErrnoException;
         if (code !== 'EAGAIN' || performance.now() > endMs)
           throw error instanceof ShellError ? error : connectError(error as NodeJS.ErrnoException, path);
-        await sleep(BUSY_POLL_MS);
+        await new Promise((resolve) => setTimeout(resolve, BUSY_POLL_MS));
       }
     }
   }

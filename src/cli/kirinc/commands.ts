@@ -94,7 +94,8 @@ export function argumentsLeft(entry: Entry, rest: readonly string[]): Argument[]
   return open;
 }
 
-const starts = (full: string, typed: string): boolean => full.startsWith(typed.toLowerCase());
+const starts = (full: string | undefined, typed: string): boolean =>
+  typed !== '' && full?.startsWith(typed.toLowerCase()) === true;
 
 function matches(entry: Entry, words: readonly string[]): boolean {
   if (!entry.words.every((full, at) => at >= words.length || starts(full, words[at]!))) return false;
@@ -182,7 +183,7 @@ function expandName(words: readonly string[]): Expanded {
   for (; done < words.length; done++) {
     const here = narrowed(
       words.slice(0, done + 1),
-      entries.filter((entry) => starts(entry.words[done] ?? '\0', words[done]!)),
+      entries.filter((entry) => starts(entry.words[done], words[done]!)),
     );
     const names = [...new Set(here.map((entry) => entry.words[done]!))];
     if (names.length === 0) break;

@@ -2,11 +2,20 @@
  * What can be typed next, for Tab and for the question mark. It asks the server what it knows and which processes
  * live; a server that does not answer in time costs a suggestion, no more.
  */
-import type { Argument } from '../../actors/control/grammar.ts';
-import { argumentsLeft, ENTRIES, type Entry, following, SHELL_ENTRIES, withoutSeconds } from './commands.ts';
-import { type Data, dataList, dataOf } from './data.ts';
-import type { Session } from './session.ts';
-import { cell } from './text.ts';
+import {
+  type Argument,
+  argumentsLeft,
+  cell,
+  type Data,
+  dataList,
+  dataOf,
+  ENTRIES,
+  type Entry,
+  following,
+  type Session,
+  SHELL_ENTRIES,
+  withoutSeconds,
+} from './core.ts';
 import { learned } from './usage.ts';
 
 interface Option {
@@ -14,13 +23,17 @@ interface Option {
   about: string;
   /** It stands for what the user has to write. */
   placeholder?: true;
+  /** One of several that begin with the same word; `about` is the next word. */
+  grouped?: true;
 }
 
 const OPTIONS_MAX = 500;
+const LISTED_MAX = 50;
 
 export class Completer {
   readonly #session: Session;
   #entries: readonly Entry[] | undefined;
+  #learnedFrom: object | undefined;
 
   constructor(session: Session) {
     this.#session = session;
@@ -43,7 +56,9 @@ export class Completer {
     const all = entry ? [['<Enter>', entry.text] as const, ...rows] : rows;
     if (all.length === 0) return '  (nothing that is known can stand here)';
     const width = all.reduce((most, [text]) => Math.max(most, text.length), 0) + 3;
-    return all.map(([text, about]) => `  ${text.padEnd(width)}${about}`.trimEnd()).join('\n');
+    const lines = all.map(([text, about]) => `  ${text.padEnd(width)}${about}`.trimEnd());
+    const more = lines.length - LISTED_MAX;
+    return (more > 0 ? [...lines.slice(0, LISTED_MAX), `  ... ${more} more`] : lines).join('\n');
   }
 
   /** The command that the words make without anything more. */
@@ -56,12 +71,21 @@ export class Completer {
   }
 
   async #options(before: readonly string[], word: string): Promise<Option[]> {
-    this.#entries ??= await this.#known();
+    // The next server may know more.
+    if (!this.#entries || this.#learnedFrom !== this.#session.connection) {
+      this.#entries = await this.#known();
+      this.#learnedFrom = this.#session.connection;
+    }
     const options = await this.#after(before, this.#entries);
     const unique = new Map<string, Option>();
-    for (const option of options)
-      if ((option.placeholder && word === '') || option.text.toLowerCase().startsWith(word.toLowerCase()))
-        if (!unique.has(option.text)) unique.set(option.text, option);
+    for (const option of options) {
+      const fits = option.text.toLowerCase().startsWith(word.toLowerCase());
+      if (!(option.placeholder ? word === '' : fits)) continue;
+      const seen = unique.get(option.text);
+      if (!seen) unique.set(option.text, option);
+      else if (seen.grouped && option.grouped && !seen.about.split(', ').includes(option.about))
+        unique.set(option.text, { ...seen, about: `${seen.about}, ${option.about}` });
+    }
     return [...unique.values()].slice(0, OPTIONS_MAX);
   }
 
@@ -130,10 +154,11 @@ const process = ({ pid, age }: Data, kind: string): Option => ({
   about: `${kind} of age ${cell(age)}`,
 });
 
-/** A word of a name; it only tells what the command does if the name ends with it. */
+/** A word of a name: what the command does, or how it goes on. */
 function nextWord(entry: Entry, at: number): Option {
-  const last = at === entry.words.length - 1;
-  return { text: entry.words[at]!, about: last ? entry.text : `${entry.words[at]} ...` };
+  const text = entry.words[at]!;
+  const next = entry.words[at + 1];
+  return next === undefined ? { text, about: entry.text } : { text, about: next, grouped: true };
 }
 
 /** The words before the cursor, and the one that is being written. */

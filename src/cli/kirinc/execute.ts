@@ -2,7 +2,7 @@
 import { splitWords, WordsError } from '../../actors/control/words.ts';
 import { type Expanded, expand, SHELL_ENTRIES } from './commands.ts';
 import { type Data, dataOf, isData, numberOf } from './data.ts';
-import { EXIT, Interrupted, ShellError } from './errors.ts';
+import { EXIT, Interrupted, ShellError, WireError } from './errors.ts';
 import { replyText } from './format.ts';
 import { eventLine } from './format-own.ts';
 import { usageLines } from './format-stock.ts';
@@ -24,9 +24,15 @@ export async function executeLine(line: string, context: Context): Promise<numbe
   } catch (error) {
     if (error instanceof Interrupted) return EXIT.interrupted;
     if (!(error instanceof ShellError || error instanceof WordsError)) throw error;
-    context.output.complain(error.message);
+    context.output.complain(error.message + (await advice(error, context.output)));
     return EXIT.failed;
   }
+}
+
+/** Only for a person: a script compares the server's words. */
+async function advice(error: Error, { terminal }: Output): Promise<string> {
+  if (!terminal || !(error instanceof WireError)) return '';
+  return (await import('./advice.ts')).adviceOn(error.message);
 }
 
 async function executeWords(typed: readonly string[], context: Context): Promise<number | 'quit'> {
@@ -103,7 +109,7 @@ async function follow({ session, output, signal }: Context): Promise<number> {
     if (output.json) void output.print(json(data));
     else if (isData(event)) void output.print(eventLine(event));
   };
-  await session.ask({ words: ['events'], repeatable: false, onProgress, ...(signal ? { signal } : {}) });
+  await session.ask({ words: ['events'], repeatable: true, onProgress, ...(signal ? { signal } : {}) });
   return EXIT.ok;
 }
 /** In characters or bytes. */

@@ -1,5 +1,5 @@
 /** How often something is repeated: the SECONDS of `watch` and `top`. */
-import { ShellError } from './errors.ts';
+import { ShellError } from './core.ts';
 
 export const SECONDS_DEFAULT = 2;
 const SECONDS_MIN = 0.1;

@@ -32,13 +32,17 @@ export function createOutput(json: boolean): Output {
   const colour = wantsColour(stdout);
   const painted = (text: string, code: string, on: boolean) =>
     on ? `\u001b[${code}m${text}\u001b[0m` : text;
-  // A reader that has seen enough (`| head -1`) is no error.
-  stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));
   const remark = (text: string): void => {
     const { stderr } = process;
     if (stderr.listenerCount('error') === 0) stderr.on('error', () => {});
     stderr.write(`${text}\n`);
   };
+  stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    // A reader that has seen enough (`| head -1`) is no error.
+    if (code === 'EPIPE') process.exit(0);
+    remark(`Error: Cannot write to standard output: ${message}`);
+    process.exit(1);
+  });
   return {
     json,
     terminal: stdout.isTTY === true,

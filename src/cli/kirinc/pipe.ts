@@ -1,20 +1,24 @@
 /** Commands from a pipe or a file, one a line: no banner, no prompt. */
-import { EXIT, ShellError } from './errors.ts';
-import { executeLine } from './execute.ts';
-import type { Output } from './output.ts';
-import type { Session } from './session.ts';
+import { EXIT, executeLine, interruption, type Output, type Session, ShellError } from './core.ts';
 
 /** A longer line is no command; what sends it is not worth listening to. */
 const LINE_LENGTH_MAX = 1024 * 1024;
 
 /** Each line in its turn, whatever becomes of those before it; the status is that of the first failure. */
 export async function runPipe(input: NodeJS.ReadStream, session: Session, output: Output): Promise<number> {
-  process.on('SIGINT', () => process.exit(EXIT.interrupted));
+  const signal = interruption();
+  let running = false;
+  // While nothing runs nobody else would notice.
+  const stop = (): void => void (running || process.exit(EXIT.interrupted));
+  signal.addEventListener('abort', stop);
   let status: number = EXIT.ok;
   try {
     for await (const line of linesOf(input)) {
       if (isNothing(line)) continue;
-      const ended = await executeLine(line, { session, output });
+      running = true;
+      const ended = await executeLine(line, { session, output, signal });
+      running = false;
+      if (ended === EXIT.interrupted) return ended;
       if (ended === 'quit') break;
       status ||= ended;
     }

@@ -2,10 +2,9 @@
  * How far an order that is waited for has come: a bar on a terminal, else a line for each step. On standard error,
  * so that standard output stays what was asked for.
  */
+
 import type { SingleBar } from 'cli-progress';
-import { type Data, numberOf } from './data.ts';
-import type { Output } from './output.ts';
-import { cell } from './text.ts';
+import { cell, type Data, numberOf, type Output } from './core.ts';
 
 const BAR_WIDTH = 24;
 const BAR = { full: '█', empty: '░' };
@@ -33,7 +32,7 @@ export class Progress {
       done: numberOf(data['done']) ?? 0,
       total: numberOf(data['total']),
     };
-    if (!process.stderr.isTTY) return this.#output.remark(lineOf(step));
+    if (!process.stderr.isTTY || process.env['TERM'] === 'dumb') return this.#output.remark(lineOf(step));
     this.#last = step;
     this.#ready ??= this.#start();
     this.#show();

@@ -58,14 +58,16 @@ export class Session {
     return await this.#askOnce(await this.#connected(), question);
   }
 
+  /** Another one for each connection. */
+  get connection(): object | undefined {
+    return this.#client;
+  }
+
   /** The data of an answer, for a suggestion: nothing where that is not to be had quickly. Sends and tells nothing else. */
   async peek(words: readonly string[]): Promise<Data | undefined> {
     try {
       this.#client ??= await this.#connect();
-      if (this.#client.lost) return undefined;
-      const { answer } = this.#client.ask(words);
-      const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), PEEK_MS).unref());
-      return dataOf(await Promise.race([answer, late]));
+      return this.#client.lost ? undefined : await soon(this.#client.ask(words).answer);
     } catch {
       return undefined;
     }
@@ -143,12 +145,14 @@ export class Session {
   }
 
   async #learnPid(client: Client): Promise<void> {
-    try {
-      this.#pid = numberOf(dataOf(await client.ask(['show', 'stats']).answer)['pid']);
-    } catch {
-      this.#pid = undefined;
-    }
+    this.#pid = numberOf((await soon(client.ask(['show', 'stats']).answer))?.['pid']);
   }
+}
+
+/** The data of an answer, if it comes without a fault while somebody still cares. */
+async function soon(answer: Promise<unknown>): Promise<Data | undefined> {
+  const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), PEEK_MS).unref());
+  return await Promise.race([answer.then(dataOf, () => undefined), late]);
 }
 
 const unknownFate = (words: readonly string[]): string =>

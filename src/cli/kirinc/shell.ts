@@ -2,15 +2,12 @@
  * The prompt: line editing, history, completion, and one command after the other. While a command runs the terminal
  * is as the user's own shell has it, so that Ctrl-C, Ctrl-Z and typing ahead do what they always do.
  */
+
 import { createInterface, type Interface } from 'node:readline';
 import { Completer } from './complete.ts';
-import { EXIT, ShellError } from './errors.ts';
-import { executeLine } from './execute.ts';
+import { EXIT, executeLine, type Output, type Session, ShellError, visible } from './core.ts';
 import { HISTORY_LINES_MAX, History, historyPath } from './history.ts';
-import type { Output } from './output.ts';
 import { isNothing } from './pipe.ts';
-import type { Session } from './session.ts';
-import { visible } from './text.ts';
 
 const PROMPT = 'kirin> ';
 /** Lines that were pasted or typed ahead; more than that is a mistake. */
@@ -69,6 +66,8 @@ class Shell {
     // The terminal is gone.
     process.stdin.on('error', () => this.#onClosed());
     readline.on('SIGINT', () => this.#onInterrupt());
+    // After Ctrl-Z and `fg` it reads nothing until it is told to.
+    readline.on('SIGCONT', () => readline.prompt(true));
     readline.on('close', () => this.#onClosed());
     readline.on('line', (line) => {
       if (this.#queue.length < QUEUE_MAX) this.#queue.push(line);

@@ -1,8 +1,5 @@
 /** What `top` shows: one look at a server, and its processes in the order that was chosen. */
-import { type Data, dataList, dataOf, numberOf, textList } from './data.ts';
-import { WireError } from './errors.ts';
-import type { Session } from './session.ts';
-import { cell } from './text.ts';
+import { cell, type Data, dataList, dataOf, numberOf, type Session, textList, WireError } from './core.ts';
 
 export interface Row {
   kind: 'web' | 'dirty';

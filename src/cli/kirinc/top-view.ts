@@ -1,8 +1,6 @@
 /** The screen of `top` as lines, for any size of a window: what matters least goes first. Pure. */
-import { numberOf } from './data.ts';
-import { percent } from './format-own.ts';
+import { bytes, cell, duration, fixed, numberOf, percent, visible } from './core.ts';
 import { cellOf, fit } from './layout.ts';
-import { bytes, cell, duration, fixed, visible } from './text.ts';
 import { type Row, type Sample, type SortKey, sorted } from './top-data.ts';
 
 export interface View {

@@ -1,12 +1,8 @@
 /** `top`: a live view of the processes, with keys for orders, each of which is asked for first. */
-import { dataOf, isData } from './data.ts';
-import { EXIT, Interrupted, ShellError } from './errors.ts';
-import type { Context } from './execute.ts';
+import { type Context, cell, dataOf, EXIT, Interrupted, isData, ShellError, wantsColour } from './core.ts';
 import { FullScreen } from './full-screen.ts';
 import { pause, readSeconds } from './interval.ts';
 import { type Key, takeKeys } from './keys.ts';
-import { wantsColour } from './output.ts';
-import { cell } from './text.ts';
 import { Sampler } from './top-data.ts';
 import { COLUMNS, describe, isDescending, moved, type Paint, render, type View } from './top-view.ts';
 

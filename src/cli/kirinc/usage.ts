@@ -1,8 +1,5 @@
 /** What a server's help says, as commands that can be completed: an older Kirin or Gunicorn knows fewer. Pure. */
-import type { Argument } from '../../actors/control/grammar.ts';
-import { type Entry, SERVER_ENTRIES } from './commands.ts';
-import type { Data } from './data.ts';
-import { cell } from './text.ts';
+import { type Argument, cell, type Data, type Entry, SERVER_ENTRIES } from './core.ts';
 
 const NAME_WORD = /^[a-z][a-z0-9_-]*$/;
 

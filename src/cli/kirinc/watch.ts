@@ -1,12 +1,19 @@
 /** `watch [SECONDS] COMMAND`: the same look again and again, in place on a terminal, else one below the other. */
-import { expand, withoutSeconds } from './commands.ts';
-import { EXIT, Interrupted, ShellError, WireError } from './errors.ts';
-import type { Context } from './execute.ts';
-import { replyText } from './format.ts';
+import {
+  type Context,
+  EXIT,
+  expand,
+  Interrupted,
+  json,
+  replyText,
+  ShellError,
+  visible,
+  WireError,
+  withoutSeconds,
+} from './core.ts';
 import { pause, readSeconds } from './interval.ts';
 import { takeKeys } from './keys.ts';
 import { fit } from './layout.ts';
-import { json, visible } from './text.ts';
 
 export async function watch(rest: readonly string[], context: Context): Promise<number> {
   const typed = withoutSeconds(rest);
@@ -44,7 +51,10 @@ async function watchPlainly(words: readonly string[], seconds: number, context: 
 }
 
 async function watchInPlace(words: readonly string[], seconds: number, context: Context): Promise<number> {
-  const { createLogUpdate } = await import('log-update');
+  const [{ createLogUpdate }, { default: cursor }] = await Promise.all([
+    import('log-update'),
+    import('cli-cursor'),
+  ]);
   const { session, output } = context;
   const update = createLogUpdate(process.stdout);
   const ending = new AbortController();
@@ -68,6 +78,7 @@ async function watchInPlace(words: readonly string[], seconds: number, context: 
         ending.abort();
       }
     },
+    onSuspend: () => cursor.show(),
     onResume: show,
   });
   const before = session.notice;
