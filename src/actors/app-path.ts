@@ -25,7 +25,7 @@ export function logicalDirectory(pwd: string | undefined, cwd: string): string {
 export const startDirectory: string = logicalDirectory(process.env['PWD'], process.cwd());
 
 /** Throws FaultError `app.notFound`, or `settings.invalid` where `chdir` is gone. */
-export function resolveApp(settings: Settings): { cwd: string; app: AppSpec } {
+export function resolveApp(settings: Pick<Settings, 'app' | 'chdir'>): { cwd: string; app: AppSpec } {
   const base = settings.chdir ?? startDirectory;
   let cwd: string;
   try {

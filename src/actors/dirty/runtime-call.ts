@@ -1,0 +1,91 @@
+/** One call that runs: what its action may know of it, and what ends it early. Runs in dirty workers. */
+import type { DirtyCall } from './app-call.ts';
+import { DirtyCancelledError, type DirtyError, DirtyTimeoutError } from './errors.ts';
+
+/** Node's timers count no further; nobody waits so long. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+export class RunningCall {
+  readonly id: number;
+  /** What the action sees as `this.call`. */
+  readonly call: DirtyCall;
+  #controller: AbortController | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #reason: DirtyError | undefined;
+  #done = false;
+  #credit = 0;
+  #wake: (() => void) | undefined;
+
+  /** `timeoutMs` 0: it may take as long as it likes. */
+  constructor(id: number, app: string, action: string, timeoutMs: number) {
+    const signal = (): AbortSignal => this.signal;
+    this.id = id;
+    this.call = {
+      app,
+      action,
+      deadline: timeoutMs === 0 ? undefined : Date.now() + timeoutMs,
+      get signal() {
+        return signal();
+      },
+    };
+  }
+
+  /** Made when it is first asked for: most actions never do. */
+  get signal(): AbortSignal {
+    if (this.#controller) return this.#controller.signal;
+    this.#controller = new AbortController();
+    if (this.#reason) this.#controller.abort(this.#reason);
+    else if (this.call.deadline !== undefined && !this.#done) {
+      const leftMs = Math.min(Math.max(0, this.call.deadline - Date.now()), TIMER_MS_MAX);
+      const late = (): void => this.#abort(new DirtyTimeoutError('the deadline has passed while it ran'));
+      this.#timer = setTimeout(late, leftMs).unref();
+    }
+    return this.#controller.signal;
+  }
+
+  /** Why it was told to end early, if it was. */
+  get reason(): DirtyError | undefined {
+    return this.#reason;
+  }
+
+  /** Its caller is gone: nobody wants to know any more. */
+  get isCancelled(): boolean {
+    return this.#reason instanceof DirtyCancelledError;
+  }
+
+  cancel(why: string): void {
+    this.#abort(new DirtyCancelledError(why));
+  }
+
+  #abort(reason: DirtyError): void {
+    if (this.#done || this.isCancelled) return;
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+    this.#wake?.();
+  }
+
+  /** The caller has room for so many chunks more. */
+  addCredit(chunks: number): void {
+    this.#credit += chunks;
+    this.#wake?.();
+  }
+
+  /** Waits for room for a chunk, or for a reason to end; the router's deadline and the caller's end both bound it. */
+  async room(): Promise<void> {
+    while (this.#credit === 0 && !this.#reason)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    this.#wake = undefined;
+  }
+
+  takeCredit(): void {
+    this.#credit--;
+  }
+
+  /** It has been answered. */
+  done(): void {
+    this.#done = true;
+    clearTimeout(this.#timer);
+  }
+}

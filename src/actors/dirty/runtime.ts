@@ -1,0 +1,204 @@
+/**
+ * Runs the actions of a dirty worker's apps: takes the router's frames, answers each call exactly once. Runs in dirty
+ * workers. How many run at once is the router's to say.
+ */
+import type { Buffer } from 'node:buffer';
+import { didYouMean } from '../../settings/suggest.ts';
+import { runInCall } from './app-call.ts';
+import {
+  DirtyActionError,
+  DirtyAppError,
+  DirtyAppNotFoundError,
+  DirtyError,
+  DirtyPayloadError,
+  type ErrorPayload,
+  errorPayloadOf,
+} from './errors.ts';
+import {
+  appOf,
+  bareFrame,
+  FLAG_STREAM,
+  FRAME,
+  FRAME_BYTES_MAX,
+  flagsOf,
+  idOf,
+  LARGE_BYTES,
+  NO_MORE,
+  numberOf,
+  payloadOf,
+  typeOf,
+} from './frames.ts';
+import { packFrame, unpack } from './packing.ts';
+import type { RunningApp } from './runtime-apps.ts';
+import { RunningCall } from './runtime-call.ts';
+import { isStream, streamOut } from './runtime-stream.ts';
+
+export interface RuntimeOptions {
+  apps: ReadonlyMap<number, RunningApp>;
+  send(frame: Buffer): void;
+  /** What is worth a warning in the log. */
+  notice(text: string): void;
+  /** The largest payload of an answer. */
+  frameBytesMax?: number;
+}
+
+/** An error of the runtime's own, which is told under its code; whatever else is thrown is the app's. */
+class Refusal {
+  readonly error: DirtyError;
+  constructor(error: DirtyError) {
+    this.error = error;
+  }
+}
+
+/** A name of an action, in a message. */
+const NAME_LENGTH_MAX = 100;
+
+export class DirtyRuntime {
+  readonly #options: Required<RuntimeOptions>;
+  readonly #running = new Map<number, RunningCall>();
+  #idle: (() => void)[] = [];
+
+  constructor(options: RuntimeOptions) {
+    this.#options = { frameBytesMax: FRAME_BYTES_MAX, ...options };
+  }
+
+  /** How many calls run. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** Takes a frame of the router; whether it was one of a call that is answered here. */
+  take(frame: Buffer, more: readonly Buffer[] = NO_MORE): boolean {
+    const id = idOf(frame);
+    switch (typeOf(frame)) {
+      case FRAME.call:
+        if (this.#running.has(id)) throw new Error(`call ${id} is running already`);
+        void this.#answer(id, frame, more);
+        return true;
+      case FRAME.credit:
+        this.#running.get(id)?.addCredit(numberOf(frame));
+        return true;
+      case FRAME.cancel:
+        this.#running.get(id)?.cancel('the caller has gone away');
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** Tells all that run to end: nobody is there any more to answer to. */
+  cancelAll(why: string): void {
+    for (const running of this.#running.values()) running.cancel(why);
+  }
+
+  /** Resolves when nothing runs. Whoever drains sees to it that nothing new comes, and has the limit. */
+  drain(): Promise<void> {
+    if (this.#running.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Never rejects. */
+  async #answer(id: number, frame: Buffer, more: readonly Buffer[]): Promise<void> {
+    const wantsStream = (flagsOf(frame) & FLAG_STREAM) !== 0;
+    let running: RunningCall | undefined;
+    let answer: Buffer;
+    try {
+      const app = this.#app(appOf(frame));
+      // A large frame is ours; a small one lies in memory that is used again when this turn is over.
+      const { action, args } = callOf(
+        unpack(payloadOf(frame, more), more.length > 0 || frame.length >= LARGE_BYTES),
+      );
+      running = new RunningCall(id, app.importPath, action, numberOf(frame));
+      this.#running.set(id, running);
+      answer = await this.#run(running, app, action, args, wantsStream);
+    } catch (error) {
+      answer = packFrame({ type: FRAME.error, id }, payloadOfError(error, running));
+    }
+    running?.done();
+    this.#running.delete(id);
+    this.#options.send(answer);
+    if (this.#running.size > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #app(number: number): RunningApp {
+    const app = this.#options.apps.get(number);
+    if (app) return app;
+    throw new Refusal(new DirtyAppNotFoundError(`this worker has no app ${number}`));
+  }
+
+  /** The last frame of the answer. */
+  async #run(
+    running: RunningCall,
+    app: RunningApp,
+    name: string,
+    args: unknown[],
+    wantsStream: boolean,
+  ): Promise<Buffer> {
+    const { id, call } = running;
+    const action = app.actions.get(name);
+    if (!action) throw new Refusal(noAction(app, name));
+    // Of a generator nothing runs here yet: it belongs to the call step by step.
+    const value = await runInCall(call, () => Reflect.apply(action, app.instance, args));
+    if (isStream(value) !== wantsStream) throw new Refusal(wrongWay(app, name, wantsStream));
+    if (!wantsStream) {
+      if (running.isCancelled) throw running.reason;
+      return this.#packed({ type: FRAME.result, id }, value, 'the result');
+    }
+    const chunk = (each: unknown): void =>
+      this.#options.send(this.#packed({ type: FRAME.chunk, id }, each, 'the chunk'));
+    await streamOut(running, value as object, chunk, (error) =>
+      this.#options.notice(`${app.importPath}: ${name} failed to clean up: ${payloadOfError(error).message}`),
+    );
+    return bareFrame({ type: FRAME.end, id });
+  }
+
+  #packed(header: Parameters<typeof packFrame>[0], value: unknown, what: string): Buffer {
+    try {
+      return packFrame(header, value, what, this.#options.frameBytesMax);
+    } catch (error) {
+      throw error instanceof DirtyPayloadError ? new Refusal(error) : error;
+    }
+  }
+}
+
+function callOf(payload: unknown): { action: string; args: unknown[] } {
+  if (Array.isArray(payload) && payload.length === 2) {
+    const [action, args] = payload;
+    if (typeof action === 'string' && Array.isArray(args)) return { action, args };
+  }
+  throw new Refusal(new DirtyPayloadError('a call is [action, [...arguments]]'));
+}
+
+function noAction(app: RunningApp, name: string): DirtyError {
+  const short = name.slice(0, NAME_LENGTH_MAX);
+  const isField = Object.hasOwn(app.instance, name) && typeof Reflect.get(app.instance, name) === 'function';
+  const why = isField ? ': that is a field, and actions are methods' : didYouMean(short, app.actions.keys());
+  return new DirtyActionError(`${app.importPath} has no action "${short}"${why}`);
+}
+
+function wrongWay(app: RunningApp, name: string, wantsStream: boolean): DirtyError {
+  const what = wantsStream ? 'gives one result, and is no generator' : 'is a generator';
+  const how = wantsStream ? 'await it, by dirty.execute' : 'read it with for await, by dirty.stream';
+  return new DirtyActionError(`${app.importPath}: "${name}" ${what}: ${how}`);
+}
+
+function payloadOfError(error: unknown, running?: RunningCall): ErrorPayload {
+  if (error instanceof Refusal) return errorPayloadOf(error.error);
+  // What stopped because it was told to is no error of the app's.
+  const reason = running?.reason;
+  if (reason && (error === reason || isAbort(error))) return errorPayloadOf(reason);
+  // Of another call that the action made: for this caller it is the action that threw.
+  if (error instanceof DirtyError && !(error instanceof DirtyAppError))
+    return errorPayloadOf(new DirtyAppError(error.message, error.name, error.stack));
+  return errorPayloadOf(error);
+}
+
+function isAbort(error: unknown): boolean {
+  try {
+    return (error as Error | null)?.name === 'AbortError';
+  } catch {
+    // It has a getter that throws.
+    return false;
+  }
+}
