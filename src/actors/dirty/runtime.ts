@@ -79,7 +79,7 @@ export class DirtyRuntime {
         this.#running.get(id)?.addCredit(numberOf(frame));
         return true;
       case FRAME.cancel:
-        this.#running.get(id)?.cancel('the caller has gone away');
+        this.#running.get(id)?.cancel('the answer is not wanted any more');
         return true;
       default:
         return false;
