@@ -49,6 +49,22 @@ export interface Settings {
   pid: string | undefined;
   /** Default 4 for each core, at least 64. */
   workersMax: number;
+  /** MODULE:CLASS[:N] as typed. */
+  dirtyApps: string[];
+  /** Default 0: no dirty arbiter. */
+  dirtyWorkers: number;
+  /** Default 300,000; 0: no limit. */
+  dirtyTimeoutMs: number;
+  /** Default 1. */
+  dirtyThreads: number;
+  /** Default 30,000. */
+  dirtyGracefulTimeoutMs: number;
+  /** Calls of one app. Default 1000. */
+  dirtyQueue: number;
+  /** Tokens by the name of their resource. */
+  dirtyResources: Record<string, number>;
+  /** Default 64 MiB. */
+  dirtyStashBytesMax: number;
   /** Default `kirin.ctl` in the directory that Kirin was started in. */
   controlSocket: string;
   /** Permission bits. Default 0o600. */
@@ -110,6 +126,14 @@ const DEFAULTS: Omit<Settings, 'app'> = {
   errorLogfile: '-',
   pid: undefined,
   workersMax: Math.max(64, 4 * availableParallelism()),
+  dirtyApps: [],
+  dirtyWorkers: 0,
+  dirtyTimeoutMs: 300_000,
+  dirtyThreads: 1,
+  dirtyGracefulTimeoutMs: 30_000,
+  dirtyQueue: 1000,
+  dirtyResources: {},
+  dirtyStashBytesMax: 64 * 1024 ** 2,
   controlSocket: CONTROL_SOCKET,
   controlSocketMode: 0o600,
   controlSocketDisable: false,
@@ -286,12 +310,15 @@ class Reading {
 function refuseContradictions(settings: Settings): void {
   if (settings.controlSocketDisable && settings.controlSocketRequired)
     throw invalid('--no-control-socket and --control-socket-required contradict each other: keep one');
+  if (settings.dirtyWorkers > 0 && settings.dirtyApps.length === 0)
+    throw invalid('--dirty-workers without an app to run: add --dirty-app MODULE:CLASS');
+  if (settings.dirtyWorkers === 0 && settings.dirtyApps.length > 0)
+    throw invalid('--dirty-app without workers to run it: add --dirty-workers N');
   if (!settings.controlSocketDisable && settings.controlSocketReadonly === settings.controlSocket)
     throw invalid('--control-socket and --control-socket-readonly must be two paths');
 }
 
-const isList = ({ type }: Setting) =>
-  type.kind === 'addresses' || type.kind === 'paths' || type.kind === 'pairs';
+const isList = ({ type }: Setting) => ['addresses', 'paths', 'texts', 'amounts', 'pairs'].includes(type.kind);
 
 /** The settings in force after a reload: those it can change are new, the others stay; the app and its directory are new. */
 export function inForce(first: Settings, reloaded: Settings): Settings {
@@ -307,5 +334,6 @@ export function inForce(first: Settings, reloaded: Settings): Settings {
 export function needsRestart(before: Settings, after: Settings): string[] {
   return settingList
     .filter(({ key, reloadable }) => !reloadable && before[key] !== after[key])
-    .map(({ flag }) => `--${flag}`);
+    .map(({ flag }) => `--${flag}`)
+    .concat(before.dirtyWorkers > 0 === after.dirtyWorkers > 0 ? [] : ['--dirty-workers (to or from 0)']);
 }

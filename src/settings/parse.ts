@@ -53,6 +53,10 @@ export function parseValue(setting: Setting, raw: unknown, context: ParseContext
       return parseAddresses(raw, context);
     case 'paths':
       return parseList(raw, context).map((path) => resolve(context.directory, path));
+    case 'texts':
+      return parseList(raw, context).map((text) => text.trim());
+    case 'amounts':
+      return parseAmounts(raw, context);
     case 'pairs':
       return parsePairs(raw, context);
   }
@@ -174,4 +178,31 @@ function parsePairs(raw: unknown, context: ParseContext): Record<string, string>
     if (name.includes('\0') || name.includes('=') || typeof value !== 'string' || value.includes('\0'))
       must(context, 'names with texts as values', { [name]: value });
   return Object.fromEntries(entries) as Record<string, string>;
+}
+
+const AMOUNT_NAME = /^[a-z][a-z0-9_-]{0,31}$/i;
+const AMOUNT_MAX = 10_000;
+
+function parseAmounts(raw: unknown, context: ParseContext): Record<string, number> {
+  const entries: [string, unknown][] =
+    typeof raw === 'object' && raw !== null && !Array.isArray(raw)
+      ? Object.entries(raw)
+      : parseList(raw, context).map((pair): [string, unknown] => {
+          const [name = '', amount, ...more] = pair.split('=');
+          return more.length > 0 || amount === undefined
+            ? must(context, 'NAME=N, such as gpu=2', pair)
+            : [name, amount];
+        });
+  const amounts: Record<string, number> = {};
+  for (const [name, given] of entries) {
+    const amount = numberIn(given);
+    if (!AMOUNT_NAME.test(name) || !isWholeWithin(amount, 1, AMOUNT_MAX))
+      return must(
+        context,
+        `NAME=N with a whole number from 1 to ${AMOUNT_MAX}, such as gpu=2`,
+        `${name}=${String(given)}`,
+      );
+    amounts[name.toLowerCase()] = amount;
+  }
+  return amounts;
 }

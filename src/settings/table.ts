@@ -3,6 +3,7 @@
  * what it takes and what it means. Options, `--help`, variables, keys and the reference are derived from it.
  */
 import { CONTROL_SETTINGS } from './control-table.ts';
+import { DIRTY_SETTINGS } from './dirty-table.ts';
 
 /** What a setting takes; `parse.ts` reads each kind. */
 export type Kind =
@@ -24,6 +25,9 @@ export type Kind =
   | { kind: 'switch' }
   | { kind: 'addresses' }
   | { kind: 'paths' }
+  | { kind: 'texts' }
+  /** NAME=N pairs, N a whole number from 1. */
+  | { kind: 'amounts' }
   /** NAME=VALUE pairs. */
   | { kind: 'pairs' };
 
@@ -33,6 +37,7 @@ export type Group =
   | 'Reloading and stopping'
   | 'Environment'
   | 'Logs and files'
+  | 'Dirty workers'
   | 'Control';
 
 export interface Setting {
@@ -272,6 +277,7 @@ export const SETTINGS = {
     text: 'File to write the process id to',
     reloadable: false,
   },
+  ...DIRTY_SETTINGS,
   ...CONTROL_SETTINGS,
 } as const satisfies Record<string, Setting>;
 

@@ -1,0 +1,100 @@
+/**
+ * Runs somebody else's code once, in a process of its own, which lives only as long as that takes. Runs in the arbiter, to
+ * which nothing of that code comes but the result: a hang, a stray rejection, `process.exit`, a timer and what its modules
+ * keep all end with that process. The other side is `answer.ts`.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { FaultError } from '../fault-error.ts';
+
+const RESULT_BYTES_MAX = 1024 * 1024;
+export const RESULT_FD = 3;
+export const ARBITER_FD = 4;
+
+export interface OneShot {
+  /** The file that it runs: one of these, the first that is there. */
+  entries: readonly URL[];
+  argument: string;
+  env: NodeJS.ProcessEnv;
+  cwd: string;
+  signal?: AbortSignal | undefined;
+  limitMs: number;
+  /** What it does, for the error of being given up. */
+  doing: string;
+}
+
+/** The JSON it told. Throws a plain error of one line, or FaultError `order.superseded` (or the signal's own). */
+export function askOnce(shot: OneShot): Promise<unknown> {
+  const { signal, limitMs } = shot;
+  if (signal?.aborted) return Promise.reject(givenUp(shot));
+  return new Promise((resolve, reject) => {
+    const child = start(shot);
+    let text = '';
+    const settle = (end: () => void) => {
+      clearTimeout(limit);
+      signal?.removeEventListener('abort', abort);
+      end();
+    };
+    const giveUp = (error: Error) =>
+      settle(() => {
+        reject(error);
+        child.kill('SIGKILL');
+        for (const stream of child.stdio) stream?.destroy();
+      });
+    const abort = () => giveUp(givenUp(shot));
+    const limit = setTimeout(
+      () => giveUp(new Error(`took longer than ${limitMs / 1000} s to load`)),
+      limitMs,
+    );
+    signal?.addEventListener('abort', abort);
+    child.once('error', (error: NodeJS.ErrnoException) =>
+      giveUp(new Error(`no process could be started for it (${error.code})`)),
+    );
+    (child.stdio[RESULT_FD] as Readable | undefined)?.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+      if (text.length > RESULT_BYTES_MAX) giveUp(new Error('is larger than 1 MiB'));
+    });
+    for (const stream of child.stdio) stream?.on('error', () => {});
+    // With the exit the arbiter's end of descriptor 4 has no use any more, and would hold 'close' back.
+    child.once('exit', () => child.stdio[ARBITER_FD]?.destroy());
+    child.once('close', (code, by) =>
+      settle(() => {
+        try {
+          resolve(resultIn(text, by ?? `exit code ${code}`));
+        } catch (error) {
+          reject(error);
+        }
+      }),
+    );
+  });
+}
+
+function start({ entries, argument, env, cwd }: OneShot): ChildProcess {
+  const files = entries.map((entry) => fileURLToPath(entry));
+  const file = files.find((one) => existsSync(one)) ?? files[0]!;
+  // Among the sources the entry is TypeScript. Options of Node come with NODE_OPTIONS; the arbiter's own stay its own.
+  const options = file.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [];
+  return spawn(process.execPath, [...options, file, argument], {
+    cwd,
+    env,
+    stdio: ['ignore', 2, 2, 'pipe', 'pipe'],
+  });
+}
+
+function resultIn(text: string, end: string): unknown {
+  let result: { result: unknown } | { error: string };
+  try {
+    result = JSON.parse(text) as typeof result;
+  } catch {
+    throw new Error(`its process ended early (${end})`);
+  }
+  if ('error' in result) throw new Error(result.error);
+  return result.result;
+}
+
+const givenUp = ({ signal, doing }: OneShot): Error =>
+  signal?.reason instanceof FaultError
+    ? signal.reason
+    : new FaultError('order.superseded', `${doing} was given up`);
