@@ -86,6 +86,17 @@ describe('a dirty app is found', () => {
     ]);
   });
 
+  test('with the number it had in an earlier generation; a new one gets one that nobody had', (t) => {
+    const known = new Map([
+      ['lib:Pdf', 0],
+      ['./gone.js:Gone', 2],
+      ['odd:name.js:X', 5],
+    ]);
+    const texts = ['./ml.js:Model', 'odd:name.js:X:3', './ml.js:Other', 'lib:Pdf', './ml.js:Third'];
+    const numbers = findDirtyApps(texts, tree(t, files), known).map(({ number }) => number);
+    assert.deepEqual(numbers, [1, 5, 3, 0, 4]);
+  });
+
   test('through a link that a deploy moves', (t) => {
     const root = tree(t, { 'one/ml.js': '', 'two/ml.js': '' });
     for (const release of ['one', 'two']) {
@@ -117,7 +128,7 @@ describe('a class', () => {
     const app = found(
       t,
       `import { DirtyApp } from 'KIRIN';
-       export class App extends DirtyApp { static workers = 2; static resources = { gpu: 1 } }`,
+       export class App extends DirtyApp { static workers = 2; static resources = { GPU: 1 } }`,
     );
     assert.deepEqual(await inspectDirtyApp(app), { ...app, workers: 2, resources: { gpu: 1 } });
     assert.equal((await inspectDirtyApp({ ...app, workers: 5 })).workers, 5);

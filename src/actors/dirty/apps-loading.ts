@@ -47,7 +47,8 @@ function resourcesOf({ path, className }: Named, { resources }: DirtyClass): Rec
   const entries = Object.entries(resources);
   for (const [name, amount] of entries)
     if (!isAmount(amount)) throw wrong(`${place}.${name} is ${shown(amount)}; it is a whole number from 1`);
-  return Object.fromEntries(entries) as Record<string, number>;
+  // As the setting has them.
+  return Object.fromEntries(entries.map(([name, amount]) => [name.toLowerCase(), amount as number]));
 }
 
 const isAmount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 1;

@@ -48,11 +48,24 @@ function workersOf(text: string, number: string): number {
   return workers;
 }
 
-/** Finds the modules, below `directory`. Throws FaultError `settings.invalid` and `app.notFound`. */
-export function findDirtyApps(texts: readonly string[], directory: string): FoundApp[] {
+/**
+ * Finds the modules, below `directory`. An app that an earlier generation had keeps its number, by which connections
+ * know it; `known` is by import path. Throws FaultError `settings.invalid` and `app.notFound`.
+ */
+export function findDirtyApps(
+  texts: readonly string[],
+  directory: string,
+  known: ReadonlyMap<string, number> = new Map(),
+): FoundApp[] {
   if (texts.length > APPS_MAX)
     throw new FaultError('settings.invalid', `--dirty-app: ${texts.length} apps, there may be ${APPS_MAX}`);
-  const found = texts.map((text, number) => findDirtyApp(text, number, directory));
+  const taken = new Set(known.values());
+  let next = 0;
+  const numberOf = (importPath: string): number => {
+    while (taken.has(next)) next++;
+    return known.get(importPath) ?? next++;
+  };
+  const found = texts.map((text) => findDirtyApp(text, directory, numberOf));
   const seen = new Map<string, string>();
   for (const [index, { path, className }] of found.entries()) {
     const same = seen.get(`${path}:${className}`);
@@ -62,11 +75,11 @@ export function findDirtyApps(texts: readonly string[], directory: string): Foun
   return found;
 }
 
-function findDirtyApp(text: string, number: number, directory: string): FoundApp {
+function findDirtyApp(text: string, directory: string, numberOf: (importPath: string) => number): FoundApp {
   const { module, className, workers } = parseDirtyApp(text);
   const importPath = `${module}:${className}`;
   const path = pathOf(importPath, directory) ?? rethrown(text, module, className, directory);
-  return { importPath, number, path, className, workers };
+  return { importPath, number: numberOf(importPath), path, className, workers };
 }
 
 function pathOf(importPath: string, directory: string): string | undefined {
