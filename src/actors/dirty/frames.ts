@@ -72,6 +72,7 @@ export const numberOf = (frame: Buffer): number => uint32(frame, 12);
 /** What its header says: the payload may be in several buffers. */
 export const payloadBytesOf = (frame: Buffer): number => uint32(frame, 16);
 
+export const setApp = (frame: Buffer, app: number): void => writeUint16(frame, 6, app);
 export const setId = (frame: Buffer, id: number): void => writeUint32(frame, 8, id);
 export const setNumber = (frame: Buffer, number: number): void => writeUint32(frame, 12, number);
 

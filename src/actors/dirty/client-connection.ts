@@ -1,0 +1,92 @@
+/**
+ * A caller's connection to the router: made when it is first needed, and made again by the next call after it was
+ * lost. Runs in web workers, and in dirty workers whose actions call other apps. While nothing is pending it does
+ * not keep its process alive.
+ */
+import type { Buffer } from 'node:buffer';
+import type { Channel } from './channel.ts';
+import { DirtyConnectionError, type DirtyError } from './errors.ts';
+import { FRAME, FRAME_BYTES_MAX, payloadOf, typeOf } from './frames.ts';
+import { type CallerHello, welcomeOf } from './hello.ts';
+import { packFrame, unpack } from './packing.ts';
+import { connectChannel } from './socket-channel.ts';
+
+/** The path of the router's socket, or what opens a channel to it. */
+export type Connect = string | (() => Promise<Channel>);
+
+/** How long the router may take to answer a hello. */
+const WELCOME_MS = 10_000;
+
+/** A connection on which the router has said welcome. */
+export interface Line {
+  readonly channel: Channel;
+  readonly apps: ReadonlyMap<string, number>;
+  /** The largest payload, in bytes. */
+  readonly frameBytesMax: number;
+}
+
+export interface LineHandlers {
+  frame(frame: Buffer, more: readonly Buffer[]): void;
+  /** The line is gone, and with it all that is pending on it. */
+  ended(error: DirtyError): void;
+}
+
+/** Connects and says hello. Rejects with DirtyConnectionError. `isPending` says whether it may keep the process alive. */
+export async function openLine(
+  connect: Connect,
+  hello: CallerHello,
+  handlers: LineHandlers,
+  isPending: () => boolean,
+): Promise<Line> {
+  let channel: Channel;
+  try {
+    channel = await (typeof connect === 'string' ? connectChannel(connect) : connect());
+  } catch (error) {
+    throw new DirtyConnectionError(`there is no dirty arbiter: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  return greeted(channel, hello, handlers, isPending);
+}
+
+function greeted(
+  channel: Channel,
+  hello: CallerHello,
+  handlers: LineHandlers,
+  isPending: () => boolean,
+): Promise<Line> {
+  return new Promise((resolve, reject) => {
+    let isWelcome = false;
+    const limit = setTimeout(() => channel.close(`it did not say welcome for ${WELCOME_MS} ms`), WELCOME_MS);
+    if (!isPending()) {
+      limit.unref();
+      channel.unref();
+    }
+    channel.open({
+      frame(frame, more) {
+        if (isWelcome) return handlers.frame(frame, more);
+        clearTimeout(limit);
+        const welcome = typeOf(frame) === FRAME.welcome ? welcomeIn(payloadOf(frame, more)) : undefined;
+        if (!welcome) return channel.close('it is no dirty arbiter of this version');
+        isWelcome = true;
+        const apps = new Map(welcome.apps.map(({ importPath, number }) => [importPath, number]));
+        resolve({ channel, apps, frameBytesMax: Math.min(welcome.frameBytesMax, FRAME_BYTES_MAX) });
+      },
+      ended(why) {
+        clearTimeout(limit);
+        const error = new DirtyConnectionError(`the connection to the dirty arbiter ended: ${why}`);
+        if (isWelcome) handlers.ended(error);
+        else reject(error);
+      },
+    });
+    channel.send(packFrame({ type: FRAME.hello }, hello));
+  });
+}
+
+function welcomeIn(payload: Buffer) {
+  try {
+    return welcomeOf(unpack(payload));
+  } catch {
+    return undefined;
+  }
+}

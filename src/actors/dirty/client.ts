@@ -1,0 +1,347 @@
+/**
+ * How dirty apps are called. Runs in web workers, and in dirty workers whose actions call other apps; light, since it
+ * is part of every start. One connection to the router, made by the first call; a call whose connection is lost ends
+ * at once, and the next one connects again. Nothing is retried by itself.
+ */
+import { Buffer } from 'node:buffer';
+import { performance } from 'node:perf_hooks';
+import { CREDIT, cancelled, type Pending, SingleCall, StreamCall } from './client-call.ts';
+import { type Connect, type Line, openLine } from './client-connection.ts';
+import { appHandle } from './client-handle.ts';
+import {
+  DirtyAppNotFoundError,
+  DirtyConnectionError,
+  type DirtyError,
+  DirtyOverloadedError,
+  DirtyPayloadError,
+  DirtyTimeoutError,
+  errorOf,
+} from './errors.ts';
+import {
+  bareFrame,
+  FLAG_STREAM,
+  FRAME,
+  HEADER_BYTES,
+  idOf,
+  payloadBytesOf,
+  setApp,
+  setNumber,
+  UINT32_MAX,
+  writeHeader,
+} from './frames.ts';
+import type { CallerHello } from './hello.ts';
+import { packCall } from './packing.ts';
+import { Sweep } from './sweep.ts';
+import type { AppHandle, CallOptions, Dirty } from './types.ts';
+
+export interface DirtyClientOptions {
+  connect: Connect;
+  hello: CallerHello;
+  /** Of a call that says nothing else, in milliseconds; 0: no limit. */
+  defaultTimeoutMs: number;
+  /** Makes an error of an `error` frame's unpacked payload; replaced where others answer on the same wire. */
+  errorOf?(payload: unknown): DirtyError;
+}
+
+/** What the router is granted beyond a deadline before the caller goes without its answer. */
+const ROUTER_GRACE_MS = 2000;
+/** How long a question to the router itself may take. */
+const REQUEST_MS = 10_000;
+/** Calls of one process that may be pending: far beyond what the queues of the router take. */
+const PENDING_MAX = 100_000;
+
+interface Entry {
+  readonly id: number;
+  readonly call: Pending;
+  /** With the router's grace; monotonic, Infinity without a limit. */
+  readonly limitMs: number;
+  /** Passed once already: it ends only when the next look finds it pending too, since we may be the late ones. */
+  isOverdue: boolean;
+  isSent: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly aborted: (() => void) | undefined;
+}
+
+export class DirtyClient implements Dirty {
+  readonly #options: DirtyClientOptions;
+  readonly #errorOf: (payload: unknown) => DirtyError;
+  #line: Line | undefined;
+  #opening: Promise<Line> | undefined;
+  readonly #pending = new Map<number, Entry>();
+  #id = 0;
+  readonly #sweep = new Sweep(() => this.#look());
+  #isClosed = false;
+
+  constructor(options: DirtyClientOptions) {
+    this.#options = options;
+    this.#errorOf = options.errorOf ?? errorOf;
+  }
+
+  execute<R = unknown>(app: string, action: string, ...args: unknown[]): Promise<R> {
+    return this.#execute({}, app, action, args) as Promise<R>;
+  }
+
+  stream<Y = unknown>(app: string, action: string, ...args: unknown[]): AsyncIterableIterator<Y> {
+    return this.#stream({}, app, action, args) as AsyncIterableIterator<Y>;
+  }
+
+  with(options: CallOptions): Dirty {
+    const bound: Dirty = {
+      execute: (app, action, ...args) => this.#execute(options, app, action, args) as Promise<never>,
+      stream: (app, action, ...args) =>
+        this.#stream(options, app, action, args) as AsyncIterableIterator<never>,
+      with: (more) => this.with({ ...options, ...more }),
+      app: (name) => appHandle(bound, name),
+    };
+    return bound;
+  }
+
+  app<C extends abstract new (...args: never[]) => object>(name: string): AppHandle<C> {
+    return appHandle<C>(this, name);
+  }
+
+  /** Asks the router itself. The answer is a `result`'s payload; rejects with the error's. */
+  request(_kind: 'stash', payload: Buffer): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const frame = Buffer.allocUnsafe(HEADER_BYTES + payload.length);
+      frame.set(payload, HEADER_BYTES);
+      const call = new SingleCall<Buffer>(resolve, reject, true, this.#errorOf);
+      const entry = this.#enter(call, REQUEST_MS, undefined);
+      if (!entry) return;
+      writeHeader(frame, { type: FRAME.stash, id: entry.id });
+      this.#send(entry, frame);
+    });
+  }
+
+  /** How many calls are pending. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /** Ends the connection, and what is pending on it; no other is made. */
+  close(): void {
+    this.#isClosed = true;
+    this.#sweep.stop();
+    this.#line?.channel.close();
+    this.#line = undefined;
+    this.#failAll(new DirtyConnectionError('the client was closed'));
+  }
+
+  // ── a call ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #execute(options: CallOptions, app: string, action: string, args: unknown[]): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const call = new SingleCall(resolve, reject, false, this.#errorOf);
+      this.#begin(call, 0, options, app, action, args);
+    });
+  }
+
+  #stream(
+    options: CallOptions,
+    app: string,
+    action: string,
+    args: unknown[],
+  ): AsyncIterableIterator<unknown> {
+    let entry: Entry | undefined;
+    const call: StreamCall<unknown> = new StreamCall({
+      begin: () => {
+        entry = this.#begin(call, FLAG_STREAM, options, app, action, args);
+      },
+      grant: (chunks) => {
+        if (entry?.isSent) this.#tell(bareFrame({ type: FRAME.credit, id: entry.id, number: chunks }));
+      },
+      abandon: () => {
+        if (entry) this.#abandon(entry);
+      },
+      errorOf: this.#errorOf,
+    });
+    return call;
+  }
+
+  /** Throws where the caller's own arguments are wrong: inside a promise that is its rejection. */
+  #begin(
+    call: Pending,
+    flags: number,
+    options: CallOptions,
+    app: string,
+    action: string,
+    args: unknown[],
+  ): Entry | undefined {
+    const timeoutMs = timeoutOf(options.timeoutMs ?? this.#options.defaultTimeoutMs);
+    const { signal } = options;
+    if (signal?.aborted) {
+      call.failed(cancelled(signal));
+      return undefined;
+    }
+    // Packed before anything waits: what is called with is what it was now.
+    const frame = packed(call, action, args);
+    const entry = frame && this.#enter(call, timeoutMs === 0 ? 0 : timeoutMs + ROUTER_GRACE_MS, signal);
+    if (!entry) return undefined;
+    writeHeader(frame, { type: FRAME.call, flags, id: entry.id, number: timeoutMs });
+    this.#send(entry, frame, app, timeoutMs);
+    return entry;
+  }
+
+  #enter(call: Pending, limitMs: number, signal: AbortSignal | undefined): Entry | undefined {
+    if (this.#isClosed) {
+      call.failed(new DirtyConnectionError('the client was closed'));
+      return undefined;
+    }
+    if (this.#pending.size >= PENDING_MAX) {
+      call.failed(new DirtyOverloadedError(`${PENDING_MAX} calls of this process are pending already`));
+      return undefined;
+    }
+    do this.#id = this.#id >= UINT32_MAX ? 1 : this.#id + 1;
+    while (this.#pending.has(this.#id));
+    const entry: Entry = {
+      id: this.#id,
+      call,
+      limitMs: limitMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + limitMs,
+      isOverdue: false,
+      isSent: false,
+      signal,
+      aborted: signal && (() => this.#fail(entry, cancelled(signal))),
+    };
+    signal?.addEventListener('abort', entry.aborted!, { once: true });
+    this.#pending.set(entry.id, entry);
+    if (this.#pending.size === 1) this.#line?.channel.ref();
+    if (limitMs !== 0) this.#sweep.arm();
+    return entry;
+  }
+
+  #send(entry: Entry, frame: Buffer, app?: string, timeoutMs = 0): void {
+    if (this.#line) return this.#sendOn(this.#line, entry, frame, app);
+    const calledMs = performance.now();
+    this.#connected().then(
+      (line) => {
+        if (!this.#pending.has(entry.id)) return;
+        // The time it took to connect was the call's.
+        if (timeoutMs > 0)
+          setNumber(frame, Math.max(1, Math.ceil(timeoutMs - (performance.now() - calledMs))));
+        this.#sendOn(line, entry, frame, app);
+      },
+      (error: DirtyError) => this.#fail(entry, error),
+    );
+  }
+
+  #sendOn(line: Line, entry: Entry, frame: Buffer, app: string | undefined): void {
+    if (app !== undefined) {
+      const number = line.apps.get(app);
+      if (number === undefined) return this.#fail(entry, notFound(app, line.apps.keys()));
+      setApp(frame, number);
+    }
+    const bytes = payloadBytesOf(frame);
+    if (bytes > line.frameBytesMax)
+      return this.#fail(
+        entry,
+        new DirtyPayloadError(`${bytes} bytes, at most ${line.frameBytesMax} are sent`),
+      );
+    entry.isSent = true;
+    line.channel.send(frame);
+    if (entry.call instanceof StreamCall)
+      line.channel.send(bareFrame({ type: FRAME.credit, id: entry.id, number: CREDIT }));
+  }
+
+  /** It has ended, one way or another. False when it had before. */
+  #leave(entry: Entry): boolean {
+    if (!this.#pending.delete(entry.id)) return false;
+    if (entry.signal) entry.signal.removeEventListener('abort', entry.aborted!);
+    if (this.#pending.size === 0) this.#line?.channel.unref();
+    return true;
+  }
+
+  /** Ends it here; the other side is told. */
+  #fail(entry: Entry, error: DirtyError): void {
+    this.#abandon(entry);
+    entry.call.failed(error);
+  }
+
+  #abandon(entry: Entry): void {
+    if (this.#leave(entry) && entry.isSent) this.#tell(bareFrame({ type: FRAME.cancel, id: entry.id }));
+  }
+
+  #tell(frame: Buffer): void {
+    this.#line?.channel.send(frame);
+  }
+
+  // ── the connection ────────────────────────────────────────────────────────────────────────────────────────────
+
+  #connected(): Promise<Line> {
+    this.#opening ??= openLine(
+      this.#options.connect,
+      this.#options.hello,
+      {
+        frame: (frame, more) => this.#heard(frame, more),
+        ended: (error) => {
+          this.#line = undefined;
+          this.#failAll(error);
+        },
+      },
+      () => this.#pending.size > 0,
+    )
+      .then((line) => {
+        if (this.#isClosed) {
+          line.channel.close();
+          throw new DirtyConnectionError('the client was closed');
+        }
+        this.#line = line.channel.ended ? undefined : line;
+        if (this.#pending.size > 0) line.channel.ref();
+        else line.channel.unref();
+        return line;
+      })
+      .finally(() => {
+        this.#opening = undefined;
+      });
+    return this.#opening;
+  }
+
+  #heard(frame: Buffer, more: readonly Buffer[]): void {
+    const entry = this.#pending.get(idOf(frame));
+    // What comes after a cancellation crossed it on the way.
+    if (entry?.call.heard(frame, more)) this.#leave(entry);
+  }
+
+  #failAll(error: DirtyError): void {
+    for (const entry of [...this.#pending.values()]) if (this.#leave(entry)) entry.call.failed(error);
+  }
+
+  // ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The router ends calls in time; this is for a router that does not. */
+  #look(): boolean {
+    const now = performance.now();
+    let isWatching = false;
+    for (const entry of this.#pending.values()) {
+      if (entry.limitMs === Number.POSITIVE_INFINITY) continue;
+      isWatching = true;
+      if (now < entry.limitMs) continue;
+      if (entry.isOverdue)
+        this.#fail(entry, new DirtyTimeoutError('the dirty arbiter did not answer in time'));
+      else entry.isOverdue = true;
+    }
+    return isWatching;
+  }
+}
+
+function timeoutOf(timeoutMs: number): number {
+  if (!(timeoutMs >= 0))
+    throw new TypeError(`timeoutMs is a number of milliseconds, not ${String(timeoutMs)}`);
+  return Math.min(Math.ceil(timeoutMs), UINT32_MAX);
+}
+
+/** Undefined when it cannot be packed: the call has failed then. */
+function packed(call: Pending, action: string, args: unknown[]): Buffer | undefined {
+  try {
+    return packCall({ type: FRAME.call }, action, args);
+  } catch (error) {
+    call.failed(error as DirtyError);
+    return undefined;
+  }
+}
+
+function notFound(app: string, known: Iterable<string>): DirtyError {
+  const others = [...known].join(', ');
+  return new DirtyAppNotFoundError(
+    `there is no dirty app ${app}${others ? `; there ${others.includes(',') ? 'are' : 'is'} ${others}` : ''}`,
+  );
+}

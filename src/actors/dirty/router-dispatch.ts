@@ -1,0 +1,321 @@
+/**
+ * Calls and slots: which call waits, which runs where, and how each ends. Runs in the dirty arbiter.
+ *
+ * 1. First come, first served in each app; a slot that comes free takes the oldest call that its worker may take.
+ * 2. A call goes to a worker of its caller's generation while there is one that has the app; else to any.
+ * 3. Every call ends in exactly one answer. What comes after it is dropped here.
+ * 4. A slot is busy until its worker says that the call has ended. One that keeps it beyond the grace is stuck.
+ */
+import { Buffer } from 'node:buffer';
+import type { DirtyCode } from './errors.ts';
+import {
+  bareFrame,
+  FLAG_STREAM,
+  FRAME,
+  flagsOf,
+  idOf,
+  LARGE_BYTES,
+  NO_MORE,
+  numberOf,
+  setId,
+  setNumber,
+  typeOf,
+  UINT32_MAX,
+} from './frames.ts';
+import { packFrame } from './packing.ts';
+import type { Backpressure } from './router-backpressure.ts';
+import type { Caller } from './router-callers.ts';
+import type { App, Call } from './router-calls.ts';
+import type { Worker } from './router-workers.ts';
+
+export interface DispatchOptions {
+  /** Calls of one app that may wait. */
+  queueMax: number;
+  /** Bytes that all waiting calls may hold. */
+  queueBytesMax: number;
+  /** How long a worker may take to end a call that was cancelled. */
+  graceMs: number;
+  /** A slot of the worker does not come free. Said once. */
+  stuck(age: number, why: string): void;
+  /** Nothing runs in a worker that was leaving. Said once. */
+  left(age: number): void;
+  /** Monotonic, in milliseconds. */
+  now(): number;
+}
+
+/** As many chunks a caller may be ahead of what came: more is a caller that does not count. */
+const CREDIT_MAX = 1_000_000;
+
+export class Dispatch {
+  readonly options: DispatchOptions;
+  /** Every call that has not ended, by its number. */
+  readonly calls = new Map<number, Call>();
+  #backpressure: Backpressure;
+  #queuedBytes = 0;
+  #number = 0;
+  #order = 0;
+
+  constructor(options: DispatchOptions, backpressure: Backpressure) {
+    this.options = options;
+    this.#backpressure = backpressure;
+  }
+
+  // ── what callers ask ──────────────────────────────────────────────────────────────────────────────────────────
+
+  submit(caller: Caller, app: App, frame: Buffer, more: readonly Buffer[]): void {
+    const now = this.options.now();
+    const limitMs = numberOf(frame);
+    const bytes = frame.length + more.reduce((sum, one) => sum + one.length, 0);
+    const call: Call = {
+      number: this.#nextNumber(),
+      order: ++this.#order,
+      caller,
+      callerId: idOf(frame),
+      app,
+      isStream: (flagsOf(frame) & FLAG_STREAM) !== 0,
+      bytes,
+      arrivedMs: now,
+      deadlineMs: limitMs === 0 ? Number.POSITIVE_INFINITY : now + limitMs,
+      state: 'waiting',
+      frame,
+      more,
+      credit: 0,
+      worker: undefined,
+      abandonedMs: 0,
+      list: undefined,
+      before: undefined,
+      after: undefined,
+    };
+    app.counts.calls++;
+    caller.pending.set(call.callerId, call);
+    this.calls.set(call.number, call);
+    const worker = app.freeWorkerFor(caller.generation);
+    if (worker) return this.#run(call, worker);
+    if (app.isUnavailable)
+      return this.#refuse(call, 'DIRTY_UNAVAILABLE', `no worker has ${app.importPath}, and none is coming`);
+    const { queueMax, queueBytesMax } = this.options;
+    if (app.queued >= queueMax)
+      return this.#refuse(call, 'DIRTY_OVERLOADED', `${queueMax} calls of ${app.importPath} wait already`);
+    if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > queueBytesMax)
+      return this.#refuse(call, 'DIRTY_OVERLOADED', `waiting calls hold ${this.#queuedBytes} bytes already`);
+    this.#queuedBytes += bytes;
+    // A small frame lies in memory that is read into again.
+    if (bytes < LARGE_BYTES) call.frame = Buffer.from(frame);
+    app.enqueue(call);
+  }
+
+  /** Why the frame breaks its connection; undefined when all is well. */
+  credit(call: Call, chunks: number): string | undefined {
+    if (!call.isStream) return 'credit for a call that is no stream';
+    if (chunks === 0) return 'credit for nothing';
+    call.credit += chunks;
+    if (call.credit > CREDIT_MAX) return `credit for more than ${CREDIT_MAX} chunks`;
+    if (call.state === 'running') this.#sendCredit(call, chunks);
+    return undefined;
+  }
+
+  /** Its caller does not want it any more: nobody is told. */
+  drop(call: Call): void {
+    call.app.counts.cancelled++;
+    this.#abandon(call);
+  }
+
+  callerGone(caller: Caller): void {
+    for (const call of [...caller.pending.values()]) if (typeof call === 'object') this.drop(call);
+    caller.pending.clear();
+    this.#backpressure.release(caller);
+  }
+
+  /** An operator's word; false when there is no such call. */
+  cancel(number: number): boolean {
+    const call = this.calls.get(number);
+    if (!call || call.state === 'abandoned') return false;
+    call.app.counts.cancelled++;
+    this.#answer(call, 'DIRTY_CANCELLED', 'the call was cancelled by an operator');
+    this.#abandon(call);
+    return true;
+  }
+
+  // ── what workers say ──────────────────────────────────────────────────────────────────────────────────────────
+
+  /** An answer, or a part of one. Why the frame breaks its connection; undefined when all is well. */
+  answered(worker: Worker, frame: Buffer, more: readonly Buffer[]): string | undefined {
+    const call = worker.running.get(idOf(frame));
+    if (!call) return `an answer to ${idOf(frame)}, which it does not run`;
+    const type = typeOf(frame);
+    if (call.isStream ? type === FRAME.result : type === FRAME.chunk || type === FRAME.end)
+      return `${call.isStream ? 'a result of a stream' : 'a chunk of a call that is no stream'}`;
+    if (call.state === 'running') {
+      if (type === FRAME.chunk && call.credit-- <= 0) return 'a chunk that nobody has asked for';
+      if (type === FRAME.error) call.app.counts.errors++;
+      setId(frame, call.callerId);
+      this.#backpressure.send(call.caller, frame, more, worker);
+    }
+    if (type !== FRAME.chunk) {
+      this.#end(call);
+      this.fill(worker);
+    }
+    return undefined;
+  }
+
+  /** Gives a worker's free slots what waits for them; tells when it has nothing to do any more. */
+  fill(worker: Worker): void {
+    while (worker.hasRoom) {
+      const call = worker.oldestWaiting();
+      if (!call) break;
+      this.#run(call, worker);
+    }
+    if (worker.isLeaving && worker.running.size === 0 && !worker.hasLeft) {
+      worker.hasLeft = true;
+      this.options.left(worker.age);
+    }
+  }
+
+  ready(worker: Worker): void {
+    if (!worker.isReady) return;
+    for (const app of worker.apps) app.workers.add(worker);
+    this.fill(worker);
+  }
+
+  leaving(worker: Worker): void {
+    worker.isLeaving = true;
+    this.#withdraw(worker);
+    this.fill(worker);
+  }
+
+  /** Whatever runs in it has ended with it. */
+  gone(worker: Worker, why: string): void {
+    worker.channel = undefined;
+    for (const caller of worker.heldBy) caller.holds.delete(worker);
+    worker.heldBy.clear();
+    for (const call of [...worker.running.values()]) {
+      if (call.state === 'running') {
+        call.app.counts.errors++;
+        this.#answer(call, 'DIRTY_WORKER_DIED', `${why} while it ran the call`);
+      }
+      this.#end(call);
+    }
+    this.#withdraw(worker);
+  }
+
+  /** Whether a worker that has the app is on its way. */
+  setComing(app: App, isComing: boolean): void {
+    app.isComing = isComing;
+    this.#refuseUnavailable(app);
+  }
+
+  // ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  sweep(): void {
+    const now = this.options.now();
+    for (const call of this.calls.values()) {
+      if (call.state === 'abandoned') {
+        if (now - call.abandonedMs > this.options.graceMs) this.#stuck(call, now);
+      } else if (call.deadlineMs <= now) {
+        call.app.counts.timeouts++;
+        const tookMs = Math.round(now - call.arrivedMs);
+        const where = call.state === 'waiting' ? 'waiting for a worker' : 'running';
+        this.#answer(call, 'DIRTY_TIMEOUT', `the call was still ${where} after ${tookMs} ms`);
+        this.#abandon(call);
+      }
+    }
+  }
+
+  #stuck(call: Call, now: number): void {
+    const worker = call.worker!;
+    if (worker.isStuck) return;
+    worker.isStuck = true;
+    const ms = Math.round(now - call.abandonedMs);
+    this.options.stuck(
+      worker.age,
+      `a call of ${call.app.importPath} runs on ${ms} ms after it was cancelled`,
+    );
+  }
+
+  // ── the ends of a call ────────────────────────────────────────────────────────────────────────────────────────
+
+  #run(call: Call, worker: Worker): void {
+    if (call.list) this.#dequeue(call);
+    const frame = call.frame!;
+    const { more } = call;
+    call.frame = undefined;
+    call.more = NO_MORE;
+    call.state = 'running';
+    call.worker = worker;
+    call.app.running++;
+    worker.calls++;
+    worker.running.set(call.number, call);
+    setId(frame, call.number);
+    if (call.deadlineMs !== Number.POSITIVE_INFINITY)
+      setNumber(frame, Math.max(1, Math.ceil(call.deadlineMs - this.options.now())));
+    worker.channel!.send(frame, more);
+    if (call.credit > 0) this.#sendCredit(call, call.credit);
+  }
+
+  #sendCredit(call: Call, chunks: number): void {
+    call.worker?.channel?.send(bareFrame({ type: FRAME.credit, id: call.number, number: chunks }));
+  }
+
+  #refuse(call: Call, code: DirtyCode, message: string): void {
+    if (code === 'DIRTY_OVERLOADED') call.app.counts.overloaded++;
+    else call.app.counts.errors++;
+    this.#answer(call, code, message);
+    this.#end(call);
+  }
+
+  #answer(call: Call, code: DirtyCode, message: string): void {
+    const frame = packFrame({ type: FRAME.error, id: call.callerId }, { code, message });
+    this.#backpressure.send(call.caller, frame, NO_MORE);
+  }
+
+  /** Its caller has its answer, or is gone: a call that waits ends, one that runs is to end soon. */
+  #abandon(call: Call): void {
+    if (call.state === 'waiting') return this.#end(call);
+    if (call.state !== 'running') return;
+    call.state = 'abandoned';
+    call.abandonedMs = this.options.now();
+    call.caller.pending.delete(call.callerId);
+    call.worker?.channel?.send(bareFrame({ type: FRAME.cancel, id: call.number }));
+  }
+
+  /** Nothing knows it any more. */
+  #end(call: Call): void {
+    if (call.list) this.#dequeue(call);
+    // The id may belong to another call since it was abandoned.
+    if (call.caller.pending.get(call.callerId) === call) call.caller.pending.delete(call.callerId);
+    if (call.worker) {
+      call.worker.running.delete(call.number);
+      call.app.running--;
+    }
+    call.state = 'ended';
+    call.frame = undefined;
+    call.more = NO_MORE;
+    this.calls.delete(call.number);
+  }
+
+  #dequeue(call: Call): void {
+    call.app.dequeue(call);
+    this.#queuedBytes -= call.bytes;
+  }
+
+  /** It takes no calls any more. Calls that waited for its generation may go to another, or to nobody. */
+  #withdraw(worker: Worker): void {
+    for (const app of worker.apps) {
+      app.workers.delete(worker);
+      for (const other of [...app.workers]) this.fill(other);
+      this.#refuseUnavailable(app);
+    }
+  }
+
+  #refuseUnavailable(app: App): void {
+    if (!app.isUnavailable) return;
+    for (const call of app.waiting())
+      this.#refuse(call, 'DIRTY_UNAVAILABLE', `no worker has ${app.importPath}, and none is coming`);
+  }
+
+  #nextNumber(): number {
+    do this.#number = this.#number >= UINT32_MAX ? 1 : this.#number + 1;
+    while (this.calls.has(this.#number));
+    return this.#number;
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * The router's side of a dirty worker: who is expected, who is ready, and what runs where. Runs in the dirty arbiter.
+ * A worker says hello when all its apps are ready, so that one whose hello came may be sent calls.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import type { Channel } from './channel.ts';
+import type { Caller } from './router-callers.ts';
+import type { App, Call } from './router-calls.ts';
+
+export class Worker {
+  readonly age: number;
+  readonly generation: number;
+  readonly apps: readonly App[];
+  readonly threads: number;
+  readonly #secret: string;
+  channel: Channel | undefined;
+  /** What holds a slot, by the number of the call. */
+  readonly running = new Map<number, Call>();
+  /** Calls that it was given. */
+  calls = 0;
+  isLeaving = false;
+  /** Told once that nothing runs in one that leaves. */
+  hasLeft = false;
+  /** Told once that a slot does not come free. */
+  isStuck = false;
+  /** When its connection ended while it lived; monotonic. */
+  lostMs: number | undefined;
+  /** Callers that do not read what it sends; while there are any, it is not read. */
+  readonly heldBy = new Set<Caller>();
+
+  constructor(age: number, generation: number, apps: readonly App[], threads: number, secret: string) {
+    this.age = age;
+    this.generation = generation;
+    this.apps = apps;
+    this.threads = threads;
+    this.#secret = secret;
+  }
+
+  get isReady(): boolean {
+    return this.channel !== undefined && !this.isLeaving;
+  }
+
+  get hasRoom(): boolean {
+    return this.isReady && this.running.size < this.threads;
+  }
+
+  knows(secret: string): boolean {
+    const [ours, theirs] = [Buffer.from(this.#secret), Buffer.from(secret)];
+    return ours.length === theirs.length && timingSafeEqual(ours, theirs);
+  }
+
+  /** The oldest call of any of its apps. */
+  oldestWaiting(): Call | undefined {
+    let oldest: Call | undefined;
+    for (const app of this.apps) {
+      const call = app.oldestFor(this);
+      if (call && (!oldest || call.order < oldest.order)) oldest = call;
+    }
+    return oldest;
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * A channel over a Unix socket. Runs at every end.
+ *
+ * Writing: the first frame of a turn of the event loop is written at once, since it may be the only one; what follows
+ * in the same turn is gathered and leaves in one write. Small frames are gathered in one slab, which is used again
+ * as soon as the system has taken everything.
+ *
+ * Reading: the connecting side gives the socket the memory to read into, which Node allows there alone: small frames
+ * land in one buffer that is used again, and a large one is read straight into its own. An accepted socket gives new
+ * memory with every read; large frames are kept in these pieces.
+ */
+import { Buffer } from 'node:buffer';
+import { connect, type Socket } from 'node:net';
+import { type Channel, type ChannelHandlers, CLOSE_MS } from './channel.ts';
+import { FrameReader } from './frame-reader.ts';
+import { FRAME_BYTES_MAX, LARGE_BYTES, NO_MORE } from './frames.ts';
+
+const SLAB_BYTES = 128 * 1024;
+const READ_BYTES = 64 * 1024;
+/** How long the other side may take to accept. */
+const CONNECT_MS = 5000;
+
+export interface SocketChannelOptions {
+  /** The largest payload that is accepted, in bytes; default `FRAME_BYTES_MAX`. */
+  frameBytesMax?: number | undefined;
+}
+
+/** Connects to the socket of that path. Rejects with the error of the system, or after 5 s. */
+export function connectChannel(path: string, options: SocketChannelOptions = {}): Promise<Channel> {
+  return new Promise((resolve, reject) => {
+    const used = Buffer.allocUnsafeSlow(READ_BYTES);
+    let channel: SocketChannel | undefined;
+    const socket = connect({
+      path,
+      onread: {
+        buffer: () => channel?.target ?? used,
+        callback: (bytes, buffer) => channel?.take(buffer as Buffer, bytes, buffer === used) ?? true,
+      },
+    });
+    const failed = (error: Error): void => {
+      clearTimeout(limit);
+      socket.destroy();
+      reject(error);
+    };
+    const limit = setTimeout(
+      () => failed(new Error(`${path} did not accept for ${CONNECT_MS} ms`)),
+      CONNECT_MS,
+    );
+    socket.once('error', failed);
+    socket.once('connect', () => {
+      clearTimeout(limit);
+      socket.off('error', failed);
+      channel = new SocketChannel(socket, true, options);
+      resolve(channel);
+    });
+  });
+}
+
+/** A channel over a socket that a server accepted; best with `pauseOnConnect`. */
+export const acceptedChannel = (socket: Socket, options: SocketChannelOptions = {}): Channel =>
+  new SocketChannel(socket, false, options);
+
+class SocketChannel implements Channel {
+  #socket: Socket;
+  #connected: boolean;
+  #reader: FrameReader;
+  #handlers: ChannelHandlers | undefined;
+  #ended = false;
+  #closing: { why: string; limit: NodeJS.Timeout } | undefined;
+  #broken: string | undefined;
+  /** Small frames that wait for the end of this turn: `slab` from `from` to `to`. */
+  #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  #from = 0;
+  #to = 0;
+  /** Whether a frame was written in this turn already, so that the next are gathered. */
+  #gathering = false;
+
+  constructor(socket: Socket, connected: boolean, { frameBytesMax = FRAME_BYTES_MAX }: SocketChannelOptions) {
+    this.#socket = socket;
+    this.#connected = connected;
+    this.#reader = new FrameReader(
+      {
+        frame: (frame, more) => this.#handlers?.frame(frame, more),
+        broken: (why) => {
+          this.#broken = why;
+          this.#socket.destroy();
+        },
+      },
+      { exact: connected, frameBytesMax },
+    );
+    // Nothing is read before there is somebody to hear it.
+    if (connected) socket.pause();
+    socket.on('error', () => socket.destroy());
+    socket.on('end', () => socket.destroy());
+    socket.on('drain', () => this.#handlers?.drained?.());
+    socket.on('close', () => this.#end());
+  }
+
+  open(handlers: ChannelHandlers): void {
+    this.#handlers = handlers;
+    if (this.#ended) {
+      queueMicrotask(() => handlers.ended('the connection was closed', false));
+      return;
+    }
+    if (!this.#connected) this.#socket.on('data', (chunk: Buffer) => this.#reader.push(chunk));
+    this.#socket.resume();
+  }
+
+  /** Where the socket may read the rest of a large frame to. */
+  get target(): Buffer | undefined {
+    return this.#reader.target;
+  }
+
+  /** So many bytes were read into a buffer: the one that is used again, or the target. */
+  take(buffer: Buffer, bytes: number, isUsed: boolean): boolean {
+    if (isUsed) this.#reader.push(buffer.subarray(0, bytes));
+    else this.#reader.advance(bytes);
+    return true;
+  }
+
+  get ended(): boolean {
+    return this.#ended || this.#closing !== undefined;
+  }
+
+  get queuedBytes(): number {
+    return this.#socket.writableLength + this.#to - this.#from;
+  }
+
+  send(frame: Buffer, more: readonly Buffer[] = NO_MORE): void {
+    if (this.ended) return;
+    const isLarge = more.length > 0 || frame.length >= LARGE_BYTES;
+    if (!isLarge) {
+      this.#gather(frame);
+      if (this.#gathering) return;
+      this.#flush();
+    } else {
+      this.#socket.cork();
+      this.#flush();
+      this.#socket.write(frame);
+      for (const one of more) this.#socket.write(one);
+      this.#socket.uncork();
+    }
+    if (this.#gathering) return;
+    this.#gathering = true;
+    setImmediate(this.#turn);
+  }
+
+  /** The end of a turn: one that had something to gather is followed by one that gathers from its beginning. */
+  #turn = (): void => {
+    if (this.#to > this.#from) {
+      this.#flush();
+      setImmediate(this.#turn);
+    } else this.#gathering = false;
+  };
+
+  #gather(frame: Buffer): void {
+    if (this.#to + frame.length > this.#slab.length) {
+      this.#flush();
+      // Where the system has not taken everything, the old slab belongs to what it still has to write.
+      if (this.#socket.writableLength > 0) this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.#from = this.#to = 0;
+    }
+    this.#slab.set(frame, this.#to);
+    this.#to += frame.length;
+  }
+
+  #flush(): void {
+    if (this.#to === this.#from) return;
+    const gathered = this.#slab.subarray(this.#from, this.#to);
+    this.#from = this.#to;
+    if (this.#ended) return;
+    this.#socket.write(gathered);
+    if (this.#socket.writableLength === 0) this.#from = this.#to = 0;
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  close(why = 'the connection was closed here'): void {
+    if (this.ended) return;
+    this.#flush();
+    this.#closing = { why, limit: setTimeout(() => this.#socket.destroy(), CLOSE_MS) };
+    this.#closing.limit.unref();
+    this.#reader.stop();
+    if (this.#socket.writableLength === 0) this.#socket.destroy();
+    else this.#socket.end(() => this.#socket.destroy());
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#closing?.limit);
+    this.#reader.stop();
+    const why = this.#broken ?? this.#closing?.why ?? 'the other side closed the connection';
+    this.#handlers?.ended(why, this.#broken !== undefined);
+  }
+}
