@@ -1,0 +1,100 @@
+/**
+ * A dirty worker's connection to the router, over which it is given calls. Runs in dirty workers. It is made once: a
+ * worker whose connection is lost has nobody to answer to, and leaves.
+ */
+import type { Buffer } from 'node:buffer';
+import type { Channel } from './channel.ts';
+import { DirtyConnectionError } from './errors.ts';
+import { FRAME, payloadOf, typeOf } from './frames.ts';
+import { DIRTY_PROTOCOL, type Welcome, type WorkerHello, welcomeOf } from './hello.ts';
+import { packFrame, unpack } from './packing.ts';
+import { DirtyRuntime } from './runtime.ts';
+import type { RunningApp } from './runtime-apps.ts';
+import { connectChannel } from './socket-channel.ts';
+
+export interface RuntimeLineOptions {
+  /** The router's socket. */
+  socket: string;
+  pid: number;
+  age: number;
+  generation: number;
+  secret: string;
+  /** By their numbers; all that are to be had are there already. */
+  apps: ReadonlyMap<number, RunningApp>;
+  /** What is worth a warning in the log. */
+  notice(text: string): void;
+  /** The connection was lost; whatever ran was told to end. Not said after `close`. */
+  ended(why: string): void;
+}
+
+export interface RuntimeLine {
+  readonly runtime: DirtyRuntime;
+  /** Takes no more calls. */
+  close(): void;
+}
+
+/** How long the router may take to answer a hello. */
+const WELCOME_MS = 10_000;
+
+/** Resolves when the router has said welcome; calls may come at once. Rejects with DirtyConnectionError. */
+export async function openRuntimeLine(options: RuntimeLineOptions): Promise<RuntimeLine> {
+  let channel: Channel;
+  try {
+    channel = await connectChannel(options.socket);
+  } catch (error) {
+    throw new DirtyConnectionError(`there is no router: ${(error as Error).message}`, { cause: error });
+  }
+  return greeted(channel, options);
+}
+
+function greeted(channel: Channel, options: RuntimeLineOptions): Promise<RuntimeLine> {
+  const { pid, age, generation, secret, apps, notice } = options;
+  return new Promise((resolve, reject) => {
+    const limit = setTimeout(() => channel.close(`it did not say welcome for ${WELCOME_MS} ms`), WELCOME_MS);
+    let runtime: DirtyRuntime | undefined;
+    let isClosed = false;
+    const close = (): void => {
+      isClosed = true;
+      channel.close();
+    };
+    const welcomed = (frame: Buffer, more: readonly Buffer[]): void => {
+      clearTimeout(limit);
+      const welcome = typeOf(frame) === FRAME.welcome ? welcomeIn(payloadOf(frame, more)) : undefined;
+      if (!welcome) return channel.close('it is no router of this version');
+      const { frameBytesMax } = welcome;
+      runtime = new DirtyRuntime({ apps, notice, frameBytesMax, send: (answer) => channel.send(answer) });
+      resolve({ runtime, close });
+    };
+    channel.open({
+      frame(frame, more) {
+        if (!runtime) welcomed(frame, more);
+        else if (!runtime.take(frame, more))
+          channel.close(`a frame of type ${typeOf(frame)} from the router`);
+      },
+      ended(why) {
+        clearTimeout(limit);
+        if (!runtime) return reject(new DirtyConnectionError(`the connection to the router ended: ${why}`));
+        runtime.cancelAll('the connection to the router ended');
+        if (!isClosed) options.ended(why);
+      },
+    });
+    const hello: WorkerHello = {
+      role: 'worker',
+      protocol: DIRTY_PROTOCOL,
+      pid,
+      age,
+      generation,
+      apps: [...apps.keys()],
+      secret,
+    };
+    channel.send(packFrame({ type: FRAME.hello }, hello));
+  });
+}
+
+function welcomeIn(payload: Buffer): Welcome | undefined {
+  try {
+    return welcomeOf(unpack(payload));
+  } catch {
+    return undefined;
+  }
+}
