@@ -37,8 +37,11 @@ export interface ArbiterContext {
   preparing: number;
   /** Whether there is a dirty tree that is not gone. */
   hasDirty: boolean;
-  /** The reload that two pools are to pass their commit points of together. */
-  joint: Joint | null;
+  /** Whether each pool has had somebody ready: reloads of both begin after that. */
+  webOpened: boolean;
+  dirtyOpened: boolean;
+  /** Reloads of both pools that have not ended: one on trial at most, and those that are rolled over. */
+  joints: readonly Joint[];
   /** Signals to stop so far: the second one hastens. */
   stops: number;
   /** How everybody is to leave. */
@@ -70,9 +73,9 @@ export type ArbiterEvent =
   | ActorError;
 
 /**
- * Most orders at once that have not ended. Only commands to stop pile up, all waiting for the one stop: a pool has
- * three reloads at most under way (one prepared, one tried, one rolled over) and one order to scale, and answers an
- * order to retire at once.
+ * Most orders at once that have not ended. Only commands to stop pile up, all waiting for the one stop, and orders to a
+ * dirty arbiter that does not answer: a pool has three reloads at most under way (one prepared, one tried, one rolled
+ * over) and one order to scale, and answers an order to retire at once.
  */
 export const ORDERS_PENDING_MAX = 256;
 
@@ -84,3 +87,6 @@ export const lastOrder = (context: ArbiterContext): PendingOrder =>
 
 export const pendingOrder = (context: ArbiterContext, orderId: number) =>
   context.pending.find((one) => one.orderId === orderId);
+
+export const jointOf = (context: ArbiterContext, orderId: number) =>
+  context.joints.find((one) => one.orderId === orderId);

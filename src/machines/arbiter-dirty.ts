@@ -3,14 +3,18 @@
  * pass together (`joint-reload.ts`). The states are in arbiter.ts.
  */
 import { assertEvent, assign, enqueueActions, sendTo } from 'xstate';
-import { lastOrder, pendingOrder } from './arbiter-context.ts';
+import { jointOf, lastOrder, pendingOrder } from './arbiter-context.ts';
 import { arbiterSetup } from './arbiter-setup.ts';
 import type { DirtyTreeInput } from './dirty-tree.ts';
 import type { OrderEnded } from './events/arbiter.ts';
 import type { Fault } from './faults.ts';
-import { committing, isUncommitted, nextCommit, startOf } from './joint-reload.ts';
+import { changedJoint, isUncommitted, nextCommit, startOf, withoutJoint } from './joint-reload.ts';
 
 const offFault: Fault = { code: 'dirty.down', message: 'Dirty arbiter not running' };
+const supersededFault: Fault = {
+  code: 'order.superseded',
+  message: 'superseded by another reload of the dirty workers',
+};
 
 /** The states' setup, the dirty tree included. */
 export const arbiterParts = arbiterSetup.extend({
@@ -18,9 +22,13 @@ export const arbiterParts = arbiterSetup.extend({
     hasDirty: ({ context }) => context.hasDirty,
     isJointReload: ({ context, event }) =>
       event.type === 'generation.prepared' && context.hasDirty && event.generation.dirty !== undefined,
-    isJoint: ({ context, event }) => 'orderId' in event && context.joint?.orderId === event.orderId,
-    isJointUncommitted: ({ context, event }) =>
-      'orderId' in event && context.joint?.orderId === event.orderId && isUncommitted(context.joint),
+    /** Both pools must have had somebody ready: before that a pool commits at once and cannot wait for the other. */
+    isOpening: ({ context }) => context.hasDirty && !(context.webOpened && context.dirtyOpened),
+    isJoint: ({ context, event }) => 'orderId' in event && jointOf(context, event.orderId) !== undefined,
+    isJointUncommitted: ({ context, event }) => {
+      const joint = 'orderId' in event ? jointOf(context, event.orderId) : undefined;
+      return joint !== undefined && isUncommitted(joint);
+    },
   },
   actions: {
     openDirty: enqueueActions(({ context, enqueue, self }) => {
@@ -33,6 +41,8 @@ export const arbiterParts = arbiterSetup.extend({
       enqueue.assign({ hasDirty: true });
     }),
     forgetDirty: assign({ hasDirty: false }),
+    noteWebOpened: assign({ webOpened: true }),
+    noteDirtyOpened: assign({ dirtyOpened: true }),
     keepLeave: assign({
       leave: ({ context, event }) => {
         if (event.type !== 'arbiter.stop') return 'quit' as const;
@@ -77,73 +87,92 @@ export const arbiterParts = arbiterSetup.extend({
     }),
 
     // ── reloads of both pools ───────────────────────────────────────────────────────────────────────────────
-    replaceBoth: enqueueActions(({ event, enqueue }) => {
+    replaceBoth: enqueueActions(({ context, event, enqueue }) => {
       assertEvent(event, 'generation.prepared');
       const { orderId, generation } = event;
-      enqueue.assign({ joint: startOf(orderId) });
+      enqueue.assign({ joints: [...context.joints, startOf(orderId)] });
       enqueue.sendTo('dirty', { type: 'dirty.replace', orderId, generation: generation.dirty!.generation });
       enqueue.sendTo('pool', { type: 'pool.replace', orderId, generation, hold: true });
     }),
-    noteStanding: enqueueActions(({ context, event, enqueue }) => {
-      assertEvent(event, ['pool.standing', 'dirty.standing']);
-      if (!context.joint) return;
-      const which = event.type === 'pool.standing' ? 'web' : 'dirty';
-      enqueue.assign({ joint: { ...context.joint, [which]: 'standing' } });
+    noteWebStanding: assign(({ context, event }) => {
+      assertEvent(event, 'pool.standing');
+      return { joints: changedJoint(context.joints, event.orderId, { web: 'standing' }) };
     }),
-    /** While nobody was ever ready there is nothing to hold. */
-    noteWebCommitted: enqueueActions(({ context, event, enqueue }) => {
+    noteWebCommitted: assign(({ context, event }) => {
       assertEvent(event, 'pool.committed');
-      if (context.joint?.orderId !== event.orderId) return;
-      enqueue.assign({ joint: { ...context.joint, web: 'rolling' } });
+      return { joints: changedJoint(context.joints, event.orderId, { web: 'rolling' }) };
     }),
-    noteDirtyDone: enqueueActions(({ context, event, enqueue }) => {
+    noteDirtyStanding: assign(({ context, event }) => {
+      assertEvent(event, 'dirty.standing');
+      return { joints: changedJoint(context.joints, event.orderId, { dirty: 'standing' }) };
+    }),
+    noteDirtyCommitted: assign(({ context, event }) => {
+      assertEvent(event, 'dirty.committed');
+      return { joints: changedJoint(context.joints, event.orderId, { dirty: 'rolling' }) };
+    }),
+    /** Only forward after the commit point, also where some dirty workers could not be replaced. */
+    noteDirtyDone: assign(({ context, event }) => {
       assertEvent(event, ['dirty.done', 'dirty.failed', 'dirty.refused', 'dirty.superseded']);
-      if (!context.joint) return;
       const { replaced = 0, remaining = 0 } = event as { replaced?: number; remaining?: number };
-      const fault = event.type === 'dirty.failed' || event.type === 'dirty.refused' ? event.fault : null;
-      enqueue.assign({ joint: { ...context.joint, dirty: 'done', fault, replaced, remaining } });
+      const fault = 'fault' in event ? event.fault : null;
+      const change = { dirty: 'done' as const, fault, replaced, remaining };
+      return { joints: changedJoint(context.joints, event.orderId, change) };
     }),
-    commitNext: enqueueActions(({ context, enqueue }) => {
-      const { joint } = context;
+    commitNext: enqueueActions(({ context, event, enqueue }) => {
+      assertEvent(event, [
+        'pool.standing',
+        'dirty.standing',
+        'dirty.done',
+        'dirty.failed',
+        'dirty.refused',
+        'dirty.superseded',
+      ]);
+      const { orderId } = event;
+      const joint = jointOf(context, orderId);
       const which = joint && nextCommit(joint);
-      if (!joint || !which) return;
-      enqueue.assign({ joint: committing(joint, which) });
-      if (which === 'dirty') enqueue.sendTo('dirty', { type: 'dirty.commit', orderId: joint.orderId });
-      else enqueue.sendTo('pool', { type: 'pool.commit', orderId: joint.orderId });
+      if (!which) return;
+      enqueue.assign({ joints: changedJoint(context.joints, orderId, { [which]: 'committing' }) });
+      if (which === 'dirty') enqueue.sendTo('dirty', { type: 'dirty.commit', orderId });
+      else enqueue.sendTo('pool', { type: 'pool.commit', orderId });
     }),
     /** The dirty pool's trial failed: that of the web pool is given up, and the reload has failed. */
     failJoint: enqueueActions(({ context, event, enqueue }) => {
-      assertEvent(event, ['dirty.failed', 'dirty.refused', 'dirty.superseded', 'dirty.done']);
-      const fault: Fault =
-        'fault' in event
-          ? event.fault
-          : { code: 'order.superseded', message: 'superseded by another reload of the dirty workers' };
-      const order = pendingOrder(context, event.orderId);
-      enqueue.sendTo('pool', { type: 'pool.abandon', orderId: event.orderId, fault });
+      assertEvent(event, ['dirty.failed', 'dirty.refused', 'dirty.superseded']);
+      const { orderId } = event;
+      const fault = 'fault' in event ? event.fault : supersededFault;
+      const order = pendingOrder(context, orderId);
+      enqueue.sendTo('pool', { type: 'pool.abandon', orderId, fault });
       if (order)
         enqueue.emit({ type: 'order.failed', ...order, fault, replaced: 0, remaining: context.target });
-      enqueue.assign({ joint: null, pending: context.pending.filter((one) => one !== order) });
+      enqueue.assign({
+        joints: withoutJoint(context.joints, orderId),
+        pending: context.pending.filter((one) => one !== order),
+      });
     }),
-    /** The web pool's trial failed: that of the dirty pool is given up. */
+    /** The web pool's trial failed: that of the dirty pool is given up, if it is not past its commit point. */
     abandonDirty: enqueueActions(({ context, event, enqueue }) => {
-      assertEvent(event, ['pool.failed', 'pool.refused']);
+      assertEvent(event, 'pool.failed');
       const { orderId, fault } = event;
-      if (context.joint?.orderId === orderId)
-        enqueue.sendTo('dirty', { type: 'dirty.abandon', orderId, fault });
+      const joint = jointOf(context, orderId);
+      if (joint && isUncommitted(joint)) enqueue.sendTo('dirty', { type: 'dirty.abandon', orderId, fault });
     }),
     /** Both are through; what the dirty pool could not replace is the reload's failure too. */
     endJoint: enqueueActions(({ context, event, enqueue }) => {
-      assertEvent(event, 'pool.done');
-      const order = pendingOrder(context, event.orderId);
-      const { joint } = context;
-      enqueue.assign({ joint: null });
+      assertEvent(event, ['pool.done', 'pool.failed']);
+      const { orderId } = event;
+      const order = pendingOrder(context, orderId);
+      const joint = jointOf(context, orderId);
       if (!order || !joint) return;
-      const { fault, remaining } = joint;
+      const fault = event.type === 'pool.failed' ? event.fault : joint.fault;
       const replaced = event.replaced + joint.replaced;
+      const remaining = joint.remaining + (event.type === 'pool.failed' ? event.remaining : 0);
       if (fault) enqueue.emit({ type: 'order.failed', ...order, fault, replaced, remaining });
       else enqueue.emit({ type: 'order.done', ...order, replaced });
-      enqueue.assign({ pending: context.pending.filter((one) => one !== order) });
+      enqueue.assign({
+        joints: withoutJoint(context.joints, orderId),
+        pending: context.pending.filter((one) => one !== order),
+      });
     }),
-    dropJoint: assign({ joint: null }),
+    dropJoints: assign({ joints: [] }),
   },
 });

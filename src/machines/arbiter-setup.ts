@@ -17,6 +17,7 @@ import type { ArbiterReport, LogOrder, OrderEnded } from './events/arbiter.ts';
 import type { Leave } from './events/child.ts';
 import type { GenerationOrder } from './events/generation.ts';
 import { crashFault, exitCodeOf } from './faults.ts';
+import { withoutJoint } from './joint-reload.ts';
 import { poolMachine } from './pool.ts';
 import { port } from './ports.ts';
 
@@ -117,7 +118,7 @@ export const arbiterSetup = setup({
     endTooMany: emit(({ context }) => ({
       type: 'order.refused',
       ...lastOrder(context),
-      fault: { code: 'order.tooMany', message: `${ORDERS_PENDING_MAX} orders wait for the stop already` },
+      fault: { code: 'order.tooMany', message: `${ORDERS_PENDING_MAX} orders wait already` },
     })),
     endUnsupported: emit(({ context }) => ({
       type: 'order.refused',
@@ -136,7 +137,10 @@ export const arbiterSetup = setup({
       const end = event.type.replace('pool.', 'order.') as OrderEnded['type'];
       const { type: _, ...facts } = event;
       enqueue.emit({ ...facts, ...order, type: end });
-      enqueue.assign({ pending: context.pending.filter((one) => one !== order) });
+      enqueue.assign({
+        pending: context.pending.filter((one) => one !== order),
+        joints: withoutJoint(context.joints, order.orderId),
+      });
     }),
     endAsRefused: enqueueActions(({ context, event, enqueue }) => {
       assertEvent(event, 'generation.refused');

@@ -30,7 +30,9 @@ export const arbiterMachine = arbiterParts.createMachine({
     pending: [],
     preparing: 0,
     hasDirty: false,
-    joint: null,
+    webOpened: false,
+    dirtyOpened: false,
+    joints: [],
     stops: 0,
     leave: 'drain',
     exitCode: EXIT.ok,
@@ -97,27 +99,27 @@ export const arbiterMachine = arbiterParts.createMachine({
           },
           on: {
             'pool.done': [{ guard: 'isJoint', actions: 'endJoint' }, { actions: 'endAsPool' }],
-            'pool.refused': { actions: ['abandonDirty', 'endAsPool'] },
+            'pool.refused': { actions: 'endAsPool' },
             'pool.failed': [
-              { guard: 'isJointUncommitted', actions: ['abandonDirty', 'endAsPool', 'dropJoint'] },
+              { guard: 'isJoint', actions: ['abandonDirty', 'endJoint'] },
               { actions: 'endAsPool' },
             ],
             'pool.superseded': { actions: 'endAsPool' },
-            'pool.opened': {},
+            'pool.opened': { actions: 'noteWebOpened' },
             'pool.degraded': {},
-            'pool.standing': [{ guard: 'isJoint', actions: ['noteStanding', 'commitNext'] }, {}],
+            'pool.standing': [{ guard: 'isJoint', actions: ['noteWebStanding', 'commitNext'] }, {}],
             'pool.generationGone': { actions: 'releaseGone' },
             'pool.openFailed': { target: '.stopping', actions: ['keepRefusal', 'keepLeave'] },
-            'dirty.opened': {},
+            'dirty.opened': { actions: 'noteDirtyOpened' },
             'dirty.degraded': {},
             'dirty.openFailed': {
               target: '.stopping',
               actions: ['keepRefusal', 'keepLeave', 'stopQuickly'],
             },
             'dirty.taken': { actions: 'tellDirtyTaken' },
-            'dirty.standing': [{ guard: 'isJoint', actions: ['noteStanding', 'commitNext'] }, {}],
+            'dirty.standing': [{ guard: 'isJoint', actions: ['noteDirtyStanding', 'commitNext'] }, {}],
+            'dirty.committed': [{ guard: 'isJoint', actions: 'noteDirtyCommitted' }, {}],
             'dirty.done': [
-              { guard: 'isJointUncommitted', actions: 'failJoint' },
               { guard: 'isJoint', actions: ['noteDirtyDone', 'commitNext'] },
               { actions: 'endAsDirty' },
             ],
@@ -156,23 +158,29 @@ export const arbiterMachine = arbiterParts.createMachine({
                   {},
                 ],
                 'pool.committed': [
-                  { guard: 'asksForOthers', actions: ['noteWebCommitted', 'commitNext', 'scaleAsAsked'] },
-                  { actions: ['noteWebCommitted', 'commitNext'] },
+                  { guard: 'asksForOthers', actions: ['noteWebCommitted', 'scaleAsAsked'] },
+                  { actions: 'noteWebCommitted' },
                 ],
                 'arbiter.retire': { actions: ['takeOrder', 'retire'] },
                 'arbiter.dirtyScale': [
+                  { guard: 'hasTooMany', actions: ['takeOrder', 'endTooMany', 'dropOrder'] },
                   { guard: 'hasDirty', actions: ['takeOrder', 'passDirty'] },
                   { actions: ['takeOrder', 'endNoDirty', 'dropOrder'] },
                 ],
                 'arbiter.dirtyRetire': [
+                  { guard: 'hasTooMany', actions: ['takeOrder', 'endTooMany', 'dropOrder'] },
                   { guard: 'hasDirty', actions: ['takeOrder', 'passDirty'] },
                   { actions: ['takeOrder', 'endNoDirty', 'dropOrder'] },
                 ],
                 'arbiter.dirtyCancel': [
+                  { guard: 'hasTooMany', actions: ['takeOrder', 'endTooMany', 'dropOrder'] },
                   { guard: 'hasDirty', actions: ['takeOrder', 'passDirty'] },
                   { actions: ['takeOrder', 'endNoDirty', 'dropOrder'] },
                 ],
-                'arbiter.reload': { actions: ['supersedePreparing', 'takeOrder', 'tellTaken', 'prepare'] },
+                'arbiter.reload': [
+                  { guard: 'isOpening', actions: ['takeOrder', 'endStarting', 'dropOrder'] },
+                  { actions: ['supersedePreparing', 'takeOrder', 'tellTaken', 'prepare'] },
+                ],
                 'generation.prepared': [
                   { guard: 'isStale', actions: 'releaseStale' },
                   { guard: 'isJointReload', actions: ['replaceBoth', 'doneWithPreparing'] },
@@ -195,7 +203,7 @@ export const arbiterMachine = arbiterParts.createMachine({
             stopping: {
               description:
                 'Workers leave; a second signal hastens, a third kills; commands wait with them or cut.',
-              entry: ['refusePreparing', 'closeListeners', 'dropJoint'],
+              entry: ['refusePreparing', 'closeListeners', 'dropJoints'],
               initial: 'webWorkers',
               on: {
                 'arbiter.scale': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
@@ -204,6 +212,7 @@ export const arbiterMachine = arbiterParts.createMachine({
                 'arbiter.dirtyScale': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.dirtyRetire': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.dirtyCancel': [
+                  { guard: 'hasTooMany', actions: ['takeOrder', 'endTooMany', 'dropOrder'] },
                   { guard: 'hasDirty', actions: ['takeOrder', 'passDirty'] },
                   { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 ],

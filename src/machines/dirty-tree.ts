@@ -1,14 +1,14 @@
 /**
- * The dirty tree, seen by the arbiter: a pool of exactly one child, the dirty arbiter, which is restarted like any other;
- * and the orders it was given. It runs in the arbiter's process.
+ * The dirty tree, seen by the arbiter: a pool of exactly one child, the dirty arbiter, which is restarted like any other,
+ * though never beside another that still lives; and the orders it was given. It runs in the arbiter's process.
  *
  *   running.down   there is no dirty arbiter that listens: orders fail at once
  *   running.up     orders go over its link
  *   stopping       it was told to leave
  *   stopped        nobody is left
  *
- * Every order ends in exactly one report, also when the dirty arbiter dies or never answers. A generation that is committed
- * when it dies is what it is restarted with, so that its order is done when it is up again.
+ * Every order ends in exactly one report, also when the dirty arbiter dies or never answers. A generation that it said is
+ * committed is what it is restarted with, so that its order is done when it is up again.
  */
 import { type ActorRefFrom, assertEvent, assign, cancel, enqueueActions, sendTo, setup } from 'xstate';
 import type { Leave } from './events/child.ts';
@@ -35,8 +35,11 @@ export type DirtyTreeReport =
   | { type: 'dirty.degraded'; fault: Fault; retryInMs: number }
   | { type: 'dirty.stopped' };
 
-/** What the actor that has the link tells. */
+/** What the actor that has the link tells: `link.up` when a dirty arbiter is ready, for then it takes orders. */
 export type DirtyLinkReport = DirtyReport | { type: 'link.up' } | { type: 'link.down' };
+
+/** Most orders that wait for their answers. */
+export const DIRTY_PENDING_MAX = 256;
 
 export interface Pending {
   readonly orderId: number;
@@ -67,6 +70,10 @@ const downFault: Fault = {
 };
 const diedFault: Fault = { code: 'dirty.died', message: 'the dirty arbiter ended before it had answered' };
 const overdueFault: Fault = { code: 'dirty.overdue', message: 'the dirty arbiter did not answer in time' };
+const tooManyFault: Fault = {
+  code: 'order.tooMany',
+  message: `${DIRTY_PENDING_MAX} orders wait for the dirty arbiter already`,
+};
 const stoppingFault: Fault = { code: 'order.stopping', message: 'the server is stopping' };
 
 const overdueId = (orderId: number): string => `overdue.${orderId}`;
@@ -97,6 +104,10 @@ export const dirtyTreeMachine = setup({
   guards: {
     isOfPending: ({ context, event }) =>
       'orderId' in event && context.pending.some(({ orderId }) => orderId === event.orderId),
+    isCommitted: ({ context, event }) =>
+      'orderId' in event &&
+      context.pending.some(({ orderId, committed }) => committed && orderId === event.orderId),
+    hasTooMany: ({ context }) => context.pending.length >= DIRTY_PENDING_MAX,
   },
   actions: {
     note: enqueueActions(({ context, event, enqueue }) => {
@@ -107,11 +118,18 @@ export const dirtyTreeMachine = setup({
     }),
     noteCommitted: assign({
       pending: ({ context, event }) => {
-        assertEvent(event, 'dirty.commit');
+        assertEvent(event, 'dirty.committed');
         return context.pending.map((one) =>
           one.orderId === event.orderId ? { ...one, committed: true } : one,
         );
       },
+    }),
+    /** It moves: the wait for its answer begins anew. */
+    renewLimit: enqueueActions(({ event, enqueue }) => {
+      assertEvent(event, ['dirty.standing', 'dirty.committed']);
+      const { orderId } = event;
+      enqueue.cancel(overdueId(orderId));
+      enqueue.raise({ type: 'order.overdue', orderId }, { id: overdueId(orderId), delay: 'orderLimit' });
     }),
     pass: sendTo('link', ({ event }) => {
       assertEvent(event, [
@@ -130,6 +148,7 @@ export const dirtyTreeMachine = setup({
         assertEvent(event, [
           'dirty.taken',
           'dirty.standing',
+          'dirty.committed',
           'dirty.done',
           'dirty.refused',
           'dirty.failed',
@@ -150,6 +169,19 @@ export const dirtyTreeMachine = setup({
     failOverdue: sendTo(
       ({ context }) => context.parent,
       ({ event }) => failed('orderId' in event ? event.orderId : 0, overdueFault),
+    ),
+    /** Nobody will order it to commit any more. */
+    giveUp: sendTo('link', ({ event }) => {
+      assertEvent(event, 'order.overdue');
+      return { type: 'dirty.abandon' as const, orderId: event.orderId, fault: overdueFault };
+    }),
+    refuseTooMany: sendTo(
+      ({ context }) => context.parent,
+      ({ event }) => ({
+        type: 'dirty.refused' as const,
+        orderId: 'orderId' in event ? event.orderId : 0,
+        fault: tooManyFault,
+      }),
     ),
     refuseStopping: sendTo(
       ({ context }) => context.parent,
@@ -222,6 +254,7 @@ export const dirtyTreeMachine = setup({
             parent: self,
             target: 1,
             generation: context.generation,
+            alone: true,
           }),
         },
       ],
@@ -244,6 +277,7 @@ export const dirtyTreeMachine = setup({
         // Of orders that have ended, or that nobody gave: a signal's.
         'dirty.taken': {},
         'dirty.standing': {},
+        'dirty.committed': {},
         'dirty.done': {},
         'dirty.refused': {},
         'dirty.failed': {},
@@ -259,11 +293,20 @@ export const dirtyTreeMachine = setup({
             'dirty.stop': { target: 'stopping', actions: 'stopPool' },
             'order.overdue': [{ guard: 'isOfPending', actions: ['failOverdue', 'forget'] }, {}],
             'dirty.done': [{ guard: 'isOfPending', actions: ['passUp', 'forget', 'dropLimit'] }, {}],
-            'dirty.refused': [{ guard: 'isOfPending', actions: ['passUp', 'forget', 'dropLimit'] }, {}],
+            // It is leaving: the next one is of that generation.
+            'dirty.refused': [
+              { guard: 'isCommitted' },
+              { guard: 'isOfPending', actions: ['passUp', 'forget', 'dropLimit'] },
+              {},
+            ],
             'dirty.failed': [{ guard: 'isOfPending', actions: ['passUp', 'forget', 'dropLimit'] }, {}],
             'dirty.superseded': [{ guard: 'isOfPending', actions: ['passUp', 'forget', 'dropLimit'] }, {}],
             'dirty.taken': [{ guard: 'isOfPending', actions: 'passUp' }, {}],
-            'dirty.standing': [{ guard: 'isOfPending', actions: 'passUp' }, {}],
+            'dirty.standing': [{ guard: 'isOfPending', actions: ['renewLimit', 'passUp'] }, {}],
+            'dirty.committed': [
+              { guard: 'isOfPending', actions: ['noteCommitted', 'renewLimit', 'passUp'] },
+              {},
+            ],
           },
           states: {
             down: {
@@ -280,12 +323,25 @@ export const dirtyTreeMachine = setup({
               description: 'Orders go over its link.',
               on: {
                 'link.down': { target: 'down', actions: 'failPending' },
-                'dirty.scale': { actions: ['note', 'pass'] },
-                'dirty.replace': { actions: ['note', 'pass'] },
-                'dirty.commit': [{ guard: 'isOfPending', actions: ['noteCommitted', 'pass'] }, {}],
+                'order.overdue': [{ guard: 'isOfPending', actions: ['failOverdue', 'giveUp', 'forget'] }, {}],
+                'dirty.scale': [
+                  { guard: 'hasTooMany', actions: 'refuseTooMany' },
+                  { actions: ['note', 'pass'] },
+                ],
+                'dirty.replace': [
+                  { guard: 'hasTooMany', actions: 'refuseTooMany' },
+                  { actions: ['note', 'pass'] },
+                ],
+                'dirty.retire': [
+                  { guard: 'hasTooMany', actions: 'refuseTooMany' },
+                  { actions: ['note', 'pass'] },
+                ],
+                'dirty.cancel': [
+                  { guard: 'hasTooMany', actions: 'refuseTooMany' },
+                  { actions: ['note', 'pass'] },
+                ],
+                'dirty.commit': [{ guard: 'isOfPending', actions: 'pass' }, {}],
                 'dirty.abandon': [{ guard: 'isOfPending', actions: 'pass' }, {}],
-                'dirty.retire': { actions: ['note', 'pass'] },
-                'dirty.cancel': { actions: ['note', 'pass'] },
               },
             },
           },

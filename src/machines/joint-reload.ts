@@ -4,11 +4,16 @@
  */
 import type { Fault } from './faults.ts';
 
+/**
+ * Where a pool is on its way. `committing`: the order to commit is on its way to it, and its candidates may still fail;
+ * `rolling`: it said that it passed its commit point.
+ */
+export type Stage = 'trying' | 'standing' | 'committing' | 'rolling' | 'done';
+
 export interface Joint {
   readonly orderId: number;
-  /** Where each pool is on its way; `rolling` is past the commit point. */
-  readonly web: 'trying' | 'standing' | 'rolling';
-  readonly dirty: 'trying' | 'standing' | 'rolling' | 'done';
+  readonly web: Stage;
+  readonly dirty: Stage;
   /** Why the dirty pool did not roll over completely, after its commit point. */
   readonly fault: Fault | null;
   /** Dirty workers replaced, and old ones that go on. */
@@ -25,9 +30,8 @@ export const startOf = (orderId: number): Joint => ({
   remaining: 0,
 });
 
-/** Nothing is committed: a failure of either pool ends the trial of both. */
-export const isUncommitted = ({ web, dirty }: Joint): boolean =>
-  web !== 'rolling' && (dirty === 'trying' || dirty === 'standing');
+/** Nothing is committed, for the dirty pool is first: a failure of either pool ends the trial of both. */
+export const isUncommitted = ({ dirty }: Joint): boolean => dirty !== 'rolling' && dirty !== 'done';
 
 /** What may be committed now that `joint` stands as it does; null: nothing. */
 export function nextCommit({ web, dirty }: Joint): 'dirty' | 'web' | null {
@@ -35,5 +39,13 @@ export function nextCommit({ web, dirty }: Joint): 'dirty' | 'web' | null {
   return dirty === 'done' && web === 'standing' ? 'web' : null;
 }
 
-/** The joint after a commit was ordered. */
-export const committing = (joint: Joint, which: 'dirty' | 'web'): Joint => ({ ...joint, [which]: 'rolling' });
+/** The joints with one of them changed. */
+export const changedJoint = (
+  joints: readonly Joint[],
+  orderId: number,
+  change: Partial<Omit<Joint, 'orderId'>>,
+): readonly Joint[] => joints.map((one) => (one.orderId === orderId ? { ...one, ...change } : one));
+
+/** The joints without one that is over. */
+export const withoutJoint = (joints: readonly Joint[], orderId: number): readonly Joint[] =>
+  joints.filter((one) => one.orderId !== orderId);

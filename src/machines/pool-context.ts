@@ -10,6 +10,8 @@ export interface PoolInput {
   parent: Listener<PoolReport>;
   target: number;
   generation: Generation;
+  /** Nobody is started while another child lives, though it is leaving; for a target of one. Default: false. */
+  alone?: boolean;
 }
 
 /** A reload on its way: on trial, or committed and rolling over. */
@@ -26,6 +28,7 @@ export interface Rollout {
 export interface PoolContext {
   parent: Listener<PoolReport>;
   target: number;
+  alone: boolean;
   /** The age of the next child: never reused. */
   nextAge: number;
   members: readonly Member[];

@@ -144,6 +144,7 @@ export const poolSetup = setup({
         enqueue.sendTo(childId(age), leaveOrder('drain', 0));
       }
       for (const { generation: number, slot } of hire) {
+        if (context.alone && members.length > 0) break;
         if (params.scope === 'trial' && number !== trial?.number) continue;
         const generation = number === trial?.number ? trial : context.committed;
         const age = nextAge++;

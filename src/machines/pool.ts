@@ -22,6 +22,7 @@ export const poolMachine = poolSetup.createMachine({
   context: ({ input }) => ({
     parent: input.parent,
     target: input.target,
+    alone: input.alone ?? false,
     nextAge: 1,
     members: [],
     committed: input.generation,

@@ -162,6 +162,8 @@ export const dirtyArbiterReports = {
     reason: v.optional(text),
   }),
   'dirty.standing': v.object({ type: v.literal('dirty.standing'), orderId }),
+  /** A reload passed its commit point: a dirty arbiter that is started from now on starts with its generation. */
+  'dirty.committed': v.object({ type: v.literal('dirty.committed'), orderId }),
   'dirty.done': v.object({ type: v.literal('dirty.done'), orderId, replaced: count }),
   'dirty.refused': v.object({ type: v.literal('dirty.refused'), orderId, fault: FaultSchema }),
   'dirty.failed': v.object({
