@@ -29,7 +29,7 @@ const OPERATIONS: Record<string, { argsMax: number; answer: Answer }> = {
     argsMax: 2,
     answer: (stash, table: string, key: string) => {
       const entry = stash.get(table, key);
-      return entry && [asBuffer(entry.value), entry.version];
+      return entry && [entry.value, entry.version];
     },
   },
   compareAndSet: {
@@ -82,9 +82,6 @@ function fitting(result: unknown, bytesMax: number): Buffer {
     throw new StashError('STASH_ANSWER_TOO_LARGE', `${error.message}: ask for less, by a narrower pattern`);
   }
 }
-
-const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer =>
-  Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
 
 function bytesOf(value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value;

@@ -52,9 +52,9 @@ const machineMs = (): number => Number(process.hrtime.bigint() / 1_000_000n);
 
 const numbers = {
   pack: (value: number): Uint8Array => pack(value),
-  unpack(bytes: Uint8Array): number | undefined {
+  unpack(bytes: Buffer): number | undefined {
     if (bytes.byteLength > NUMBER_BYTES_MAX) return undefined;
-    const value = unpack(Buffer.from(bytes));
+    const value = unpack(bytes);
     return typeof value === 'number' ? value : undefined;
   },
 };

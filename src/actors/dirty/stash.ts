@@ -20,7 +20,7 @@ export interface StashOptions {
   bytesMax: number;
   nowMs(): number;
   /** The packing of numbers, for `increment`; `unpack` gives undefined for what is no number. */
-  numbers: { pack(value: number): Uint8Array; unpack(bytes: Uint8Array): number | undefined };
+  numbers: { pack(value: number): Uint8Array; unpack(bytes: Buffer): number | undefined };
   /** Takes a change before it is made; throws where it must not be made. */
   record?(change: Change): void;
 }
