@@ -166,8 +166,7 @@ describe('a file that has grown', () => {
   test('has what a killed compaction left beside it removed', (t) => {
     const path = pathIn(t);
     writeFileSync(`${path}.new`, 'half');
-    const { stash } = open(path);
-    for (let index = 0; index < 200; index++) stash.put('t', 'k', new Uint8Array(10_000));
+    open(path);
     assert.ok(!existsSync(`${path}.new`));
   });
 

@@ -80,6 +80,8 @@ export class StashFile {
         `the stash's file ends in ${size - this.#length} bytes of no whole change: they are cut off`,
       );
     this.#memory = memory;
+    // Of a compaction that was killed.
+    quietly(() => rmSync(`${this.#path}.new`, { force: true }));
     try {
       if (this.#length === 0) this.#append([MAGIC]);
       this.#mend();
