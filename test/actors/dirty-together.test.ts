@@ -9,10 +9,10 @@ import { DirtyClient } from '../../src/actors/dirty/client.ts';
 import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';
 import { Router } from '../../src/actors/dirty/router.ts';
 import type { RunningApp } from '../../src/actors/dirty/runtime-apps.ts';
-import { openRuntimeLine } from '../../src/actors/dirty/runtime-line.ts';
 import { acceptedChannel } from '../../src/actors/dirty/socket-channel.ts';
 import { createStashClient, StashError } from '../../src/actors/dirty/stash-client.ts';
 import { openStash } from '../../src/actors/dirty/stash-store.ts';
+import { openRuntimeLine } from './dirty-line.ts';
 import { temporaryDirectory, until } from './support.ts';
 
 const NAME = './ml.js:Model';

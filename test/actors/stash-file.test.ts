@@ -278,7 +278,7 @@ test('what was answered is there after kill -9, again and again', async (t) => {
   const path = pathIn(t);
   let answered = 0;
   // So much padding that compactions happen all the time, and are killed too.
-  for (let round = 0; round < 6; round++) {
+  for (let round = 0; round < 4; round++) {
     const child = writer(t, path, 30_000);
     const target = answered + 40 + 17 * round;
     const exited = once(child, 'exit');

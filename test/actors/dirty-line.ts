@@ -1,16 +1,13 @@
-/**
- * A dirty worker's connection to the router, over which it is given calls. Runs in dirty workers. It is made once: a
- * worker whose connection is lost has nobody to answer to, and leaves.
- */
+/** For tests: a runtime with a connection to the router, as a dirty worker has it, without its process. */
 import type { Buffer } from 'node:buffer';
-import type { Channel } from './channel.ts';
-import { DirtyConnectionError } from './errors.ts';
-import { FRAME, payloadOf, typeOf } from './frames.ts';
-import { DIRTY_PROTOCOL, type Welcome, type WorkerHello, welcomeOf } from './hello.ts';
-import { packFrame, unpack } from './packing.ts';
-import { DirtyRuntime } from './runtime.ts';
-import type { RunningApp } from './runtime-apps.ts';
-import { connectChannel } from './socket-channel.ts';
+import type { Channel } from '../../src/actors/dirty/channel.ts';
+import { DirtyConnectionError } from '../../src/actors/dirty/errors.ts';
+import { FRAME, payloadOf, typeOf } from '../../src/actors/dirty/frames.ts';
+import { DIRTY_PROTOCOL, type Welcome, type WorkerHello, welcomeOf } from '../../src/actors/dirty/hello.ts';
+import { packFrame, unpack } from '../../src/actors/dirty/packing.ts';
+import { DirtyRuntime } from '../../src/actors/dirty/runtime.ts';
+import type { RunningApp } from '../../src/actors/dirty/runtime-apps.ts';
+import { connectChannel } from '../../src/actors/dirty/socket-channel.ts';
 
 export interface RuntimeLineOptions {
   /** The router's socket. */
