@@ -5,11 +5,13 @@ export const USAGE = `Usage: npm run bench -- serve [--rounds N] [--seconds S] [
        npm run bench -- reload [--reloads N] [--json]
        npm run bench -- start [--rounds N] [--json]
        npm run bench -- control [--rounds N] [--json]
+       npm run bench -- dirty [--rounds N] [--json]
 
 serve    requests per second and CPU per request, against node:cluster and others; default 5 rounds of 5 s
 reload   failed requests over reloads under load; default 20 reloads
 start    time to the first answer, and memory; default 10 rounds
 control  commands to the control socket, and kirinc as a whole; default 20 rounds of kirinc
+dirty    calls of dirty apps, against fork and, where it is installed, piscina; default 5 rounds
 
 --json prints JSON. A run of at least the default length in all is written to bench/RESULTS.md.
 Exit code: 0 measured; 1 it could not be measured, or Kirin failed a request; 2 wrong arguments.`;
@@ -17,7 +19,7 @@ Exit code: 0 measured; 1 it could not be measured, or Kirin failed a request; 2 
 export type Options =
   | { command: 'serve'; rounds: number; seconds: number; json: boolean }
   | { command: 'reload'; reloads: number; json: boolean }
-  | { command: 'start' | 'control'; rounds: number; json: boolean }
+  | { command: 'start' | 'control' | 'dirty'; rounds: number; json: boolean }
   | { command: 'help' };
 
 export const DEFAULTS = {
@@ -25,6 +27,7 @@ export const DEFAULTS = {
   reload: { reloads: 20 },
   start: { rounds: 10 },
   control: { rounds: 20 },
+  dirty: { rounds: 5 },
 };
 
 const COUNT_MAX = 1000;
@@ -35,7 +38,8 @@ export function readOptions(argv: string[]): Options {
   const { values, positionals } = parse(argv);
   if (values.help) return { command: 'help' };
   const [command, ...more] = positionals;
-  if (command === undefined) throw new UsageError('say what to measure: serve, reload, start or control');
+  if (command === undefined)
+    throw new UsageError('say what to measure: serve, reload, start, control or dirty');
   if (more.length > 0) throw new UsageError(`one command only: "${command}" and "${more[0]}" were given`);
   const json = values.json ?? false;
   const takes = (...names: string[]) => {
@@ -57,10 +61,11 @@ export function readOptions(argv: string[]): Options {
       return { command, reloads: count('reloads', values.reloads, DEFAULTS.reload.reloads), json };
     case 'start':
     case 'control':
+    case 'dirty':
       takes('rounds');
       return { command, rounds: count('rounds', values.rounds, DEFAULTS[command].rounds), json };
     default:
-      throw new UsageError(`"${command}" is unknown; there are serve, reload, start and control`);
+      throw new UsageError(`"${command}" is unknown; there are serve, reload, start, control and dirty`);
   }
 }
 

@@ -1,5 +1,6 @@
-/** `npm run bench -- serve | reload | start | control`: see USAGE. */
+/** `npm run bench -- serve | reload | start | control | dirty`: see USAGE. */
 import { control, controlLimitMs } from './control.ts';
+import { dirty, dirtyLimitMs } from './dirty.ts';
 import { endWithUs, limitRun } from './fleet.ts';
 import { type Options, readOptions, USAGE, UsageError } from './options.ts';
 import { buildDoubt, buildFault } from './peers.ts';
@@ -13,9 +14,10 @@ async function main(options: Options): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const fault = buildFault();
+  // Dirty calls are measured from the sources.
+  const fault = options.command === 'dirty' ? undefined : buildFault();
   if (fault) throw new Error(fault);
-  const doubt = buildDoubt();
+  const doubt = options.command === 'dirty' ? undefined : buildDoubt();
   if (doubt) progress(`bench: ${doubt}`);
   endWithUs();
   switch (options.command) {
@@ -31,6 +33,9 @@ async function main(options: Options): Promise<number> {
     case 'control':
       limitRun(controlLimitMs(options.rounds));
       return await control(options.rounds, options.json);
+    case 'dirty':
+      limitRun(dirtyLimitMs(options.rounds));
+      return await dirty(options.rounds, options.json);
   }
 }
 
