@@ -7,6 +7,8 @@ import { arbiterMachine } from '../src/machines/arbiter.ts';
 import { childMachine } from '../src/machines/child.ts';
 import { controlListenerMachine } from '../src/machines/control-listener.ts';
 import { controlSessionMachine } from '../src/machines/control-session.ts';
+import { dirtyArbiterMachine } from '../src/machines/dirty-arbiter.ts';
+import { dirtyTreeMachine } from '../src/machines/dirty-tree.ts';
 import { poolMachine } from '../src/machines/pool.ts';
 import { workerMachine } from '../src/machines/worker.ts';
 
@@ -17,6 +19,8 @@ const MACHINES: AnyStateMachine[] = [
   workerMachine,
   controlListenerMachine,
   controlSessionMachine,
+  dirtyArbiterMachine,
+  dirtyTreeMachine,
 ];
 const FILE_LINES_MAX = 420;
 

@@ -55,7 +55,6 @@ export const dirtyArbiterMachine = dirtyArbiterSetup.createMachine({
         'worker.boot': {},
         'worker.drain': {},
         'link.ended': {},
-        'signals.stop': {},
         'signals.reload': {},
         'signals.scale': {},
         'router.stuck': {},
