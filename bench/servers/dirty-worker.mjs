@@ -1,6 +1,10 @@
 // A dirty worker of Kirin's by itself: SOCKET AGE. Run with tsx.
 import { actionsOf, DirtyApp } from '../../src/actors/dirty/app.ts';
-import { openRuntimeLine } from '../../src/actors/dirty/runtime-line.ts';
+import { FRAME } from '../../src/actors/dirty/frames.ts';
+import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';
+import { packFrame } from '../../src/actors/dirty/packing.ts';
+import { DirtyRuntime } from '../../src/actors/dirty/runtime.ts';
+import { connectChannel } from '../../src/actors/dirty/socket-channel.ts';
 import { actions } from './dirty-actions.mjs';
 
 class Bench extends DirtyApp {}
@@ -9,13 +13,24 @@ for (const [name, value] of Object.entries(actions))
 
 const [socket, age] = process.argv.slice(2);
 const app = { importPath: './bench.js:Bench', instance: new Bench(), actions: actionsOf(Bench) };
-await openRuntimeLine({
-  socket,
-  pid: process.pid,
-  age: Number(age),
-  generation: 1,
-  secret: 'bench',
+const channel = await connectChannel(socket);
+const runtime = new DirtyRuntime({
   apps: new Map([[0, app]]),
+  send: (frame) => channel.send(frame),
   notice: (text) => console.error(text),
-  ended: () => process.exit(),
 });
+channel.open({ frame: (frame, more) => void runtime.take(frame, more), ended: () => process.exit() });
+channel.send(
+  packFrame(
+    { type: FRAME.hello },
+    {
+      role: 'worker',
+      protocol: DIRTY_PROTOCOL,
+      pid: process.pid,
+      age: Number(age),
+      generation: 1,
+      apps: [0],
+      secret: 'bench',
+    },
+  ),
+);
