@@ -16,8 +16,22 @@ export interface WorkerInfo {
   readonly generation: number;
 }
 
+/** How this process reaches the dirty workers. */
+export interface DirtyAccess {
+  /** What it is to the router. */
+  readonly role: 'web' | 'dirty';
+  /** The path of the router's socket. */
+  readonly socket: string;
+  /** How long a call may take that says nothing else, in milliseconds; 0: no limit. */
+  readonly timeoutMs: number;
+  readonly generation: number;
+  readonly age: number;
+}
+
 interface AppState {
   worker: WorkerInfo | null;
+  /** Null where there are no dirty workers. */
+  dirty: DirtyAccess | null;
   readonly drain: AbortController;
   readonly drainCallbacks: Set<() => unknown>;
   readonly closeCallbacks: Set<() => unknown>;
@@ -31,6 +45,7 @@ function appState(): AppState {
   const shared = globalThis as { [KEY]?: AppState };
   shared[KEY] ??= {
     worker: null,
+    dirty: null,
     drain: new AbortController(),
     drainCallbacks: new Set(),
     closeCallbacks: new Set(),
@@ -43,6 +58,11 @@ export const appBridge = appState();
 /** Said once by the worker, before it loads the app. */
 export function announceWorker(info: WorkerInfo): void {
   appBridge.worker = Object.freeze({ age: info.age, slot: info.slot, generation: info.generation });
+}
+
+/** Said once by the worker, before it loads the app. */
+export function announceDirty(access: DirtyAccess | null): void {
+  appBridge.dirty = access && Object.freeze({ ...access });
 }
 
 /** Tell the app that the worker has begun to drain. A callback's error goes to `failed` and hurts no other. */

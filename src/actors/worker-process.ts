@@ -3,25 +3,17 @@
  * last words are told over the link before the process ends, for whatever reason.
  */
 import { Socket } from 'node:net';
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { performance } from 'node:perf_hooks';
 import { createActor, fromCallback, fromPromise } from 'xstate';
 import { LINK_PROTOCOL, linkSchemas } from '../machines/events/link.ts';
 import type { WorkerInternal, WorkerOrder, WorkerReport, WorkerSpec } from '../machines/events/worker.ts';
-import type { FaultCode } from '../machines/faults.ts';
-import { workerMachine } from '../machines/worker.ts';
-import { announceWorker } from './app-bridge.ts';
+import { type AnyWorkerSpec, workerMachine } from '../machines/worker.ts';
+import { announceDirty, announceWorker } from './app-bridge.ts';
 import { shieldSignals } from './app-signals.ts';
-import { fault, toFault } from './fault-error.ts';
+import { toFault } from './fault-error.ts';
 import { type Link, openLink } from './link.ts';
+import { BOOT_ORDER_MS, beat, exitAfter, LINK_FD, noticeOver, speakLastWords } from './supervised.ts';
 import { createWebServer, type WebServer } from './web-server.ts';
-
-const LINK_FD = 3;
-/** The order to boot is written as soon as the process is spawned; a parent that does not send it is gone. */
-const BOOT_ORDER_MS = 10_000;
-/** How long the last frames may take to be written. */
-const FLUSH_MS = 500;
-/** A line for the log is no longer than this, in UTF-16 units. */
-const NOTICE_MAX = 4 * 1024;
 
 export function runWorker(): void {
   const age = Number(process.env['KIRIN_WORKER_AGE'] ?? 0);
@@ -46,9 +38,7 @@ export function runWorker(): void {
       ended: () => toMachine({ type: 'link.ended' }),
     },
   );
-  const notice = (level: 'debug' | 'info' | 'warn' | 'error', text: string): void => {
-    link.send({ type: 'worker.notice', level, text: text.slice(0, NOTICE_MAX) });
-  };
+  const notice = noticeOver(link);
   /** The first frame; the generation is known from the order to boot. */
   const hello = (spec: WorkerSpec): void => {
     link.send({
@@ -60,7 +50,9 @@ export function runWorker(): void {
     });
     // Seen in `ps` and `top`; an app may give itself another.
     process.title = `kirin: worker ${spec.age} in slot ${spec.slot} ${spec.app.spec}`;
-    announceWorker({ age: spec.age, slot: spec.slot, generation: spec.generation });
+    const { slot, generation, dirty } = spec;
+    announceWorker({ age, slot, generation });
+    announceDirty(dirty && { role: 'web', ...dirty, generation, age });
   };
   const server = (): WebServer => {
     if (!web) throw new Error('there is no web server yet');
@@ -84,7 +76,8 @@ export function runWorker(): void {
           terminated = () => {};
         };
       }),
-      server: fromCallback<{ type: 'server.cut' }, WorkerSpec>(({ input: spec, sendBack, receive }) => {
+      server: fromCallback<{ type: 'server.cut' }, AnyWorkerSpec>(({ input, sendBack, receive }) => {
+        const spec = input as WorkerSpec;
         web = createWebServer({
           listeners: spec.listeners,
           backlog: spec.backlog,
@@ -98,7 +91,7 @@ export function runWorker(): void {
           web?.cut();
         });
       }),
-      heartbeat: fromCallback<{ type: 'heartbeat.none' }, WorkerSpec>(({ input }) =>
+      heartbeat: fromCallback<{ type: 'heartbeat.none' }, AnyWorkerSpec>(({ input }) =>
         beat(link, input.heartbeatMs, () => web?.counts() ?? { requests: 0, connections: 0, inFlight: 0 }),
       ),
       claim: fromPromise(() => server().claim()),
@@ -106,7 +99,7 @@ export function runWorker(): void {
         // While the app loads the link does not hold the process, so that an event loop that runs empty shows.
         stream.unref();
         try {
-          await server().start(input.app);
+          await server().start((input as WorkerSpec).app);
         } finally {
           stream.ref();
         }
@@ -139,71 +132,4 @@ export function runWorker(): void {
     },
   });
   actor.start();
-}
-
-/** Sends heartbeats; the timer does not hold the process. */
-function beat(
-  link: Link<WorkerReport>,
-  everyMs: number,
-  counts: () => { requests: number; connections: number; inFlight: number },
-): () => void {
-  const delay = monitorEventLoopDelay({ resolution: 20 });
-  delay.enable();
-  let utilization = performance.eventLoopUtilization();
-  const timer = setInterval(() => {
-    const now = performance.eventLoopUtilization();
-    link.send({
-      type: 'worker.heartbeat',
-      ...counts(),
-      loopDelayMs: delay.count > 0 ? Math.max(0, delay.percentile(99) / 1e6) : 0,
-      loopUtilization: performance.eventLoopUtilization(now, utilization).utilization,
-      rssBytes: process.memoryUsage.rss(),
-    });
-    utilization = now;
-    delay.reset();
-  }, everyMs);
-  timer.unref();
-  return () => {
-    clearInterval(timer);
-    delay.disable();
-  };
-}
-
-/** Node's rule stays (an uncaught error ends the process), but the arbiter learns why. */
-function speakLastWords(link: Link<WorkerReport>, unexpected: () => boolean): void {
-  let said = false;
-  const say = (code: FaultCode, message: string, stack?: string): void => {
-    if (said || !unexpected()) return;
-    said = true;
-    link.sendSync({ type: 'worker.lastWords', fault: fault(code, message, stack) });
-  };
-  process.on('uncaughtExceptionMonitor', (error, origin) => {
-    // An app that handles it goes on.
-    if (process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback())
-      return;
-    const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    say(
-      'worker.uncaught',
-      origin === 'unhandledRejection' ? `unhandled rejection: ${what}` : what,
-      error instanceof Error ? error.stack : undefined,
-    );
-  });
-  process.on('exit', (code) => {
-    // process.exit() calls this handler: the frames below its own are the app's.
-    const frames = (new Error().stack ?? '').split('\n');
-    const call = frames.findIndex(
-      (frame) => frame.includes('at process.exit ') || frame.includes('reallyExit'),
-    );
-    if (call < 0) return say('worker.exitCalled', `it ended by itself with code ${code}`);
-    const stack = [`process.exit(${code})`, ...frames.slice(call + 1)].join('\n');
-    say('worker.exitCalled', `the app called process.exit(${code})`, stack);
-  });
-}
-
-function exitAfter(link: Link<WorkerReport>, code: number): void {
-  const limit = setTimeout(() => process.exit(code), FLUSH_MS);
-  link.flush().then(() => {
-    clearTimeout(limit);
-    process.exit(code);
-  });
 }

@@ -1,5 +1,6 @@
 /**
- * A web worker, seen by itself; it runs in the worker process and its parent's view is `child.ts`.
+ * A worker, web or dirty, seen by itself; it runs in the worker process and its parent's view is `child.ts`. What claiming,
+ * loading, serving and draining are is the actors' business.
  *
  *   connecting  said hello, waits for the order to boot
  *   claiming    puts each socket into listening, so that clients queue before the app is loaded
@@ -11,14 +12,8 @@
  *   gone        the process exits with the output's code
  */
 import { type ActorRefFrom, assertEvent, assign, fromPromise, sendTo, setup } from 'xstate';
-import type {
-  AppSpec,
-  WorkerInternal,
-  WorkerListener,
-  WorkerOrder,
-  WorkerReport,
-  WorkerSpec,
-} from './events/worker.ts';
+import type { DirtyWorkerOrder, DirtyWorkerSpec } from './events/dirty.ts';
+import type { WorkerInternal, WorkerOrder, WorkerReport, WorkerSpec } from './events/worker.ts';
 import { exitCodeOf, type Fault } from './faults.ts';
 import { port } from './ports.ts';
 
@@ -29,8 +24,11 @@ export interface WorkerInput {
   faultOf(error: unknown): Fault;
 }
 
+/** What a worker of either kind is told. */
+export type AnyWorkerSpec = WorkerSpec | DirtyWorkerSpec;
+
 interface WorkerContext extends WorkerInput {
-  spec: WorkerSpec | null;
+  spec: AnyWorkerSpec | null;
   /** The time in which the worker must be gone, once it is leaving. */
   graceMs: number;
   /** The order that made it leave; 0: nobody's. */
@@ -53,18 +51,18 @@ export const workerMachine = setup({
     context: {} as WorkerContext,
     input: {} as WorkerInput,
     output: {} as { exitCode: number },
-    events: {} as WorkerOrder | WorkerInternal,
+    events: {} as WorkerOrder | DirtyWorkerOrder | WorkerInternal,
     children: {} as { link: 'link'; signals: 'signals'; server: 'server'; heartbeat: 'heartbeat' },
   },
   actors: {
     /** The worker's end of its link. */
     link: port<WorkerReport>('link'),
     signals: port<{ type: 'signals.none' }>('signals'),
-    /** Owns the web server for the other actors; cuts every connection when told. */
-    server: port<{ type: 'server.cut' }, WorkerSpec>('server'),
-    heartbeat: port<{ type: 'heartbeat.none' }, WorkerSpec>('heartbeat'),
-    claim: promised<void, { listeners: WorkerListener[]; backlog: number }>('claim'),
-    load: promised<void, { app: AppSpec }>('load'),
+    /** Owns what serves for the other actors; cuts what is in flight when told. */
+    server: port<{ type: 'server.cut' }, AnyWorkerSpec>('server'),
+    heartbeat: port<{ type: 'heartbeat.none' }, AnyWorkerSpec>('heartbeat'),
+    claim: promised<void, AnyWorkerSpec>('claim'),
+    load: promised<void, AnyWorkerSpec>('load'),
     drain: promised<{ cut: number }, { graceMs: number }>('drain'),
     /** `limitMs` counts from the beginning of the drain. */
     close: promised<void, { limitMs: number }>('close'),
@@ -108,7 +106,7 @@ export const workerMachine = setup({
 }).createMachine({
   id: 'worker',
   options: { maxIterations: 100 },
-  description: 'A web worker, seen by itself.',
+  description: 'A worker, web or dirty, seen by itself.',
   context: ({ input }) => ({ ...input, spec: null, graceMs: 0, orderId: 0, cut: 0, fault: null }),
   output: ({ context }) => ({ exitCode: context.fault ? exitCodeOf(context.fault) : 0 }),
   initial: 'alive',
@@ -171,10 +169,7 @@ export const workerMachine = setup({
                   description: 'Each socket is put into listening, so that clients queue.',
                   invoke: {
                     src: 'claim',
-                    input: ({ context }) => ({
-                      listeners: context.spec?.listeners ?? [],
-                      backlog: context.spec?.backlog ?? 0,
-                    }),
+                    input: ({ context }) => context.spec!,
                     onDone: { target: 'loading' },
                     onError: { target: '#worker.alive.failed', actions: 'keepBootFault' },
                   },
@@ -183,9 +178,7 @@ export const workerMachine = setup({
                   description: 'The app is being loaded.',
                   invoke: {
                     src: 'load',
-                    input: ({ context }) => ({
-                      app: context.spec?.app ?? { spec: '', path: '' },
-                    }),
+                    input: ({ context }) => context.spec!,
                     onDone: { target: '#worker.alive.booted.serving' },
                     onError: { target: '#worker.alive.failed', actions: 'keepBootFault' },
                   },

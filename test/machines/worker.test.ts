@@ -3,14 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createActor, fromCallback, fromPromise } from 'xstate';
 import type {
-  AppSpec,
   WorkerInternal,
-  WorkerListener,
   WorkerOrder,
   WorkerReport,
   WorkerSpec,
 } from '../../src/machines/events/worker.ts';
-import { workerMachine } from '../../src/machines/worker.ts';
+import { type AnyWorkerSpec, workerMachine } from '../../src/machines/worker.ts';
 import { VirtualClock } from '../simulation/clock.ts';
 import { transitionRecorder, transitionsOf } from './transitions.ts';
 
@@ -79,14 +77,14 @@ function life() {
           }),
         ),
         signals: fromCallback(() => {}),
-        server: fromCallback<{ type: 'server.cut' }, WorkerSpec>(({ receive }) =>
+        server: fromCallback<{ type: 'server.cut' }, AnyWorkerSpec>(({ receive }) =>
           receive((event) => {
             cuts.push(event.type);
           }),
         ),
         heartbeat: fromCallback(() => {}),
-        claim: stage.actor<void, { listeners: WorkerListener[]; backlog: number }>('claim'),
-        load: stage.actor<void, { app: AppSpec }>('load'),
+        claim: stage.actor<void, AnyWorkerSpec>('claim'),
+        load: stage.actor<void, AnyWorkerSpec>('load'),
         drain: stage.actor<{ cut: number }, { graceMs: number }>('drain'),
         close: stage.actor<void, { limitMs: number }>('close'),
       },

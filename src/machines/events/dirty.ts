@@ -63,7 +63,9 @@ export type DirtyArbiterSpec = v.InferOutput<typeof DirtyArbiterSpecSchema>;
 export const DirtyWorkerSpecSchema = v.object({
   age: count,
   slot: count,
+  /** The edition that the dirty arbiter started it from, and the arbiter's generation that this is. */
   generation: count,
+  arbiterGeneration: count,
   socket: text,
   /** Shows the router that it is the worker that was started. */
   secret: text,

@@ -1,0 +1,204 @@
+/**
+ * The dirty arbiter's process: the dirty arbiter machine with actors that start dirty workers, and beside it the router and
+ * the stash. Runs in the dirty arbiter and owns its exit. No code of an app runs here.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { createServer, Socket, type Server } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { createActor, fromCallback, fromPromise } from 'xstate';
+import { childMachine } from '../../machines/child.ts';
+import {
+  type DirtyArbiterInternal,
+  dirtyArbiterMachine,
+  type EditionOrder,
+} from '../../machines/dirty-arbiter.ts';
+import type { DirtyArbiterOrder, DirtyArbiterReport, DirtyArbiterSpec } from '../../machines/events/dirty.ts';
+import { LINK_PROTOCOL, linkSchemas } from '../../machines/events/link.ts';
+import { jittered } from '../../machines/policy.ts';
+import { poolMachine } from '../../machines/pool.ts';
+import { backoffOf } from '../../machines/pool-context.ts';
+import { toFault } from '../fault-error.ts';
+import { HeartbeatTable } from '../heartbeat.ts';
+import { type Link, openLink } from '../link.ts';
+import { processActor } from '../process.ts';
+import { BOOT_ORDER_MS, beat, exitAfter, LINK_FD, noticeOver } from '../supervised.ts';
+import { bindUnixSocket, type UnixSocket } from '../unix-socket.ts';
+import { DirtyHouse } from './house.ts';
+import { acceptedChannel } from './socket-channel.ts';
+
+/** Limits that are no settings, in milliseconds. */
+const LIMITS = { quitMs: 2000, abortMs: 1000, stableMs: 10_000, killAgainMs: 5000 };
+const BACKLOG = 1024;
+
+type ToMachine = DirtyArbiterOrder | DirtyArbiterInternal;
+
+export function runDirtyArbiter(): void {
+  const age = Number(process.env['KIRIN_WORKER_AGE'] ?? 0);
+  const stream = new Socket({ fd: LINK_FD, readable: true, writable: true });
+  const live = new Set<ChildProcess>();
+  const heartbeats = new HeartbeatTable();
+  const early: DirtyArbiterInternal[] = [];
+  let toMachine = (event: ToMachine): void => void early.push(event as DirtyArbiterInternal);
+  takeSignals((event) => toMachine(event));
+
+  const link: Link<DirtyArbiterReport> = openLink<DirtyArbiterOrder, DirtyArbiterReport>(
+    stream,
+    LINK_FD,
+    linkSchemas.dirtyArbiter.down,
+    {
+      event: (order) => {
+        if (order.type === 'worker.boot') {
+          link.send({ type: 'worker.hello', protocol: LINK_PROTOCOL, kind: 'dirtyArbiter', age, generation: 1 });
+          process.title = 'kirin: dirty arbiter';
+        }
+        toMachine(order);
+      },
+      unknown: (what) => notice('warn', `an order that is not known: ${what}`),
+      broken: () => stream.destroy(),
+      ended: () => toMachine({ type: 'link.ended' }),
+    },
+  );
+  const notice = noticeOver(link);
+  const warn = (text: string): void => notice('warn', text);
+  const house = new DirtyHouse({
+    heartbeats,
+    notice: warn,
+    stuck: (of, why) => toMachine({ type: 'router.stuck', age: of, why }),
+  });
+
+  const machine = dirtyArbiterMachine.provide({
+    actors: {
+      link: fromCallback<DirtyArbiterReport>(({ sendBack, receive }) => {
+        toMachine = sendBack as typeof toMachine;
+        for (const event of early.splice(0)) toMachine(event);
+        receive((report) => {
+          link.send(report);
+        });
+        return () => {
+          toMachine = () => {};
+        };
+      }),
+      // They come through the link's actor, in their order with what the arbiter says.
+      signals: fromCallback(() => {}),
+      editions: fromCallback<EditionOrder>(({ receive }) =>
+        receive((order) => {
+          if (order.type === 'edition.keep') house.keep(order.edition, order.generation);
+          else house.release(order.edition);
+        }),
+      ),
+      heartbeat: fromCallback<{ type: 'heartbeat.none' }, DirtyArbiterSpec>(({ input }) =>
+        beat(link, input.heartbeatMs, () => house.counts()),
+      ),
+      router: fromCallback<DirtyArbiterOrder, DirtyArbiterSpec>(({ receive }) =>
+        receive((order) => {
+          if (order.type === 'dirty.describe')
+            link.send({ type: 'dirty.described', orderId: order.orderId, status: house.describe(actor) });
+          if (order.type !== 'dirty.cancel') return;
+          const { orderId, call } = order;
+          const fault = { code: 'order.unknown' as const, message: `there is no call ${call}` };
+          link.send(
+            house.cancel(call)
+              ? { type: 'dirty.done', orderId, replaced: 0 }
+              : { type: 'dirty.refused', orderId, fault },
+          );
+        }),
+      ),
+      open: fromPromise<void, DirtyArbiterSpec>(async ({ input }) => {
+        house.open(input);
+        await listenOn(input.socket, house);
+      }),
+      pool: poolMachine.provide({
+        delays: { backoff: ({ context }) => jittered(backoffOf(context), Math.random()) },
+        actors: {
+          child: childMachine.provide({
+            actors: {
+              process: processActor({
+                kind: 'dirtyWorker',
+                title: 'dirty worker',
+                launch: (input) => house.launch(input),
+                hooks: house.hooks,
+                heartbeats,
+                live,
+                file: workerFile(),
+                linkNotice: warn,
+              }),
+            },
+          }),
+        },
+      }),
+    },
+  });
+  const actor = createActor(machine, {
+    id: 'dirtyArbiter',
+    input: {
+      bootOrderMs: BOOT_ORDER_MS,
+      limits: LIMITS,
+      faultOf: (error) => toFault(error, 'bind.failed'),
+    },
+    inspect: (inspection) => house.watch(inspection),
+  });
+  /** No machine supervises any more: nothing that was started may live. */
+  const crash = (error: unknown): never => {
+    for (const child of live) child.kill('SIGKILL');
+    house.close();
+    link.sendSync({ type: 'worker.lastWords', fault: toFault(error, 'worker.uncaught') });
+    process.exit(70);
+  };
+  process.on('uncaughtException', crash);
+  actor.subscribe({
+    complete: () => {
+      house.close();
+      exitAfter(link, actor.getSnapshot().output?.exitCode ?? 0);
+    },
+    error: crash,
+  });
+  house.onNews = (event) => notice(event.level, event.text);
+  actor.start();
+}
+
+/** What Gunicorn's dirty arbiter does at each; the others are the arbiter's business alone. */
+function takeSignals(tell: (event: DirtyArbiterInternal) => void): void {
+  const events: Record<string, DirtyArbiterInternal | null> = {
+    SIGTERM: { type: 'signals.stop', leave: 'drain' },
+    SIGINT: { type: 'signals.stop', leave: 'quit' },
+    SIGQUIT: { type: 'signals.stop', leave: 'quit' },
+    SIGHUP: { type: 'signals.reload' },
+    SIGTTIN: { type: 'signals.scale', by: 1 },
+    SIGTTOU: { type: 'signals.scale', by: -1 },
+    // There is no file of its own to open again: its lines go up the link.
+    SIGUSR1: null,
+    SIGUSR2: null,
+    SIGWINCH: null,
+  };
+  for (const [signal, event] of Object.entries(events))
+    process.on(signal, () => {
+      if (event) tell(event);
+    });
+}
+
+/** Callers and dirty workers connect to the same socket. */
+async function listenOn(path: string, house: DirtyHouse): Promise<void> {
+  const bound: UnixSocket = await bindUnixSocket(path, { mode: 0o600, flag: '--dirty-app' });
+  const server: Server = createServer({ pauseOnConnect: true }, (socket) =>
+    house.router.accept(acceptedChannel(socket)),
+  );
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(bound.handle, BACKLOG, () => {
+      server.off('error', reject);
+      // Out of descriptors, for a moment: nothing to die of.
+      server.on('error', () => {});
+      resolve();
+    });
+  });
+  house.onClose(() => {
+    server.close();
+    bound.release();
+  });
+}
+
+/** Beside this file's bundle in the package; among the sources when they are run directly. */
+function workerFile(): string {
+  const place = import.meta.url.endsWith('.ts') ? '../entry/dirty-worker.ts' : './dirty-worker.js';
+  return fileURLToPath(new URL(place, import.meta.url));
+}

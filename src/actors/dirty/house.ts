@@ -1,0 +1,216 @@
+/**
+ * What a dirty arbiter has beside its machines: the router, the stash, the editions, and what it takes to say how things
+ * stand. Runs in the dirty arbiter.
+ */
+import { performance } from 'node:perf_hooks';
+import type { InspectionEvent } from 'xstate';
+import type { ChildContext } from '../../machines/child.ts';
+import type { DirtyArbiterActor } from '../../machines/dirty-arbiter.ts';
+import type { DirtyArbiterSpec, DirtyGeneration, DirtyStatus } from '../../machines/events/dirty.ts';
+import type { LeaveOrder } from '../../machines/events/lifecycle.ts';
+import type { ProcessInput } from '../../machines/child.ts';
+import type { HeartbeatTable } from '../heartbeat.ts';
+import type { ProcessHooks, ProcessLaunch } from '../process.ts';
+import { Editions } from './editions.ts';
+import { describeTree } from './status.ts';
+import { Router } from './router.ts';
+import { openStash, type StashStore } from './stash-store.ts';
+
+export interface HouseDeps {
+  heartbeats: HeartbeatTable;
+  notice(text: string): void;
+  /** A worker did not come free. */
+  stuck(age: number, why: string): void;
+}
+
+/** A worker whose calls do not end is told to leave so long before its grace is over, to close its apps. */
+const CLOSE_RESERVE_MS = 1000;
+
+/** When a worker was started, and whether it is ready. */
+export interface Known {
+  pid: number;
+  spawnedMs: number;
+  ready: boolean;
+}
+
+export class DirtyHouse {
+  /** Told of what deserves a line in the log. */
+  onNews: (event: { level: 'info' | 'warn'; text: string }) => void = () => {};
+  readonly #deps: HouseDeps;
+  readonly #known = new Map<number, Known>();
+  /** What passes on an order to leave, once nothing runs in the worker. */
+  readonly #waiting = new Map<number, () => void>();
+  readonly #closers: (() => void)[] = [];
+  #editions: Editions | undefined;
+  #router: Router | undefined;
+  #stash: StashStore | undefined;
+  #spec: DirtyArbiterSpec | undefined;
+  /** Editions that were told of before there was a place for them. */
+  readonly #early = new Map<number, DirtyGeneration>();
+
+  constructor(deps: HouseDeps) {
+    this.#deps = deps;
+  }
+
+  get router(): Router {
+    if (!this.#router) throw new Error('there is no router yet');
+    return this.#router;
+  }
+
+  get known(): ReadonlyMap<number, Known> {
+    return this.#known;
+  }
+
+  /** Before the first worker is started. Throws FaultError where the stash's file cannot be used. */
+  open(spec: DirtyArbiterSpec): void {
+    const { generation } = spec;
+    this.#spec = spec;
+    this.#stash = openStash({
+      path: spec.stashFile,
+      bytesMax: spec.stashBytesMax,
+      notice: this.#deps.notice,
+    });
+    const stash = this.#stash;
+    this.#router = new Router({
+      apps: [],
+      queueMax: generation.queueMax,
+      threads: generation.threads,
+      graceMs: generation.graceMs,
+      stash: (payload, reply) => reply(stash.answer(payload)),
+      stuck: this.#deps.stuck,
+      left: (age) => this.#waiting.get(age)?.(),
+      notice: this.#deps.notice,
+    });
+    this.#editions = new Editions({
+      socket: spec.socket,
+      heartbeatMs: spec.heartbeatMs,
+      expect: ({ age, apps }, of, secret) =>
+        this.router.expect(
+          age,
+          of.generation,
+          apps.map(({ number }) => number),
+          secret,
+          of.threads,
+        ),
+    });
+    for (const [edition, kept] of this.#early) this.keep(edition, kept);
+    this.#early.clear();
+  }
+
+  keep(edition: number, generation: DirtyGeneration): void {
+    if (!this.#editions) return void this.#early.set(edition, generation);
+    const kept = this.#editions.keep(edition, generation);
+    this.router.setApps(kept.apps);
+    this.router.setLimits({ queueMax: kept.queueMax, graceMs: kept.graceMs });
+  }
+
+  release(edition: number): void {
+    this.#editions?.release(edition);
+  }
+
+  launch(input: ProcessInput): ProcessLaunch<'dirtyWorker'> {
+    return this.#editions!.launch(input);
+  }
+
+  readonly hooks: ProcessHooks<'dirtyWorker'> = {
+    linked: (age, pid) => {
+      this.#known.set(age, { pid, spawnedMs: performance.now(), ready: false });
+      this.#hope();
+    },
+    ready: (age) => {
+      const known = this.#known.get(age);
+      if (known) known.ready = true;
+    },
+    leaving: (age, order, pass) => this.#leaving(age, order, pass),
+    gone: (age) => {
+      this.#waiting.delete(age);
+      this.#known.delete(age);
+      this.#editions?.gone(age);
+      this.#router?.gone(age);
+      this.#hope();
+    },
+  };
+
+  /**
+   * A worker that drains gets no more calls and is told so only when none is left in it: a call that is on its way to it
+   * would else meet a worker that has gone.
+   */
+  #leaving(age: number, order: LeaveOrder, pass: (order: LeaveOrder) => void): boolean {
+    if (!this.#router) return false;
+    if (order.type === 'worker.quit') {
+      this.#router.leaving(age);
+      return false;
+    }
+    const limit = setTimeout(() => now(), Math.max(0, order.graceMs - CLOSE_RESERVE_MS));
+    const startedMs = performance.now();
+    const now = (): void => {
+      clearTimeout(limit);
+      if (!this.#waiting.delete(age)) return;
+      pass({ ...order, graceMs: Math.max(CLOSE_RESERVE_MS, order.graceMs - (performance.now() - startedMs)) });
+    };
+    this.#waiting.set(age, now);
+    this.#router.leaving(age);
+    return true;
+  }
+
+  /** Looks at the pool: an app of which no worker lives, while replacements fail, has no hope. */
+  watch(inspection: InspectionEvent): void {
+    if (inspection.type !== '@xstate.microstep') return;
+    const { type } = inspection.event;
+    if (type === 'pool.degraded') this.#hope(true);
+    else if (type === 'process.spawned' || type === 'worker.ready' || type === 'process.exited')
+      this.#tell(type, (inspection.snapshot as unknown as { context: ChildContext }).context);
+  }
+
+  #tell(type: string, { age, pid, cause, code, signal, fault }: ChildContext): void {
+    const name = `dirty worker ${age} (pid ${pid})`;
+    if (type === 'process.spawned') return this.onNews({ level: 'info', text: `${name} started` });
+    if (type === 'worker.ready') return this.onNews({ level: 'info', text: `${name} is ready` });
+    const how = signal === null ? `exit code ${code ?? 'unknown'}` : `by ${signal}`;
+    if (cause === 'ordered' || cause === 'terminated')
+      return this.onNews({ level: 'info', text: `${name} ended` });
+    const why = fault ? `: ${fault.message}` : '';
+    this.onNews({ level: 'warn', text: `${name} ended unexpectedly, ${how}${why}` });
+  }
+
+  #hope(failing = false): void {
+    if (!this.#editions || !this.#router) return;
+    const alive = new Set([...this.#editions.staff.values()].flatMap(({ apps }) => apps.map((app) => app.number)));
+    for (const { number } of this.#router.stats().apps)
+      this.#router.available(number, failing && !alive.has(number) ? 'none' : 'coming');
+  }
+
+  cancel(call: number): boolean {
+    return this.#router?.cancel(call) ?? false;
+  }
+
+  counts(): { requests: number; connections: number; inFlight: number } {
+    const apps = this.#router?.stats().apps ?? [];
+    return {
+      requests: apps.reduce((sum, { calls }) => sum + calls, 0),
+      connections: 0,
+      inFlight: apps.reduce((sum, { running }) => sum + running, 0),
+    };
+  }
+
+  describe(actor: DirtyArbiterActor): DirtyStatus {
+    return describeTree(actor, {
+      heartbeats: this.#deps.heartbeats,
+      known: this.#known,
+      editions: this.#editions!,
+      router: this.router,
+      stash: this.#stash!,
+      bytesMax: this.#spec?.stashBytesMax ?? 0,
+    });
+  }
+
+  onClose(close: () => void): void {
+    this.#closers.push(close);
+  }
+
+  close(): void {
+    this.#router?.close();
+    for (const close of this.#closers.splice(0)) close();
+    this.#stash?.close();
+  }
+}

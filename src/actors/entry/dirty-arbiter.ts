@@ -1,0 +1,4 @@
+/** Entry point of a dirty arbiter's process. */
+import { runDirtyArbiter } from '../dirty/arbiter-process.ts';
+
+runDirtyArbiter();

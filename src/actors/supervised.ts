@@ -1,0 +1,92 @@
+/**
+ * What every supervised process does beside its work: heartbeats, last words, and an exit that flushes its link. Runs in web
+ * workers, in the dirty arbiter and in dirty workers.
+ */
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import type { LifecycleReport } from '../machines/events/lifecycle.ts';
+import type { FaultCode } from '../machines/faults.ts';
+import { fault } from './fault-error.ts';
+import type { Link } from './link.ts';
+
+/** The descriptor of the link to the parent. */
+export const LINK_FD = 3;
+/** The order to boot is written as soon as the process is spawned; a parent that does not send it is gone. */
+export const BOOT_ORDER_MS = 10_000;
+/** How long the last frames may take to be written. */
+const FLUSH_MS = 500;
+/** A line for the log is no longer than this, in UTF-16 units. */
+const NOTICE_MAX = 4 * 1024;
+
+/** Sends lines for the log up the link. */
+export const noticeOver =
+  (link: Link<LifecycleReport>) =>
+  (level: 'debug' | 'info' | 'warn' | 'error', text: string): void => {
+    link.send({ type: 'worker.notice', level, text: text.slice(0, NOTICE_MAX) });
+  };
+
+/** Sends heartbeats; the timer does not hold the process. */
+export function beat(
+  link: Link<LifecycleReport>,
+  everyMs: number,
+  counts: () => { requests: number; connections: number; inFlight: number },
+): () => void {
+  const delay = monitorEventLoopDelay({ resolution: 20 });
+  delay.enable();
+  let utilization = performance.eventLoopUtilization();
+  const timer = setInterval(() => {
+    const now = performance.eventLoopUtilization();
+    link.send({
+      type: 'worker.heartbeat',
+      ...counts(),
+      loopDelayMs: delay.count > 0 ? Math.max(0, delay.percentile(99) / 1e6) : 0,
+      loopUtilization: performance.eventLoopUtilization(now, utilization).utilization,
+      rssBytes: process.memoryUsage.rss(),
+    });
+    utilization = now;
+    delay.reset();
+  }, everyMs);
+  timer.unref();
+  return () => {
+    clearInterval(timer);
+    delay.disable();
+  };
+}
+
+/** Node's rule stays (an uncaught error ends the process), but the arbiter learns why. */
+export function speakLastWords(link: Link<LifecycleReport>, unexpected: () => boolean): void {
+  let said = false;
+  const say = (code: FaultCode, message: string, stack?: string): void => {
+    if (said || !unexpected()) return;
+    said = true;
+    link.sendSync({ type: 'worker.lastWords', fault: fault(code, message, stack) });
+  };
+  process.on('uncaughtExceptionMonitor', (error, origin) => {
+    // An app that handles it goes on.
+    if (process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback())
+      return;
+    const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    say(
+      'worker.uncaught',
+      origin === 'unhandledRejection' ? `unhandled rejection: ${what}` : what,
+      error instanceof Error ? error.stack : undefined,
+    );
+  });
+  process.on('exit', (code) => {
+    // process.exit() calls this handler: the frames below its own are the app's.
+    const frames = (new Error().stack ?? '').split('\n');
+    const call = frames.findIndex(
+      (frame) => frame.includes('at process.exit ') || frame.includes('reallyExit'),
+    );
+    if (call < 0) return say('worker.exitCalled', `it ended by itself with code ${code}`);
+    const stack = [`process.exit(${code})`, ...frames.slice(call + 1)].join('\n');
+    say('worker.exitCalled', `the app called process.exit(${code})`, stack);
+  });
+}
+
+export function exitAfter(link: Link<LifecycleReport>, code: number): void {
+  const limit = setTimeout(() => process.exit(code), FLUSH_MS);
+  link.flush().then(() => {
+    clearTimeout(limit);
+    process.exit(code);
+  });
+}
