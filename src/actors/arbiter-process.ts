@@ -23,7 +23,7 @@ import { createLog, type Log } from './log.ts';
 import { narrator, tellOrder } from './narrator.ts';
 import { writePidfile } from './pidfile.ts';
 import { processActor } from './process.ts';
-import { Redactor } from './redaction.ts';
+import type { Redactor } from './redaction.ts';
 import type { Signals } from './signals.ts';
 
 export interface ArbiterOptions {
@@ -31,6 +31,8 @@ export interface ArbiterOptions {
   /** Reads the settings afresh, at a reload. */
   source: SettingsSource;
   signals: Signals;
+  /** Knows what must not be told; of generation 1 already. */
+  redactor: Redactor;
   /** The file that a worker runs. */
   workerFile: string;
   /** Kirin's own, for the log. */
@@ -39,17 +41,13 @@ export interface ArbiterOptions {
 
 /** Runs a server until it is told to stop; resolves with the exit code. A bug ends the process itself, with 70. */
 export async function runArbiter(options: ArbiterOptions): Promise<number> {
-  const { settings } = options;
-  const redactor = new Redactor();
-  redactor.learn(process.env, { all: false });
-  redactor.learn(settings.env, { all: true });
+  const { settings, redactor } = options;
   const journal = new Journal();
   const log = journal.over(
     createLog({
       level: settings.logLevel,
       format: settings.logFormat,
       file: settings.errorLogfile,
-      redactor,
     }),
   );
   const table = new ListenerTable();
@@ -72,16 +70,12 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     source: options.source,
     table,
     random: Math.random,
-    learn: (given, env) => {
-      redactor.learn(withoutOwn(env), { all: true });
-      redactor.learn(given.env, { all: true });
-    },
+    redactor,
     notice: (text) => log.warn(text),
   });
   const control = new Control({
     settings,
     log,
-    redactor,
     ledger,
     journal,
     heartbeats,
@@ -114,7 +108,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
       exitCodeOf(fault) >= EXIT.boot ? `the first start failed: ${fault.message}` : fault.message;
     log.fatal(reason);
     // Whoever started it by hand looks at the terminal, not into the log file.
-    if (settings.errorLogfile !== '-') process.stderr.write(`kirin: ${redactor.text(reason)}\n`);
+    if (settings.errorLogfile !== '-') process.stderr.write(`kirin: ${reason}\n`);
   }
   if (!fault) log.info('stopped');
   table.close();
@@ -124,10 +118,6 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   await log.close();
   return exitCode;
 }
-
-/** Variables of a generation that are not Kirin's own: those of its environment files and of `env`. */
-const withoutOwn = (env: Record<string, string>): Record<string, string> =>
-  Object.fromEntries(Object.entries(env).filter(([name, value]) => process.env[name] !== value));
 
 /** What is shared between the machine's actors and the emergency exit. */
 interface House {
@@ -142,7 +132,7 @@ interface House {
 }
 
 function supervise(
-  { settings, signals, workerFile }: ArbiterOptions,
+  { settings, signals, workerFile, redactor }: ArbiterOptions,
   { log, generations, heartbeats, ledger, control, live, crash }: House,
 ) {
   const machine = arbiterMachine.provide({
@@ -163,6 +153,7 @@ function supervise(
                 heartbeats,
                 live,
                 workerFile,
+                redactor,
                 linkNotice: (text) => log.warn(text),
               }),
             },

@@ -14,6 +14,7 @@ import type { Fault } from '../machines/faults.ts';
 import type { Generations } from './generations.ts';
 import type { HeartbeatTable } from './heartbeat.ts';
 import { type Link, openLink } from './link.ts';
+import type { Redactor } from './redaction.ts';
 
 /** How long last words may take to arrive after the process is reaped. */
 const LAST_WORDS_MS = 500;
@@ -47,6 +48,8 @@ export interface ProcessDeps {
   live: Set<ChildProcess>;
   /** The file that a worker runs. */
   workerFile: string;
+  /** Takes secrets out of what a worker says of itself. */
+  redactor: Pick<Redactor, 'report'>;
   /** What goes wrong on a link without harm. */
   linkNotice(text: string): void;
 }
@@ -134,7 +137,7 @@ export function processActor(deps: ProcessDeps) {
             deps.heartbeats.watch(age, input.timeoutMs, (silentMs) =>
               report({ type: 'process.silent', silentMs }),
             );
-          report(event);
+          report(deps.redactor.report(event));
         },
         unknown(what) {
           if (++unknown <= UNKNOWN_LOGGED_MAX)

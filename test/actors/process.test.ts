@@ -8,6 +8,7 @@ import { createActor, type EventObject, setup } from 'xstate';
 import type { Generations } from '../../src/actors/generations.ts';
 import { HeartbeatTable } from '../../src/actors/heartbeat.ts';
 import { processActor } from '../../src/actors/process.ts';
+import { Redactor } from '../../src/actors/redaction.ts';
 import type { ProcessOrder, ProcessReport } from '../../src/machines/events/process.ts';
 import type { WorkerReport } from '../../src/machines/events/worker.ts';
 import { openSockets, until } from './support.ts';
@@ -49,6 +50,7 @@ function start(t: TestContext, behaviour: string, { env, cwd, timeoutMs }: Optio
     heartbeats: new HeartbeatTable(),
     live,
     workerFile,
+    redactor: new Redactor(),
     linkNotice: (text) => notices.push(text),
   });
   const parent = setup({
