@@ -17,6 +17,9 @@ mkdirSync(outdir, { recursive: true });
 const entries = {
   kirin: 'src/cli/kirin.ts',
   worker: 'src/actors/entry/worker.ts',
+  'dirty-arbiter': 'src/actors/entry/dirty-arbiter.ts',
+  'dirty-worker': 'src/actors/entry/dirty-worker.ts',
+  'dirty-inspect': 'src/actors/entry/dirty-inspect.ts',
   config: 'src/settings/config-entry.ts',
   index: 'src/index.ts',
 };

@@ -54,3 +54,28 @@ export function onClose(callback: () => unknown): () => void {
   appBridge.closeCallbacks.add(callback);
   return () => void appBridge.closeCallbacks.delete(callback);
 }
+
+export { dirty, stash } from './actors/dirty/access.ts';
+export { DirtyApp, type DirtyCall } from './actors/dirty/app.ts';
+export {
+  DirtyActionError,
+  DirtyAppError,
+  DirtyAppNotFoundError,
+  DirtyCancelledError,
+  type DirtyCode,
+  DirtyConnectionError,
+  DirtyError,
+  DirtyOverloadedError,
+  DirtyPayloadError,
+  DirtyTimeoutError,
+  DirtyUnavailableError,
+  DirtyWorkerDiedError,
+} from './actors/dirty/errors.ts';
+export {
+  type StashClient,
+  StashError,
+  StashFullError,
+  type StashWrite,
+  type TableInfo,
+} from './actors/dirty/stash-client.ts';
+export type { AppHandle, CallOptions, Dirty } from './actors/dirty/types.ts';

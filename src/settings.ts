@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { basename, dirname, resolve } from 'node:path';
 import { startDirectory } from './actors/app-path.ts';
 import { overlayEnv } from './actors/environment.ts';
+import type { Learn } from './actors/redaction.ts';
 import { type ConfigFile, findConfigFile, loadConfigFile } from './settings/config-file.ts';
 import { invalid, parseValue } from './settings/parse.ts';
 import { SETTINGS, type Setting, type SettingKey, settingList, variableOf } from './settings/table.ts';
@@ -92,9 +93,10 @@ export interface Settings {
 
 /**
  * Reads everything afresh but the command line. Throws FaultError `settings.invalid`, or `bind.badAddress`, with
- * one line; when `signal` aborts `order.superseded`, or the signal's own reason if that is a FaultError.
+ * one line; when `signal` aborts `order.superseded`, or the signal's own reason if that is a FaultError. `learn` is told of
+ * variables as soon as they are read, before anything can go wrong with them.
  */
-export type SettingsSource = (signal?: AbortSignal) => Promise<Settings>;
+export type SettingsSource = (signal?: AbortSignal, learn?: Learn) => Promise<Settings>;
 
 /** The command line, read once: what was typed for each setting, every repetition of it. */
 export interface CommandLine {
@@ -161,7 +163,7 @@ export function settingsSource(
   env: NodeJS.ProcessEnv = process.env,
   directory: string = startDirectory,
 ): SettingsSource {
-  return (signal) => new Reading(commandLine, env, directory, signal).settings();
+  return (signal, learn) => new Reading(commandLine, env, directory, signal).settings(learn);
 }
 
 /** A value as it was found, and where. */
@@ -193,11 +195,13 @@ class Reading {
   }
 
   /** In the order in which they need each other: directory, file, environment files, everything else. */
-  async settings(): Promise<Settings> {
+  async settings(learn: Learn = () => {}): Promise<Settings> {
     this.#file = await this.#configFile(this.#chdir() ?? this.#startDirectory);
     const chdir = this.#chdir();
     const envFile = (this.#value('envFile') as string[] | undefined) ?? [];
+    learn(variablesIn(this.#find('env')?.raw));
     const env = (this.#value('env') as Record<string, string> | undefined) ?? {};
+    learn(overlayEnv({}, envFile, {}));
     this.#env = overlayEnv(this.#env, envFile, env);
 
     const resolved: Record<string, unknown> = {
@@ -305,6 +309,17 @@ class Reading {
     const { path } = this.#file;
     return { raw: written.raw, origin: `"${written.key}" in ${basename(path)}`, directory: dirname(path) };
   }
+}
+
+/** What was written for `env`, right or wrong: it is kept secret before it is understood. */
+function variablesIn(raw: unknown): Record<string, string> {
+  const entries: [string, unknown][] = Array.isArray(raw)
+    ? raw.map((pair, index) => {
+        const [, name = String(index), value = pair] = /^([^=]*)=(.*)$/s.exec(String(pair)) ?? [];
+        return [name, value];
+      })
+    : Object.entries((raw ?? {}) as object);
+  return Object.fromEntries(entries.map(([name, value]) => [name, String(value)]));
 }
 
 function refuseContradictions(settings: Settings): void {

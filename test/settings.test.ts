@@ -114,7 +114,7 @@ describe('values', () => {
     ['maxSurge', '0', /^--max-surge must be a whole number of at least 1, or a share such as 25%/],
     ['maxSurge', '0%', /at most 100%/],
     ['maxSurge', '101%', /at most 100%/],
-    ['env', 'A', /^--env must be NAME=VALUE, not "A"$/],
+    ['env', 'A', /^--env must be NAME=VALUE, and one of them is not$/],
     ['env', '=x', /NAME=VALUE/],
     [
       'logLevel',
@@ -354,7 +354,7 @@ describe('a configuration file', () => {
     [
       'kirin.config.json',
       '{"env": {"A": 1}}',
-      /"env" in kirin.config.json must be names with texts as values/,
+      /^"env" in kirin\.config\.json: the value of "A" must be a text, and its name one$/,
     ],
     ['kirin.config.json', '{"bind": []}', /at least one address/],
     ['kirin.config.json', '{"app": 3}', /app must be MODULE/],

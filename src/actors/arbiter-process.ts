@@ -15,6 +15,7 @@ import type { Settings, SettingsSource } from '../settings.ts';
 import { Control } from './control/control.ts';
 import { Journal } from './control/journal.ts';
 import { Ledger } from './control/ledger.ts';
+import { DirtyTree } from './dirty/tree.ts';
 import { toFault } from './fault-error.ts';
 import { Generations, generationsActor } from './generations.ts';
 import { HeartbeatTable } from './heartbeat.ts';
@@ -23,7 +24,7 @@ import { createLog, type Log } from './log.ts';
 import { narrator, tellOrder } from './narrator.ts';
 import { writePidfile } from './pidfile.ts';
 import { processActor } from './process.ts';
-import { Redactor } from './redaction.ts';
+import type { Redactor } from './redaction.ts';
 import type { Signals } from './signals.ts';
 
 export interface ArbiterOptions {
@@ -31,25 +32,24 @@ export interface ArbiterOptions {
   /** Reads the settings afresh, at a reload. */
   source: SettingsSource;
   signals: Signals;
-  /** The file that a worker runs. */
+  /** Knows what must not be told; of generation 1 already. */
+  redactor: Redactor;
+  /** The files that a worker and a dirty arbiter run. */
   workerFile: string;
+  dirtyArbiterFile: string;
   /** Kirin's own, for the log. */
   version: string;
 }
 
 /** Runs a server until it is told to stop; resolves with the exit code. A bug ends the process itself, with 70. */
 export async function runArbiter(options: ArbiterOptions): Promise<number> {
-  const { settings } = options;
-  const redactor = new Redactor();
-  redactor.learn(process.env, { all: false });
-  redactor.learn(settings.env, { all: true });
+  const { settings, redactor } = options;
   const journal = new Journal();
   const log = journal.over(
     createLog({
       level: settings.logLevel,
       format: settings.logFormat,
       file: settings.errorLogfile,
-      redactor,
     }),
   );
   const table = new ListenerTable();
@@ -65,27 +65,38 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     table.close();
     control.remove();
     pidfile?.remove();
+    dirty?.remove();
     process.exit(EXIT.bug);
   };
+  const dirty =
+    settings.dirtyWorkers > 0
+      ? new DirtyTree({
+          heartbeats: new HeartbeatTable(),
+          live,
+          redactor,
+          stashBytesMax: settings.dirtyStashBytesMax,
+          arbiterFile: options.dirtyArbiterFile,
+          notice: (text) => log.warn(text),
+        })
+      : undefined;
   const generations = new Generations({
     settings,
+    dirtySocket: dirty?.socket,
+    dirtyPrepared: (first) => dirty?.begin(first),
     source: options.source,
     table,
     random: Math.random,
-    learn: (given, env) => {
-      redactor.learn(withoutOwn(env), { all: true });
-      redactor.learn(given.env, { all: true });
-    },
+    redactor,
     notice: (text) => log.warn(text),
   });
   const control = new Control({
     settings,
     log,
-    redactor,
     ledger,
     journal,
     heartbeats,
     generations,
+    dirty,
     listeners: table,
     version: options.version,
   });
@@ -105,6 +116,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     heartbeats,
     ledger,
     control,
+    dirty,
     live,
     crash,
   });
@@ -114,20 +126,17 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
       exitCodeOf(fault) >= EXIT.boot ? `the first start failed: ${fault.message}` : fault.message;
     log.fatal(reason);
     // Whoever started it by hand looks at the terminal, not into the log file.
-    if (settings.errorLogfile !== '-') process.stderr.write(`kirin: ${redactor.text(reason)}\n`);
+    if (settings.errorLogfile !== '-') process.stderr.write(`kirin: ${reason}\n`);
   }
   if (!fault) log.info('stopped');
   table.close();
   pidfile?.remove();
+  dirty?.remove();
   // Last of all: for whoever waits for the end, the end of the connection is the end of the server.
   await control.close();
   await log.close();
   return exitCode;
 }
-
-/** Variables of a generation that are not Kirin's own: those of its environment files and of `env`. */
-const withoutOwn = (env: Record<string, string>): Record<string, string> =>
-  Object.fromEntries(Object.entries(env).filter(([name, value]) => process.env[name] !== value));
 
 /** What is shared between the machine's actors and the emergency exit. */
 interface House {
@@ -136,14 +145,15 @@ interface House {
   heartbeats: HeartbeatTable;
   ledger: Ledger;
   control: Control;
+  dirty: DirtyTree | undefined;
   /** Every process that lives. */
   live: Set<ChildProcess>;
   crash(error: unknown): never;
 }
 
 function supervise(
-  { settings, signals, workerFile }: ArbiterOptions,
-  { log, generations, heartbeats, ledger, control, live, crash }: House,
+  { settings, signals, workerFile, redactor }: ArbiterOptions,
+  { log, generations, heartbeats, ledger, control, dirty, live, crash }: House,
 ) {
   const machine = arbiterMachine.provide({
     actors: {
@@ -151,6 +161,7 @@ function supervise(
       generations: generationsActor(generations),
       logs: fromCallback<LogOrder>(({ receive }) => receive(() => log.reopen())),
       control: control.machine,
+      ...(dirty ? { dirty: dirty.machine } : {}),
       pool: poolMachine.provide({
         delays: {
           backoff: ({ context }) => jittered(backoffOf(context), Math.random()),
@@ -165,6 +176,7 @@ function supervise(
                 heartbeats,
                 live,
                 file: workerFile,
+                redactor,
                 linkNotice: (text) => log.warn(text),
               }),
             },

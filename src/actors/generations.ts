@@ -4,14 +4,18 @@
  */
 import { fromCallback } from 'xstate';
 import type { ProcessInput } from '../machines/child.ts';
+import type { DirtyGeneration } from '../machines/events/dirty.ts';
 import type { Generation, GenerationOrder, GenerationReport } from '../machines/events/generation.ts';
 import type { AppSpec, WorkerSpec } from '../machines/events/worker.ts';
+import type { Fault } from '../machines/faults.ts';
 import { inForce, needsRestart, type Settings, type SettingsSource } from '../settings.ts';
 import { resolveApp } from './app-path.ts';
+import { prepareDirty } from './dirty/prepare.ts';
 import { generationEnv } from './environment.ts';
 import { FaultError, toFault } from './fault-error.ts';
 import type { BoundListener, ListenerTable } from './listeners.ts';
 import { FIRST_FD, type ProcessLaunch } from './process.ts';
+import { type Learn, type Redactor, VALUES_MAX } from './redaction.ts';
 
 /** Limits that are not settings, in milliseconds. */
 const QUIT_MS = 2000;
@@ -36,8 +40,12 @@ export interface GenerationsDeps {
   table: ListenerTable;
   /** Chance, for the jitter of `max-requests`; in [0, 1). */
   random(): number;
-  /** Told of the settings and the environment of every generation before it is tried. */
-  learn(settings: Settings, env: Record<string, string>): void;
+  /** Where dirty workers are reached, if there are any; undefined: there are none, and none can be made. */
+  dirtySocket: string | undefined;
+  /** Told of the dirty workers of the first generation, before they are started. */
+  dirtyPrepared(first: DirtyGeneration): void;
+  /** Knows what must not be told of a generation, and takes it out of why it is refused. */
+  redactor: Redactor;
   notice(text: string): void;
 }
 
@@ -77,13 +85,17 @@ export class Generations {
     const { table, notice } = this.#deps;
     // A newer reload has come while this one waited for its turn.
     signal.throwIfAborted();
-    const settings = number === 1 ? this.#deps.settings : await this.#deps.source(signal);
+    const learn: Learn = (variables) => this.#learn(number, variables);
+    const settings = number === 1 ? this.#deps.settings : await this.#deps.source(signal, learn);
     signal.throwIfAborted();
     for (const flag of needsRestart(this.#deps.settings, settings))
       notice(`${flag} was changed, which needs a restart: it stays as it was`);
     const { cwd, app } = resolveApp(settings);
     const env = generationEnv(settings);
-    this.#deps.learn(settings, env);
+    const dirty = this.#deps.dirtySocket
+      ? await prepareDirty(number, settings, { cwd, env, signal, notice })
+      : undefined;
+    if (dirty && number === 1) this.#deps.dirtyPrepared(dirty.generation);
     const listeners = await table.bind(settings.bind, number, {
       signal,
       onRetry: notice,
@@ -103,10 +115,25 @@ export class Generations {
       surge: settings.maxSurge,
       settleMs: settings.reloadSettleMs,
       workers: settings.workers,
+      ...(dirty ? { dirty } : {}),
     };
   }
 
+  /** Why a generation is refused, without what must not be told of it. */
+  refusal(error: unknown): Fault {
+    return this.#deps.redactor.fault(toFault(error, 'bind.failed'));
+  }
+
+  #learn(number: number, variables: Readonly<Record<string, string | undefined>>): void {
+    const left = this.#deps.redactor.learn(number, variables, { all: true });
+    if (left > 0)
+      this.#deps.notice(
+        `${left} values of the environment may show in replies and in the log: only ${VALUES_MAX} are looked for`,
+      );
+  }
+
   release(number: number): void {
+    this.#deps.redactor.forget(number);
     this.#launches.delete(number);
     this.#deps.table.release(number);
   }
@@ -143,7 +170,9 @@ export class Generations {
         idleGraceMs: settings.idleGraceMs,
         graceMs: settings.gracefulTimeoutMs,
         maxRequests: settings.maxRequests > 0 ? settings.maxRequests + jitter() : 0,
-        dirty: null,
+        dirty: this.#deps.dirtySocket
+          ? { socket: this.#deps.dirtySocket, timeoutMs: settings.dirtyTimeoutMs }
+          : null,
         heartbeatMs: settings.timeoutMs > 0 ? Math.min(HEARTBEAT_MS, settings.timeoutMs / 3) : HEARTBEAT_MS,
       }),
     };
@@ -174,13 +203,9 @@ export function generationsActor(generations: Generations) {
         .then(
           (generation) => report({ type: 'generation.prepared', orderId, generation }),
           (error: unknown) => {
+            const fault = generations.refusal(error);
             generations.release(number);
-            report({
-              type: 'generation.refused',
-              orderId,
-              number,
-              fault: toFault(error, 'bind.failed'),
-            });
+            report({ type: 'generation.refused', orderId, number, fault });
           },
         )
         .finally(() => under.delete(number));

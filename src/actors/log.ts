@@ -6,7 +6,6 @@ import winston from 'winston';
 import { FaultError } from './fault-error.ts';
 import { jsonLine, type LogLine, textLine } from './log-format.ts';
 import { LogSink } from './log-sink.ts';
-import type { Redactor } from './redaction.ts';
 
 export interface Log {
   debug(msg: string, fields?: object): void;
@@ -26,14 +25,12 @@ export interface LogOptions {
   format: 'text' | 'json';
   /** Path, or "-" for standard error. */
   file: string;
-  /** Takes secrets out of every line. */
-  redactor?: Redactor;
 }
 
 const LEVELS = { fatal: 0, error: 1, warn: 2, info: 3, debug: 4 };
 
 /** Throws FaultError `file.unusable` where the file cannot be opened. */
-export function createLog({ level, format, file, redactor }: LogOptions): Log {
+export function createLog({ level, format, file }: LogOptions): Log {
   const sink = openSink(file);
   const colour = sink.isTerminal && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
   const render = (line: LogLine) =>
@@ -48,8 +45,8 @@ export function createLog({ level, format, file, redactor }: LogOptions): Log {
   const write = (name: keyof typeof LEVELS, msg: string, fields: object = {}) =>
     void logger.log({
       level: name,
-      message: redactor?.text(msg) ?? msg,
-      fields: redactor?.fields(fields) ?? fields,
+      message: msg,
+      fields,
     });
   return {
     debug: (msg, fields) => write('debug', msg, fields),

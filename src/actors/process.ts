@@ -13,6 +13,7 @@ import type { ProcessOrder, ProcessReport } from '../machines/events/process.ts'
 import type { Fault } from '../machines/faults.ts';
 import type { HeartbeatTable } from './heartbeat.ts';
 import { type Link, openLink } from './link.ts';
+import type { Redactor } from './redaction.ts';
 
 /** How long last words may take to arrive after the process is reaped. */
 const LAST_WORDS_MS = 500;
@@ -74,6 +75,8 @@ export interface ProcessDeps<K extends LinkKind> {
   live: Set<ChildProcess>;
   /** The file that it runs. */
   file: string;
+  /** Takes secrets out of what a process says of itself. */
+  redactor: Pick<Redactor, 'report'>;
   /** What goes wrong on a link without harm. */
   linkNotice(text: string): void;
 }
@@ -173,7 +176,7 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
             );
             hooks.ready?.(age);
           }
-          report(event);
+          report(deps.redactor.report(event));
         },
         unknown(what) {
           if (++unknown <= UNKNOWN_LOGGED_MAX) deps.linkNotice(`${name} sent what is not known: ${what}`);

@@ -1,67 +1,103 @@
 /**
- * What must not leave this process: values of `env` and environment files, and whatever is named like a password,
- * a token or a key. Runs in the arbiter; every reply of the control interface and every line of the log goes through
- * one redactor. It knows the values and looks for them in texts, since an app's error may quote them.
+ * What must not leave this process: values of `env` and environment files, and whatever is named like a password, a token
+ * or a key. Runs in the arbiter. One redactor takes them out of every text that is not Kirin's own where it comes in: what
+ * workers say of themselves, what goes wrong in reading settings. So they are in no reply, no line of the log and no event,
+ * and Kirin's own words, which scripts rely on, are never touched.
  */
+import type { Fault } from '../machines/faults.ts';
 
 export const HIDDEN = '***';
 
 /** Names of settings and variables whose values are secrets. */
 const SECRET_NAME =
-  /pass(word|wd|phrase)?|secret|token|credential|private|api_?key|access_?key|(^|_)(key|auth|dsn|cookie|salt)($|_)/i;
+  /pass(word|wd|phrase)?|pwd|secret|token|jwt|credential|private|api_?key|access_?key|(^|_)(key|auth|dsn|cookie|salt)($|_)/i;
 /** Variables that everybody sets and nobody hides. */
 const HARMLESS_NAME =
-  /^(NODE_ENV|NODE_OPTIONS|PATH|HOME|PWD|SHELL|USER|LOGNAME|HOST|HOSTNAME|PORT|TZ|LANG|LC_\w+|TERM|TMPDIR|LOG_LEVEL|DEBUG|WEB_CONCURRENCY|KIRIN_\w+)$/;
+  /^(NODE_ENV|NODE_OPTIONS|PATH|HOME|PWD|OLDPWD|SHELL|USER|LOGNAME|HOST|HOSTNAME|PORT|TZ|LANG|LC_\w+|TERM|TMPDIR|LOG_LEVEL|DEBUG|WEB_CONCURRENCY)$/;
 /** Shorter values are found in innocent texts all the time. */
 const VALUE_LENGTH_MIN = 6;
-/** More values than that are not looked for: a bound, far above what environments have. */
-const VALUES_MAX = 2000;
+/** Values of one generation that are looked for: far above what environments have, and told where it is not. */
+export const VALUES_MAX = 2000;
+/** The first and last lines of keys in PEM are no secret. */
+const PEM_EDGE = /^-----(BEGIN|END) /;
 /**
  * What stands before the host of a URL, up to the last `@` of its authority, since a password may hold one. The user's name
  * is shown, unless it is all there is: then it is most likely a token.
  */
-const URL_CREDENTIALS = /\b([a-z][a-z0-9+.-]{0,20}:\/\/)([^\s"'`<>:@/?#]{0,200})(:[^\s"'`<>/?#]{0,4000})?@/gi;
+const URL_CREDENTIALS =
+  /\b([a-z][a-z0-9+.-]{0,20}:\/\/)([^\s"'`<>:@/?#]{0,4000})(:[^\s"'`<>/?#]{0,4000})?@/gi;
+const URL_PARAMETER = /([?&])([^=&\s?]{1,100})=([^&\s"'`<>#]{1,4000})/g;
 
 export const isSecretName = (name: string): boolean => SECRET_NAME.test(name);
 
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** Tells the redactor of variables, all of whose values are secrets but those that everybody knows. */
+export type Learn = (variables: Variables) => void;
+
 export class Redactor {
-  readonly #values = new Set<string>();
+  readonly #scopes = new Map<number, Set<string>>();
   #pattern: RegExp | undefined;
 
-  /** Learns the secrets among variables. With `all`, every value counts but those everybody knows. */
-  learn(variables: Readonly<Record<string, string | undefined>>, { all }: { all: boolean }): void {
-    const before = this.#values.size;
+  /**
+   * Learns the secrets among the variables of a generation; 0 stands for Kirin's own surroundings. With `all`, every value
+   * counts but those everybody knows. Returns how many there was no room for.
+   */
+  learn(scope: number, variables: Variables, { all }: { all: boolean }): number {
+    const values = this.#scopes.get(scope) ?? new Set();
+    this.#scopes.set(scope, values);
+    let left = 0;
     for (const [name, value] of Object.entries(variables)) {
-      if (value === undefined || value.length < VALUE_LENGTH_MIN || HARMLESS_NAME.test(name)) continue;
-      if ((all || isSecretName(name)) && this.#values.size < VALUES_MAX) this.#values.add(value);
+      if (value === undefined || HARMLESS_NAME.test(name) || !(all || isSecretName(name))) continue;
+      for (const part of partsOf(value))
+        if (values.size < VALUES_MAX) values.add(part);
+        else if (!values.has(part)) left++;
     }
-    if (this.#values.size === before) return;
-    // The longest first, since one value may be part of another.
-    const parts = [...this.#values].sort((a, b) => b.length - a.length).map(escaped);
-    this.#pattern = new RegExp(parts.join('|'), 'g');
+    this.#pattern = undefined;
+    return left;
+  }
+
+  /** A generation is gone, and its values are nobody's any more. */
+  forget(scope: number): void {
+    this.#scopes.delete(scope);
+    this.#pattern = undefined;
   }
 
   /** A text without the secrets in it. */
   text(text: string): string {
-    const known =
-      this.#pattern && text.length >= VALUE_LENGTH_MIN ? text.replace(this.#pattern, HIDDEN) : text;
-    return known.includes('://') ? known.replace(URL_CREDENTIALS, withoutCredentials) : known;
+    const known = text.length < VALUE_LENGTH_MIN ? text : text.replace(this.#known(), HIDDEN);
+    const without = known.includes('://') ? known.replace(URL_CREDENTIALS, withoutCredentials) : known;
+    return without.includes('=') ? without.replace(URL_PARAMETER, withoutSecret) : without;
   }
 
-  /** The fields of a log line, with their texts and lists of texts. */
-  fields(fields: object): Record<string, unknown> {
-    const entries = Object.entries(fields).map(([name, value]) => [
-      name,
-      Array.isArray(value) ? value.map((one) => this.replacer('', one)) : this.replacer(name, value),
-    ]);
-    return Object.fromEntries(entries);
+  fault(fault: Fault): Fault {
+    const { message, stack } = fault;
+    const hidden = { ...fault, message: this.text(message) };
+    return stack === undefined ? hidden : { ...hidden, stack: this.text(stack) };
   }
 
-  /** For `JSON.stringify`: the same for every text in a value, and all of what is named like a secret. */
-  readonly replacer = (key: string, value: unknown): unknown => {
-    if (typeof value !== 'string') return value;
-    return value !== '' && key !== '' && isSecretName(key) ? HIDDEN : this.text(value);
-  };
+  /** What a process says of itself, its words without secrets. */
+  report<T extends object>(report: T): T {
+    const { fault, text } = report as { fault?: Fault; text?: unknown };
+    if (fault) return { ...report, fault: this.fault(fault) };
+    return typeof text === 'string' ? { ...report, text: this.text(text) } : report;
+  }
+
+  #known(): RegExp {
+    if (!this.#pattern) {
+      const values = new Set([...this.#scopes.values()].flatMap((scope) => [...scope]));
+      // The longest first, since one value may be part of another. Nothing matches the empty negation.
+      const parts = [...values].sort((a, b) => b.length - a.length).map(escaped);
+      this.#pattern = new RegExp(parts.length > 0 ? parts.join('|') : '(?!)', 'g');
+    }
+    return this.#pattern;
+  }
+}
+
+/** A value as it may be quoted: whole, and by its lines, as a stack or an inspected object shows it. */
+function partsOf(value: string): string[] {
+  const lines = value.includes('\n') ? value.split('\n').map((line) => line.trim()) : [];
+  return [value, ...lines].filter((part) => part.length >= VALUE_LENGTH_MIN && !PEM_EDGE.test(part));
 }
 
 const withoutCredentials = (
@@ -70,5 +106,8 @@ const withoutCredentials = (
   user: string,
   password: string | undefined,
 ): string => (password === undefined ? `${scheme}${HIDDEN}@` : `${scheme}${user}:${HIDDEN}@`);
+
+const withoutSecret = (all: string, sign: string, name: string): string =>
+  isSecretName(name) ? `${sign}${name}=${HIDDEN}` : all;
 
 const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');

@@ -6,6 +6,7 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { FaultError } from '../actors/fault-error.ts';
+import { Redactor } from '../actors/redaction.ts';
 import { takeSignals } from '../actors/signals.ts';
 import { EXIT, exitCodeOf } from '../machines/faults.ts';
 
@@ -22,10 +23,14 @@ function version(): string {
 }
 
 /** Beside this file in the package; among the sources when they are run directly. */
-function workerFile(): string {
-  const place = import.meta.url.endsWith('.ts') ? '../actors/entry/worker.ts' : './worker.js';
+function entryFile(name: string): string {
+  const place = import.meta.url.endsWith('.ts') ? `../actors/entry/${name}.ts` : `./${name}.js`;
   return fileURLToPath(new URL(place, import.meta.url));
 }
+
+/** Before anything can go wrong with what must not be told. */
+const redactor = new Redactor();
+redactor.learn(0, process.env, { all: false });
 
 async function main(argv: string[]): Promise<number> {
   const { parseCommandLine } = await import('./options.ts');
@@ -37,9 +42,17 @@ async function main(argv: string[]): Promise<number> {
   const { settingsSource } = await import('../settings.ts');
   const source = settingsSource(parsed.commandLine);
   // A Ctrl-C while a configuration takes its time has nobody else to answer it.
-  const settings = await source(signals.stopped);
+  const settings = await source(signals.stopped, (variables) => redactor.learn(1, variables, { all: true }));
   const { runArbiter } = await import('../actors/arbiter-process.ts');
-  return await runArbiter({ source, settings, signals, workerFile: workerFile(), version: version() });
+  return await runArbiter({
+    source,
+    settings,
+    signals,
+    redactor,
+    workerFile: entryFile('worker'),
+    dirtyArbiterFile: entryFile('dirty-arbiter'),
+    version: version(),
+  });
 }
 
 /** Synchronously, since the process is about to end. A reader that is gone is no reason to fail differently. */
@@ -56,7 +69,7 @@ try {
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   if (error instanceof FaultError) {
-    complain(`kirin: ${error.message}`);
+    complain(`kirin: ${redactor.text(error.message)}`);
     process.exit(exitCodeOf(error.fault));
   } else {
     complain(`kirin: this is a bug in Kirin\n${error instanceof Error ? error.stack : String(error)}`);

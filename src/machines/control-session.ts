@@ -24,6 +24,8 @@ export interface ControlSessionInput {
 export interface ControlSessionContext extends ControlSessionInput {
   /** Tickets of the requests that take time. Their actor bounds them: it violates rather than begin one too many. */
   running: readonly number[];
+  /** It has sent all it had to say, and waits for its answers. */
+  owed: boolean;
 }
 
 export type ControlSessionEvent = ConnectionReport | { type: 'request.overdue'; ticket: number };
@@ -41,7 +43,8 @@ export const controlSessionMachine = setup({
   delays: {
     /** Provided: the setting of the time per command. */
     commandLimit: 600_000,
-    flushLimit: 1000,
+    /** Who asked and closed its end is owed its answers, and may read them slowly. */
+    flushLimit: ({ context }) => (context.owed ? 30_000 : 1000),
     destroyLimit: 1000,
   },
   guards: {
@@ -82,8 +85,9 @@ export const controlSessionMachine = setup({
     /** The connection answers what is under way as it closes; nothing is left to expire. */
     abandon: enqueueActions(({ context, enqueue }) => {
       for (const ticket of context.running) enqueue.cancel(overdueId(ticket));
-      enqueue.assign({ running: [] });
+      enqueue.assign({ running: [], owed: false });
     }),
+    owe: assign({ owed: true }),
     close: sendTo('connection', { type: 'connection.close' }),
     destroy: sendTo('connection', { type: 'connection.destroy' }),
     tellEnded: sendTo(
@@ -95,7 +99,7 @@ export const controlSessionMachine = setup({
   id: 'controlSession',
   options: { maxIterations: 100 },
   description: 'One connection to a control socket.',
-  context: ({ input }) => ({ ...input, running: [] }),
+  context: ({ input }) => ({ ...input, running: [], owed: false }),
   initial: 'alive',
   states: {
     alive: {
@@ -127,7 +131,7 @@ export const controlSessionMachine = setup({
               { target: 'busy', actions: 'note' },
             ],
             'connection.idled': { target: 'closing' },
-            'connection.finished': { target: 'closing' },
+            'connection.finished': { target: 'closing', actions: 'owe' },
           },
         },
         busy: {
@@ -141,7 +145,7 @@ export const controlSessionMachine = setup({
               { guard: 'isLast', target: 'quiet', actions: ['forget', 'expire'] },
               { actions: ['forget', 'expire'] },
             ],
-            'connection.finished': { target: 'finishing' },
+            'connection.finished': { target: 'finishing', actions: 'owe' },
           },
         },
         finishing: {

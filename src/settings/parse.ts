@@ -172,11 +172,15 @@ function parsePairs(raw: unknown, context: ParseContext): Record<string, string>
       ? Object.entries(raw)
       : parseList(raw, context).map((pair) => {
           const at = pair.indexOf('=');
-          return at < 1 ? must(context, 'NAME=VALUE', pair) : [pair.slice(0, at), pair.slice(at + 1)];
+          // What is not a pair may be a secret all the same: it is not shown.
+          if (at < 1) throw invalid(`${context.origin} must be NAME=VALUE, and one of them is not`);
+          return [pair.slice(0, at), pair.slice(at + 1)];
         });
   for (const [name, value] of entries)
     if (name.includes('\0') || name.includes('=') || typeof value !== 'string' || value.includes('\0'))
-      must(context, 'names with texts as values', { [name]: value });
+      throw invalid(
+        `${context.origin}: the value of "${name.replace(/[\0=].*$/s, '')}" must be a text, and its name one`,
+      );
   return Object.fromEntries(entries) as Record<string, string>;
 }
 

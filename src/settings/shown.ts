@@ -1,5 +1,5 @@
 /** Settings as they are written in a configuration file, for those who show them. Values of `env` are hidden. */
-import { HIDDEN } from '../actors/redaction.ts';
+import { HIDDEN, isSecretName } from '../actors/redaction.ts';
 import { originOf, type Settings } from '../settings.ts';
 import { type Setting, type SettingKey, settingList } from './table.ts';
 
@@ -17,7 +17,7 @@ export function shownSettings(settings: Settings): ShownSetting[] {
   const app = { name: 'app', value: settings.app, origin: originOf(settings, 'app'), public: false };
   const others = settingList.map((setting) => ({
     name: setting.name,
-    value: shownValue(setting, settings[setting.key as SettingKey]),
+    value: isSecretName(setting.name) ? HIDDEN : shownValue(setting, settings[setting.key as SettingKey]),
     origin: originOf(settings, setting.key),
     public: setting.public === true,
   }));

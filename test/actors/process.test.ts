@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { createActor, type EventObject, setup } from 'xstate';
 import { HeartbeatTable } from '../../src/actors/heartbeat.ts';
 import { type ProcessLaunch, processActor } from '../../src/actors/process.ts';
+import { Redactor } from '../../src/actors/redaction.ts';
 import type { ProcessInput } from '../../src/machines/child.ts';
 import type { ProcessOrder, ProcessReport } from '../../src/machines/events/process.ts';
 import type { WorkerReport } from '../../src/machines/events/worker.ts';
@@ -55,6 +56,7 @@ function start(t: TestContext, behaviour: string, { env, cwd, timeoutMs }: Optio
     heartbeats: new HeartbeatTable(),
     live,
     file: workerFile,
+    redactor: new Redactor(),
     linkNotice: (text) => notices.push(text),
   });
   const parent = setup({

@@ -90,7 +90,7 @@ describe('watch', { concurrency: 2 }, () => {
     screen.write('q');
     assert.equal(await screen.exit(), 0);
     assert.match(screen.text, /Uptime/);
-    assert.equal(screen.isCursorHidden, false);
+    await screen.until('the cursor is shown', () => !screen.isCursorHidden);
   });
 
   test('of the prompt ends on Ctrl-C, and the prompt has its keys again', async (t) => {
@@ -179,8 +179,7 @@ describe('top', { concurrency: 2 }, () => {
     const { screen } = await openTop(t, 2);
     screen.write('q');
     assert.equal(await screen.exit(), 0);
-    assert.equal(screen.isAlternate, false);
-    assert.equal(screen.isCursorHidden, false);
+    await screen.until('the terminal is as it was', () => !screen.isAlternate && !screen.isCursorHidden);
   });
 
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const)
@@ -188,8 +187,7 @@ describe('top', { concurrency: 2 }, () => {
       const { screen } = await openTop(t, 2);
       process.kill(screen.pty.pid, signal);
       assert.equal(await screen.exit(), { SIGTERM: 143, SIGHUP: 129, SIGINT: 130 }[signal]);
-      assert.equal(screen.isAlternate, false);
-      assert.equal(screen.isCursorHidden, false);
+      await screen.until('the terminal is as it was', () => !screen.isAlternate && !screen.isCursorHidden);
     });
 
   test('gives the terminal back when there is a bug, and tells of it there', async (t) => {
@@ -200,7 +198,7 @@ describe('top', { concurrency: 2 }, () => {
     process.kill(screen.pty.pid, 'SIGUSR2');
     assert.equal(await screen.exit(), 70);
     await screen.shows(/^kirinc: this is a bug in Kirin\nError: on purpose\n/);
-    assert.deepEqual([screen.isAlternate, screen.isCursorHidden], [false, false]);
+    await screen.until('the terminal is as it was', () => !screen.isAlternate && !screen.isCursorHidden);
   });
 
   test('gives the terminal back to the prompt', async (t) => {
@@ -211,7 +209,7 @@ describe('top', { concurrency: 2 }, () => {
     await screen.shows(/1000 .*ready/);
     screen.write(CTRL_C);
     await screen.prompts();
-    assert.equal(screen.isAlternate, false);
+    await screen.until('the first screen is back', () => !screen.isAlternate);
     screen.write('show st\r');
     await screen.shows(/Uptime/);
   });
@@ -312,9 +310,11 @@ test('Ctrl-Z stops top, watch and the prompt, and fg has them back', {
   const stopsAndGoesOn = async (): Promise<void> => {
     screen.write(CTRL_Z);
     await screen.until('bash is back', () => screen.cursorLine.trimEnd() === 'bash>');
-    assert.deepEqual([screen.isAlternate, screen.isCursorHidden], [false, false]);
+    await screen.until('the terminal is as it was', () => !screen.isAlternate && !screen.isCursorHidden);
     screen.write('fg\r');
   };
+  /** It has the keyboard again by then: what is on the screen may be from before. */
+  const isBack = () => screen.until('it hides the cursor again', () => screen.isCursorHidden);
   await screen.shows(/bash>/);
   screen.write(`${process.execPath} ${kirinc}\r`);
   await screen.prompts();
@@ -323,12 +323,14 @@ test('Ctrl-Z stops top, watch and the prompt, and fg has them back', {
   screen.write('top 0.1\r');
   await screen.shows(/1000 .*ready/);
   await stopsAndGoesOn();
+  await isBack();
   await screen.shows(/1000 .*ready/);
   screen.write('q');
   await screen.prompts();
   screen.write('watch 0.1 show stats\r');
   await screen.shows(/every 0\.1 s[\s\S]*Uptime/);
   await stopsAndGoesOn();
+  await isBack();
   await screen.shows(/every 0\.1 s[\s\S]*Uptime/);
   screen.write('q');
   await screen.prompts();

@@ -40,7 +40,6 @@ const specOf = (workers = 3): DirtyArbiterSpec => ({
   stashFile: '/run/stash',
   stashBytesMax: 1,
   heartbeatMs: 1000,
-  workerFile: '/worker.js',
   generation: generation(1, workers),
 });
 

@@ -96,6 +96,32 @@ describe('orders', { concurrency: 2 }, () => {
     await server.settled(1);
   });
 
+  test('worker add --wait waits for no stranger that leaves', async (t) => {
+    const { site, server, ask, client } = await controlled(t, ['-w', '2', '--graceful-timeout', '60']);
+    await server.settled(2);
+    const held = server.get(`/hold?until=${site.path('go')}`);
+    await server.printed(/holding/);
+    await ask('worker remove');
+    client.request({ id: 'again', command: 'worker remove --wait' });
+    assert.equal((await ask('worker add --wait')).status, 'done');
+    site.write('go', '');
+    await held;
+  });
+
+  test('worker remove --wait is answered also when the server stops meanwhile', async (t) => {
+    const { site, server, client } = await controlled(t, ['-w', '2', '--graceful-timeout', '60']);
+    await server.settled(2);
+    const held = Promise.all([1, 2].map(() => server.get(`/hold?until=${site.path('go')}`)));
+    await server.until('both hold', () => server.output.split('holding').length === 3);
+    client.request({ id: 'remove', command: 'worker remove --wait' });
+    await server.told(/is draining/);
+    server.signal('SIGTERM');
+    await server.told(/SIGTERM: graceful shutdown/);
+    site.write('go', '');
+    await held;
+    assert.deepEqual([(await client.answer('remove')).data.status, (await server.exit()).code], ['done', 0]);
+  });
+
   test('worker kill: graceful, and the worker is replaced', async (t) => {
     const { server, ask } = await controlled(t, ['-w', '2']);
     const [one, two] = await server.settled(2);

@@ -106,6 +106,23 @@ describe('the control socket', { concurrency: 3 }, () => {
     await server.told(/^control socket at /);
   });
 
+  test('a directory that nobody can make', async (t) => {
+    const place = { control: true, cwd: new Site(t).directory };
+    const server = await serve(t, app, ['--control-socket', '/proc/nowhere/kirin.ctl'], place);
+    await server.told(/^no control socket: /);
+  });
+
+  test('a directory that is removed is not made again', async (t) => {
+    const site = new Site(t);
+    mkdirSync(site.path('release'));
+    const server = await serve(t, app, ['--control-socket', site.path('release/k.ctl')], { control: true });
+    await server.told(/^control socket at /);
+    rmSync(site.path('release'), { recursive: true });
+    await server.told(/^no control socket: .*there is no directory/);
+    assert.equal(await server.stop(), 0);
+    assert.deepEqual(readdirSync(site.directory), []);
+  });
+
   test('with --control-socket-required it ends with 1 and the reason', async (t) => {
     const site = new Site(t);
     const path = site.path('y'.repeat(150));
@@ -263,6 +280,31 @@ describe('the read-only control socket', { concurrency: 2 }, () => {
     assert.equal(await server.stop(), 0);
     assert.deepEqual(readdirSync(site.directory), []);
   });
+});
+
+test("Kirin's own words stay, whatever the values of env are", async (t) => {
+  const words = ['progress', 'worker', 'default', 'graceful', 'reloading', 'control', 'started', 'settled'];
+  const env = words.flatMap((word, index) => ['--env', `WORD_${index}=${word}`]);
+  const { client, ask } = await controlled(t, ['-w', '1', ...env]);
+  const { progress, data } = await client.ask('worker add --wait', { stream: true });
+  assert.equal(data.status, 'done');
+  assert.ok(progress.some(({ step }) => /^worker 2 \(pid \d+\) started$/.test(step)));
+  assert.deepEqual(await ask('reload'), { status: 'reloading' });
+  assert.equal((await ask('show config origin')).backlog.origin, 'default');
+  assert.doesNotMatch(JSON.stringify(await ask('help')), /\*\*\*/);
+});
+
+test('what is secret is in no error of settings that cannot be read', async (t) => {
+  const { site, client, server, ask } = await controlled(t, ['-w', '1']);
+  for (const [settings, kept] of [
+    [{ env: { DB_PASSWORD: 8_675_309_123 } }, '8675309123'],
+    [{ env: { API_TOKEN: 'tok-new-abcdef' }, timeout: 'tok-new-abcdef' }, 'tok-new-abcdef'],
+    [{ env: ['lonely-secret'] }, 'lonely-secret'],
+  ] as const) {
+    site.write('kirin.config.json', JSON.stringify(settings));
+    assert.equal((await ask('reload --wait')).status, 'failed');
+    assert.ok(!JSON.stringify([client.frames, server.lines]).includes(kept), kept);
+  }
 });
 
 test('what is secret is in no reply and in no line of the log', async (t) => {

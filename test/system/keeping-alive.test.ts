@@ -184,11 +184,11 @@ describe('--boot-timeout', { concurrency: 2 }, () => {
   test('ends a replacement that never gets ready, and the others serve on', async (t) => {
     const site = new Site(t);
     site.deploy('v1');
-    const server = await serve(t, site.path('app.mjs'), ['-w', '2', '--boot-timeout', '2']);
+    const server = await serve(t, site.path('app.mjs'), ['-w', '2', '--boot-timeout', '5']);
     const [first] = await server.settled(2);
     site.write('app.mjs', 'await new Promise((resolve) => setTimeout(resolve, 100_000));');
     process.kill(first!.pid, 'SIGKILL');
-    await server.told(/is killed: not ready within 2 s/);
+    await server.told(/is killed: not ready within 5 s/);
     assert.equal((await server.get()).json()['version'], 'v1');
     site.deploy('v2');
     await server.settled(2);

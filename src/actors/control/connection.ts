@@ -31,8 +31,6 @@ export interface ConnectionDeps {
   execute(request: Request, call: Call): void;
   /** A bug in answering: logged, and no reason to end anything. */
   bug(error: unknown): void;
-  /** A frame as JSON, without secrets. */
-  text(frame: object): string;
 }
 
 /** How long frames are worked off before others have their turn. */
@@ -61,6 +59,10 @@ export class Connection implements CallHost {
   #deaf = false;
   #finished = false;
   #waiting = false;
+  /** Until the rest of a frame has come. */
+  #rest: NodeJS.Timeout | undefined;
+  /** Bytes that the client had read when it was last looked at. */
+  #takenBytes = 0;
 
   constructor(socket: Socket, deps: ConnectionDeps) {
     this.#socket = socket;
@@ -148,22 +150,17 @@ export class Connection implements CallHost {
   send(frame: AnswerFrame): boolean {
     if (!this.#socket.writable) return true;
     const { replyBytesMax } = this.#deps.limits;
-    let text = this.#textOf(frame);
+    let text = JSON.stringify(frame);
     const bytes = Buffer.byteLength(text);
     if (bytes > replyBytesMax) {
       // Only the final answer may end the request.
       if (frame.status === 'progress') return false;
       const error = `The reply of ${bytes} bytes is larger than allowed (--control-reply-max ${replyBytesMax})`;
-      text = this.#textOf(errorFrame(frame.id, error));
+      text = JSON.stringify(errorFrame(frame.id, error));
     }
     this.#socket.write(frameOf(text));
     this.#idle?.refresh();
     return true;
-  }
-
-  /** The id goes back as it came, whatever it looks like. */
-  #textOf({ id, ...frame }: AnswerFrame): string {
-    return `{"id":${JSON.stringify(id)},${this.#deps.text(frame).slice(1)}`;
   }
 
   order(ticket: number, order: ArbiterOrder): void {
@@ -183,7 +180,7 @@ export class Connection implements CallHost {
 
   /** Ends the request of that id, if it is under way. */
   cancel(id: string): boolean {
-    const call = [...this.#running.values()].find((one) => String(one.id) === id);
+    const call = [...this.#running.values()].find((one) => one.id !== null && String(one.id) === id);
     call?.fail('Cancelled');
     return call !== undefined;
   }
@@ -202,10 +199,12 @@ export class Connection implements CallHost {
         }
         const body = this.#frames.next();
         if (!body) {
+          this.#awaitRest();
           socket.resume();
           this.#onWorkedOff();
           break;
         }
+        this.#stopWaitingForRest();
         this.#take(body);
         if (performance.now() > endMs) {
           this.#yield();
@@ -233,9 +232,35 @@ export class Connection implements CallHost {
     });
   }
 
+  /** A frame that has begun has a limit of its own: a byte now and then is no sign of life. */
+  #awaitRest(): void {
+    if (this.#frames.bytes === 0) return this.#stopWaitingForRest();
+    this.#rest ??= setTimeout(() => {
+      const seconds = this.#frameMs / 1000;
+      this.#violated(null, `Incomplete message: its rest did not come within ${seconds} s`);
+    }, this.#frameMs).unref();
+  }
+
+  #stopWaitingForRest(): void {
+    clearTimeout(this.#rest);
+    this.#rest = undefined;
+  }
+
+  get #frameMs(): number {
+    const { idleMs, stallMs = STALL_MS } = this.#deps.limits;
+    return idleMs > 0 ? Math.min(idleMs, stallMs) : stallMs;
+  }
+
+  /** As long as it reads at all it may take its time. */
   #awaitReader(): void {
     this.#socket.pause();
     this.#stall ??= setTimeout(() => {
+      this.#stall = undefined;
+      const taken = this.#socket.bytesWritten - this.#socket.writableLength;
+      if (taken > this.#takenBytes) {
+        this.#takenBytes = taken;
+        return this.#awaitReader();
+      }
       this.#deaf = true;
       this.#report({ type: 'connection.violated' });
     }, this.#deps.limits.stallMs ?? STALL_MS).unref();
@@ -305,6 +330,7 @@ export class Connection implements CallHost {
   #stopTimers(): void {
     clearTimeout(this.#idle);
     clearTimeout(this.#stall);
+    clearTimeout(this.#rest);
     clearInterval(this.#probe);
   }
 }

@@ -2,7 +2,6 @@
  * The control sockets and the connections through them: the actors behind the listener and session machines. Runs in
  * the arbiter. Connections outlive the arbiter machine for a moment, so that its last answers are read.
  */
-import { mkdirSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { fromCallback } from 'xstate';
@@ -15,6 +14,7 @@ import type {
 } from '../../machines/events/control.ts';
 import { UNIX_PATH_BYTES_MAX } from '../address.ts';
 import { FaultError, toFault } from '../fault-error.ts';
+import { makeDirectory } from '../make-directory.ts';
 import { bindUnixSocket, type UnixSocket } from '../unix-socket.ts';
 import { Connection, type ConnectionDeps } from './connection.ts';
 import { encodeFrame } from './frames.ts';
@@ -47,6 +47,9 @@ export class ControlSockets {
   readonly #connections = new Map<number, Connection>();
   readonly #sockets = new Set<Socket>();
   readonly #bound = new Set<UnixSocket>();
+  /** Those that were bound once. */
+  readonly #opened = new Set<ControlSocketName>();
+  #closed = false;
   #refused = 0;
 
   constructor(specs: readonly ControlSocketSpec[], deps: Omit<ConnectionDeps, 'readonly'>) {
@@ -124,6 +127,7 @@ export class ControlSockets {
 
   /** Removes the sockets from the file system, in an emergency. */
   remove(): void {
+    this.#closed = true;
     for (const bound of this.#bound) bound.release();
     this.#bound.clear();
   }
@@ -132,8 +136,11 @@ export class ControlSockets {
     spec: ControlSocketSpec,
     { accepted, lost }: { accepted(socket: Socket): void; lost(): void },
   ): Promise<{ close(): void }> {
-    const bound = await bindSpec(spec);
-    this.#bound.add(bound);
+    const bound = await bindSpec(spec, !this.#opened.has(spec.name));
+    this.#opened.add(spec.name);
+    // The end of the server did not wait for this.
+    if (this.#closed) bound.release();
+    else this.#bound.add(bound);
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, accepted);
     const look = setInterval(() => {
       if (!bound.isOurs()) lost();
@@ -185,7 +192,7 @@ export class ControlSockets {
   }
 }
 
-async function bindSpec({ path, mode, flag }: ControlSocketSpec): Promise<UnixSocket> {
+async function bindSpec({ path, mode, flag }: ControlSocketSpec, isFirst: boolean): Promise<UnixSocket> {
   const bytes = Buffer.byteLength(path);
   if (bytes > UNIX_PATH_BYTES_MAX)
     throw new FaultError(
@@ -193,7 +200,8 @@ async function bindSpec({ path, mode, flag }: ControlSocketSpec): Promise<UnixSo
       `cannot bind unix:${path}: the path has ${bytes} bytes, a socket's at most ${UNIX_PATH_BYTES_MAX}: choose a shorter ${flag}`,
     );
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    // Later a directory that is gone was removed on purpose: a release, most likely.
+    if (isFirst) makeDirectory(dirname(path));
   } catch {
     // What is wrong with the directory shows when the socket is bound, and is told there.
   }

@@ -9,7 +9,6 @@ import { controlSessionMachine } from '../../machines/control-session.ts';
 import type { ArbiterReport } from '../../machines/events/arbiter.ts';
 import type { Settings } from '../../settings.ts';
 import type { Log } from '../log.ts';
-import type { Redactor } from '../redaction.ts';
 import { Commands } from './commands.ts';
 import { type ControlSocketSpec, ControlSockets } from './control-sockets.ts';
 import { OrderBook } from './order-book.ts';
@@ -20,7 +19,6 @@ import { Show, type ShowDeps } from './show.ts';
 export interface ControlDeps extends Omit<ShowDeps, 'scene'> {
   settings: Settings;
   log: Log;
-  redactor: Redactor;
 }
 
 export class Control {
@@ -31,7 +29,7 @@ export class Control {
   #book: OrderBook | undefined;
 
   constructor(deps: ControlDeps) {
-    const { settings, redactor, log } = deps;
+    const { settings, log } = deps;
     this.#deps = deps;
     this.#specs = specsOf(settings);
     this.#sockets = new ControlSockets(this.#specs, {
@@ -46,7 +44,6 @@ export class Control {
         else call.fail('The server is still starting');
       },
       bug: (error) => log.error('this is a bug in Kirin: a command failed', { stack: stackOf(error) }),
-      text: (frame) => JSON.stringify(frame, redactor.replacer),
     });
   }
 
@@ -85,6 +82,7 @@ export class Control {
 
   /** Ends all connections, once what was said is written. */
   close(): Promise<void> {
+    this.#book?.close();
     return this.#sockets.close();
   }
 

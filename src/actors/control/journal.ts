@@ -40,7 +40,14 @@ export class Journal {
     this.#length += lengthOf(event);
     while (this.#kept.length > 1 && (this.#kept.length > KEPT_MAX || this.#length > KEPT_LENGTH_MAX))
       this.#length -= lengthOf(this.#kept.shift()!);
-    for (const watcher of [...this.#watchers]) watcher(event);
+    for (const watcher of [...this.#watchers]) {
+      try {
+        watcher(event);
+      } catch {
+        // Who only watches stops nothing; least of all the last words of a crash.
+        this.#watchers.delete(watcher);
+      }
+    }
   }
 
   /** Calls `watcher` for every event from now on, until the returned function is called. */

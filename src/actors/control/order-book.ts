@@ -30,6 +30,8 @@ interface Waiting extends Answers {
   /** Whether the end is waited for. */
   waits: boolean;
   startedMs: number;
+  /** Ages of workers that were leaving before. */
+  leavingBefore: ReadonlySet<number>;
   /** How it was accepted, if it was. */
   taken?: ArbiterReport;
   /** Ages of workers that were leaving when the order was done, and are waited for; then its end. */
@@ -49,7 +51,8 @@ export class OrderBook {
 
   /** Hands an order to the arbiter machine and answers the call from its reports. */
   place(call: Call, waits: boolean, order: ArbiterOrder, answers: Answers): void {
-    this.#waiting.set(call.ticket, { ...answers, call, waits, startedMs: performance.now() });
+    const leavingBefore = waits ? this.#leaving() : new Set<number>();
+    this.#waiting.set(call.ticket, { ...answers, call, waits, leavingBefore, startedMs: performance.now() });
     call.onOver = () => this.#waiting.delete(call.ticket);
     call.begin(true);
     call.order(order);
@@ -64,11 +67,23 @@ export class OrderBook {
     if (!waiting.waits) waiting.call.reply(waiting.accepted(report));
   }
 
+  /** The server ends: whoever still waits is answered now. */
+  close(): void {
+    for (const waiting of [...this.#waiting.values()]) {
+      this.#lookWhoLeft(waiting);
+      // Everybody who was to leave has left.
+      waiting.leaving?.clear();
+      if (waiting.end) this.#onEnded(waiting, waiting.end);
+      else waiting.call.fail('The server has stopped');
+    }
+  }
+
   #onEnded(waiting: Waiting, end: OrderEnded): void {
     const { call, waits, startedMs } = waiting;
-    // The pool is done with a worker when it has let it go; who waits wants to see it gone.
-    if (waits && end.type === 'order.done' && end.order === 'arbiter.scale' && !waiting.leaving) {
+    // The pool is done with a worker when it has let it go; who waits for its removal wants to see it gone.
+    if (waits && end.type === 'order.done' && isRemoval(waiting) && !waiting.leaving) {
       waiting.leaving = this.#leaving();
+      for (const age of waiting.leavingBefore) waiting.leaving.delete(age);
       waiting.end = end;
     }
     if (waiting.leaving && waiting.leaving.size > 0) return;
@@ -114,6 +129,9 @@ export class OrderBook {
     if (leaving.size === 0) this.#onEnded(waiting, end);
   }
 }
+
+const isRemoval = ({ taken }: Waiting): boolean =>
+  taken?.type === 'order.taken' && (taken.total ?? 0) < (taken.previous ?? 0);
 
 function tellSteps({ call, progress }: Waiting, steps: readonly string[]): void {
   if (!call.streams) return;

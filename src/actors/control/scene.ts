@@ -121,7 +121,7 @@ const headOf = (value: unknown): string =>
   typeof value === 'string' ? value : (Object.keys(value as object)[0] ?? '');
 
 /** `{ alive: { starting: 'booting' } }` as `booting`; `{ alive: { ready: 'fresh' } }` as `ready`. */
-function stageOf(value: unknown): string {
+export function stageOf(value: unknown): string {
   const alive = typeof value === 'object' && value !== null ? (value as { alive?: unknown }).alive : value;
   if (typeof alive !== 'object' || alive === null) return String(alive ?? 'spawned');
   const { starting } = alive as { starting?: string };

@@ -4,6 +4,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { shownSettings } from '../../settings/shown.ts';
+import type { DirtyTree } from '../dirty/tree.ts';
 import type { Generations } from '../generations.ts';
 import type { HeartbeatTable, Pulse } from '../heartbeat.ts';
 import type { ListenerTable } from '../listeners.ts';
@@ -26,6 +27,8 @@ export interface ShowDeps {
   heartbeats: HeartbeatTable;
   generations: Generations;
   listeners: ListenerTable;
+  /** Undefined: there are no dirty workers. */
+  dirty: DirtyTree | undefined;
   /** Kirin's own. */
   version: string;
 }
@@ -47,7 +50,7 @@ export class Show {
     'show listeners': () => this.#listeners(),
     'show generations': () => this.#generations(),
     'show machine': (command) => this.#machine(command),
-    'show events': (command) => this.#events(command),
+    'show events': (command, call) => this.#events(command, call),
     'show version': () => ({
       name: 'kirin',
       version: this.#deps.version,
@@ -208,9 +211,12 @@ export class Show {
     return { ...one, state: pathOf(value), path: value };
   }
 
-  #events({ count = EVENTS_SHOWN }: Command): object {
+  /** Who may only look is not shown where the app's code lies. */
+  #events({ count = EVENTS_SHOWN }: Command, call: Call): object {
     const { journal } = this.#deps;
-    const events = journal.last(count);
+    const events = journal
+      .last(count)
+      .map(({ stack, ...event }) => (call.readonly ? event : { ...event, stack }));
     return { events, count: events.length, dropped: journal.dropped };
   }
 }

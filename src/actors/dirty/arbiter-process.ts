@@ -3,7 +3,7 @@
  * the stash. Runs in the dirty arbiter and owns its exit. No code of an app runs here.
  */
 import type { ChildProcess } from 'node:child_process';
-import { createServer, Socket, type Server } from 'node:net';
+import { createServer, type Server, Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { createActor, fromCallback, fromPromise } from 'xstate';
 import { childMachine } from '../../machines/child.ts';
@@ -48,7 +48,13 @@ export function runDirtyArbiter(): void {
     {
       event: (order) => {
         if (order.type === 'worker.boot') {
-          link.send({ type: 'worker.hello', protocol: LINK_PROTOCOL, kind: 'dirtyArbiter', age, generation: 1 });
+          link.send({
+            type: 'worker.hello',
+            protocol: LINK_PROTOCOL,
+            kind: 'dirtyArbiter',
+            age,
+            generation: 1,
+          });
           process.title = 'kirin: dirty arbiter';
         }
         toMachine(order);
@@ -120,6 +126,8 @@ export function runDirtyArbiter(): void {
                 heartbeats,
                 live,
                 file: workerFile(),
+                // What it says goes up the link, and is redacted there.
+                redactor: { report: (report) => report },
                 linkNotice: warn,
               }),
             },

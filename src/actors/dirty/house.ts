@@ -4,17 +4,16 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { InspectionEvent } from 'xstate';
-import type { ChildContext } from '../../machines/child.ts';
+import type { ChildContext, ProcessInput } from '../../machines/child.ts';
 import type { DirtyArbiterActor } from '../../machines/dirty-arbiter.ts';
 import type { DirtyArbiterSpec, DirtyGeneration, DirtyStatus } from '../../machines/events/dirty.ts';
 import type { LeaveOrder } from '../../machines/events/lifecycle.ts';
-import type { ProcessInput } from '../../machines/child.ts';
 import type { HeartbeatTable } from '../heartbeat.ts';
 import type { ProcessHooks, ProcessLaunch } from '../process.ts';
 import { Editions } from './editions.ts';
-import { describeTree } from './status.ts';
 import { Router } from './router.ts';
 import { openStash, type StashStore } from './stash-store.ts';
+import { describeTree } from './status.ts';
 
 export interface HouseDeps {
   heartbeats: HeartbeatTable;
@@ -44,7 +43,6 @@ export class DirtyHouse {
   #editions: Editions | undefined;
   #router: Router | undefined;
   #stash: StashStore | undefined;
-  #spec: DirtyArbiterSpec | undefined;
   /** Editions that were told of before there was a place for them. */
   readonly #early = new Map<number, DirtyGeneration>();
 
@@ -64,7 +62,6 @@ export class DirtyHouse {
   /** Before the first worker is started. Throws FaultError where the stash's file cannot be used. */
   open(spec: DirtyArbiterSpec): void {
     const { generation } = spec;
-    this.#spec = spec;
     this.#stash = openStash({
       path: spec.stashFile,
       bytesMax: spec.stashBytesMax,
@@ -146,7 +143,10 @@ export class DirtyHouse {
     const now = (): void => {
       clearTimeout(limit);
       if (!this.#waiting.delete(age)) return;
-      pass({ ...order, graceMs: Math.max(CLOSE_RESERVE_MS, order.graceMs - (performance.now() - startedMs)) });
+      pass({
+        ...order,
+        graceMs: Math.max(CLOSE_RESERVE_MS, order.graceMs - (performance.now() - startedMs)),
+      });
     };
     this.#waiting.set(age, now);
     this.#router.leaving(age);
@@ -175,7 +175,9 @@ export class DirtyHouse {
 
   #hope(failing = false): void {
     if (!this.#editions || !this.#router) return;
-    const alive = new Set([...this.#editions.staff.values()].flatMap(({ apps }) => apps.map((app) => app.number)));
+    const alive = new Set(
+      [...this.#editions.staff.values()].flatMap(({ apps }) => apps.map((app) => app.number)),
+    );
     for (const { number } of this.#router.stats().apps)
       this.#router.available(number, failing && !alive.has(number) ? 'none' : 'coming');
   }
@@ -200,7 +202,6 @@ export class DirtyHouse {
       editions: this.#editions!,
       router: this.router,
       stash: this.#stash!,
-      bytesMax: this.#spec?.stashBytesMax ?? 0,
     });
   }
 

@@ -53,7 +53,12 @@ export function runDirtyWorker(): void {
     },
   );
   const notice = noticeOver(link);
-  const hello = ({ generation: edition, arbiterGeneration: generation, slot, socket }: DirtyWorkerSpec): void => {
+  const hello = ({
+    generation: edition,
+    arbiterGeneration: generation,
+    slot,
+    socket,
+  }: DirtyWorkerSpec): void => {
     link.send({
       type: 'worker.hello',
       protocol: LINK_PROTOCOL,

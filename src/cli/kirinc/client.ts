@@ -25,13 +25,13 @@ export interface ClientLimits {
 
 export const LIMITS: ClientLimits = { answerMs: 30_000, aliveMs: 15_000 };
 
-/** As large as a server may answer by default, and some room for a frame of its error. */
-const REPLY_BYTES_MAX = 16 * 1024 * 1024 + 64 * 1024;
+/** As large as a server can be told to answer (`--control-reply-max`). */
+const REPLY_BYTES_MAX = 256 * 1024 * 1024;
 /** A server whose backlog is full is tried again for so long. */
 const BUSY_MS = 5000;
 const BUSY_POLL_MS = 50;
-/** `sun_path` of macOS, without its end. */
-const PATH_BYTES_MAX = 103;
+/** Room for a path in the kernel's `sockaddr_un`, without the final zero. */
+const PATH_BYTES_MAX = process.platform === 'linux' ? 107 : 103;
 
 export interface AskOptions {
   /** Called for each frame before the final one; asks the server for them, and lifts the time limit. */

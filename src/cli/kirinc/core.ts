@@ -9,7 +9,6 @@ export * from './commands.ts';
 export * from './data.ts';
 export * from './errors.ts';
 export * from './execute.ts';
-export * from './execute.ts';
 export * from './format.ts';
 export * from './format-own.ts';
 export * from './format-stock.ts';

@@ -8,7 +8,6 @@ import {
   chmodSync,
   closeSync,
   fstatSync,
-  mkdirSync,
   openSync,
   readSync,
   renameSync,
@@ -17,6 +16,7 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
+import { makeDirectory } from '../../actors/make-directory.ts';
 
 export const HISTORY_LINES_MAX = 1000;
 const LINE_LENGTH_MAX = 4096;
@@ -64,19 +64,6 @@ export class History {
     writeFileSync(beside, `${lines.slice(-HISTORY_LINES_MAX).join('\n')}\n`, { mode: 0o600 });
     // Another shell has written in the meantime: it is cut the next time.
     if (statSync(path).size === bytes) renameSync(beside, path);
-  }
-}
-
-/** Level by level: Node's own recursive way never ends where nothing can be made, as in /proc. */
-function makeDirectory(path: string, levelsMax = 8): void {
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return;
-    if (code !== 'ENOENT' || levelsMax === 0) throw error;
-    makeDirectory(dirname(path), levelsMax - 1);
-    mkdirSync(path, { mode: 0o700 });
   }
 }
 

@@ -108,8 +108,7 @@ class Shell {
       const { signal } = this.#running;
       const ended = await executeLine(line, { session: this.#session, output: this.#output, signal });
       // The terminal has shown ^C and stands behind it.
-      if (ended === EXIT.interrupted) process.stdout.write('\n');
-      else if (ended !== 'quit') process.stdout.write('\n');
+      if (ended !== 'quit') process.stdout.write('\n');
       return ended;
     } finally {
       this.#running = undefined;

@@ -1,7 +1,7 @@
 /** How single values look in the shell's text. Pure. */
 
 /** Control characters, and those that reorder or break a line in some terminals. */
-const CONTROL = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+const CONTROL = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
 /** Control characters are shown, not obeyed: no reply can forge a line or paint the terminal. */
 export const visible = (text: string): string => text.replace(CONTROL, shown);

@@ -53,8 +53,6 @@ export const DirtyArbiterSpecSchema = v.object({
   stashFile: text,
   stashBytesMax: count,
   heartbeatMs: ms,
-  /** What it starts its workers from. */
-  workerFile: text,
   generation: DirtyGenerationSchema,
 });
 export type DirtyArbiterSpec = v.InferOutput<typeof DirtyArbiterSpecSchema>;
@@ -111,6 +109,7 @@ export const DirtyStatusSchema = v.object({
       lastHeartbeat: seconds,
       uptime: seconds,
       rssBytes: count,
+      loopDelayMs: ms,
       apps: v.array(text),
       resources: v.record(v.string(), v.array(count)),
       running: count,
@@ -136,7 +135,7 @@ export const DirtyStatusSchema = v.object({
     v.object({
       id: count,
       app: text,
-      state: v.picklist(['queued', 'running']),
+      state: v.picklist(['queued', 'running', 'abandoned']),
       ageMs: ms,
       workerPid: v.nullable(count),
       callerPid: count,
