@@ -67,9 +67,16 @@ function path(value: unknown): string {
 const seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`;
 
 function tellChild(log: Log, event: ChildEvent, child: ChildContext, before: string, now: string): void {
-  const name = `worker ${child.age}${child.pid > 0 ? ` (pid ${child.pid})` : ''}`;
-  const fields = { age: child.age, slot: child.slot, generation: child.generation, workerPid: child.pid };
-  if (event.type === 'worker.notice') return log[event.level](`${name}: ${event.text}`, fields);
+  // There is one dirty arbiter at a time: its number says nothing.
+  const title = child.title === 'dirty arbiter' ? child.title : `${child.title} ${child.age}`;
+  const name = `${title}${child.pid > 0 ? ` (pid ${child.pid})` : ''}`;
+  const fields =
+    child.title === 'dirty arbiter'
+      ? { dirtyArbiterPid: child.pid }
+      : { age: child.age, slot: child.slot, generation: child.generation, workerPid: child.pid };
+  // A dirty arbiter tells of its own workers.
+  if (event.type === 'worker.notice')
+    return log[event.level](child.title === 'dirty arbiter' ? event.text : `${name}: ${event.text}`, fields);
   if (event.type === 'worker.drained' && event.cut > 0)
     return log[before.startsWith('alive.draining') ? 'warn' : 'info'](
       `${name} cut ${event.cut} connection${event.cut === 1 ? '' : 's'} that had not ended in time`,

@@ -29,7 +29,11 @@ export interface ProcessInput {
   timeoutMs: number;
 }
 
+/** What people call a kind of process. */
+export type ChildTitle = 'worker' | 'dirty arbiter' | 'dirty worker';
+
 export interface ChildInput {
+  title: ChildTitle;
   age: number;
   slot: number;
   generation: number;

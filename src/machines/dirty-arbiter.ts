@@ -106,6 +106,7 @@ export const dirtyArbiterMachine = dirtyArbiterSetup.createMachine({
                 id: 'pool',
                 src: 'pool',
                 input: ({ context, self }): PoolInput => ({
+                  title: 'dirty worker',
                   parent: self,
                   target: context.target,
                   generation: editionOf(context, context.committed!, 1),

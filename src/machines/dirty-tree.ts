@@ -251,6 +251,7 @@ export const dirtyTreeMachine = setup({
           id: 'pool',
           src: 'pool',
           input: ({ context, self }): PoolInput => ({
+            title: 'dirty arbiter',
             parent: self,
             target: 1,
             generation: context.generation,

@@ -1,4 +1,5 @@
 /** What a pool knows, and what can be said of it: the context of the pool machine and pure questions about it. */
+import type { ChildTitle } from './child.ts';
 import type { ChildReport, Leave, LeavingCause } from './events/child.ts';
 import type { Generation } from './events/generation.ts';
 import type { PoolOrder, PoolReport } from './events/pool.ts';
@@ -7,6 +8,8 @@ import { backoffMs, type Judgement, judge, type Member, surgeOf, type View } fro
 import type { Listener } from './ports.ts';
 
 export interface PoolInput {
+  /** Default `worker`. */
+  title?: ChildTitle;
   parent: Listener<PoolReport>;
   target: number;
   generation: Generation;
@@ -26,6 +29,7 @@ export interface Rollout {
 }
 
 export interface PoolContext {
+  title: ChildTitle;
   parent: Listener<PoolReport>;
   target: number;
   alone: boolean;

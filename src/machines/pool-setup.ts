@@ -150,6 +150,7 @@ export const poolSetup = setup({
         const age = nextAge++;
         members = [...members, { age, slot, generation: number, phase: 'starting', recycleDue: false }];
         const input: ChildInput = {
+          title: context.title,
           age,
           slot,
           generation: number,

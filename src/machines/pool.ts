@@ -20,6 +20,7 @@ export const poolMachine = poolSetup.createMachine({
   options: { maxIterations: 1000 },
   description: 'A set of children kept at a target.',
   context: ({ input }) => ({
+    title: input.title ?? 'worker',
     parent: input.parent,
     target: input.target,
     alone: input.alone ?? false,

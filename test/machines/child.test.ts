@@ -49,7 +49,14 @@ function life(limits: Partial<typeof LIMITS> = {}) {
     {
       clock,
       inspect: recorder.watch,
-      input: { age: 7, slot: 1, generation: 2, limits: { ...LIMITS, ...limits }, parent: parent.ref },
+      input: {
+        title: 'worker',
+        age: 7,
+        slot: 1,
+        generation: 2,
+        limits: { ...LIMITS, ...limits },
+        parent: parent.ref,
+      },
     },
   );
   actor.start();

@@ -39,6 +39,7 @@ export class Commands {
   #carryOut(command: Command, call: Call): void {
     const { show, orders } = this.#deps;
     const shown = show.answer(command, call);
+    if (shown instanceof Promise) return this.#later(shown, call);
     if (shown) return call.reply(shown);
     if (orders.take(command, call)) return;
     switch (command.spec.name) {
@@ -51,6 +52,16 @@ export class Commands {
       default:
         throw new Error(`nobody answers "${command.spec.name}"`);
     }
+  }
+
+  /** What has to be asked of another process. */
+  #later(shown: Promise<object>, call: Call): void {
+    call.begin(true);
+    shown.then(
+      (data) => call.reply(data),
+      (error: Error) =>
+        call.fail(error instanceof CommandError ? error.message : `Internal error: ${error.message}`),
+    );
   }
 
   /** Until the client has enough. A slow reader loses events and is told how many. */

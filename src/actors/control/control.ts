@@ -70,7 +70,7 @@ export class Control {
     this.#book = book;
     this.#commands = new Commands({
       show: new Show({ ...this.#deps, scene }),
-      orders: new Orders({ scene, ledger, book }),
+      orders: new Orders({ scene, ledger, book, dirty: this.#deps.dirty }),
       journal,
     });
   }

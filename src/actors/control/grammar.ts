@@ -49,6 +49,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   read('show all', 'Arbiter, workers, dirty arbiter and dirty workers'),
   read('show workers', 'Workers; wide: with what they are doing', 'show workers [wide]', [wide]),
   read('show dirty', 'Dirty workers and apps', 'show dirty [wide]', [wide]),
+  read('show calls', 'Calls of dirty workers that wait or run'),
   read('show config', 'Effective settings; origin: and where each came from', 'show config [origin]', [
     { kind: 'word', name: 'origin', of: ['origin'] },
   ]),
@@ -70,6 +71,9 @@ export const COMMANDS: readonly CommandSpec[] = [
   ]),
   change('dirty add', 'Add N (1) dirty workers', 'dirty add [N] [--wait]', [workers, wait]),
   change('dirty remove', 'Remove N (1) dirty workers', 'dirty remove [N] [--wait]', [workers, wait]),
+  change('dirty cancel', 'End one call of a dirty worker', 'dirty cancel ID', [
+    { kind: 'text', name: 'ID', required: true },
+  ]),
   change('reload', 'Start anew with code and settings read afresh', 'reload [--wait]', [wait]),
   change('reopen', 'Open the log file again'),
   change('shutdown', 'Stop the server', 'shutdown [graceful|quick] [--wait]', [

@@ -45,6 +45,9 @@ export class Ledger {
   note(inspection: InspectionEvent): void {
     if (inspection.type !== '@xstate.microstep') return;
     const { type } = inspection.event;
+    const { context } = inspection.snapshot as unknown as { context?: Partial<ChildContext> };
+    // Those of the dirty tree are counted there.
+    if (context?.title !== undefined && context.title !== 'worker') return;
     if (type === 'arbiter.reload') this.reloads++;
     else if (type === 'child.leaving')
       this.#noteLeaving(inspection.event as Extract<ChildReport, { type: 'child.leaving' }>);

@@ -1,7 +1,8 @@
 /** Commands that change something: each becomes one event to the arbiter machine. Runs in the arbiter. */
 import type { ArbiterReport, OrderEnded } from '../../machines/events/arbiter.ts';
+import type { DirtyTree } from '../dirty/tree.ts';
 import type { Call } from './call.ts';
-import type { Command } from './grammar.ts';
+import { type Command, shown } from './grammar.ts';
 import type { Ledger } from './ledger.ts';
 import type { OrderBook, Progress } from './order-book.ts';
 import type { Scene } from './scene.ts';
@@ -10,6 +11,8 @@ export interface OrdersDeps {
   scene: Scene;
   ledger: Ledger;
   book: OrderBook;
+  /** Undefined: there are no dirty workers. */
+  dirty: DirtyTree | undefined;
 }
 
 /** Who asks, as the log says it. */
@@ -23,8 +26,9 @@ export class Orders {
     'worker add': ({ count = 1, wait }, call) => this.#scale(call, wait, count),
     'worker remove': ({ count = 1, wait }, call) => this.#scale(call, wait, -count),
     'worker kill': ({ pid, word }, call) => this.#kill(call, pid!, word === 'quick'),
-    'dirty add': (_, call) => call.reply(DIRTY_OFF),
-    'dirty remove': (_, call) => call.reply(DIRTY_OFF),
+    'dirty add': ({ count = 1, wait }, call) => this.#dirtyScale(call, wait, count),
+    'dirty remove': ({ count = 1, wait }, call) => this.#dirtyScale(call, wait, -count),
+    'dirty cancel': ({ text = '' }, call) => this.#dirtyCancel(call, text),
     reload: ({ wait }, call) => this.#reload(call, wait),
     reopen: (_, call) => this.#reopen(call),
     shutdown: ({ wait, word }, call) => this.#shutdown(call, wait, word === 'quick' ? 'quick' : 'graceful'),
@@ -59,6 +63,7 @@ export class Orders {
   #kill(call: Call, pid: number, quick: boolean): void {
     const found = this.#deps.scene.workers().find((worker) => worker.pid === pid);
     const failure = (error: string) => ({ success: false, error });
+    if (!found && this.#deps.dirty) return void this.#killDirty(call, pid, quick);
     if (!found) {
       if (pid === process.pid) return call.reply(failure(`${pid} is the arbiter: use "shutdown"`));
       const gone = this.#deps.ledger.isGone(pid);
@@ -72,6 +77,73 @@ export class Orders {
         accepted: () => ({ success: true, killed: pid }),
         refused: ({ fault }) =>
           fault?.code === 'order.unknown' ? failure(`Worker ${pid} is leaving already`) : undefined,
+      },
+    );
+  }
+
+  /** Which dirty workers there are only their arbiter knows. */
+  async #killDirty(call: Call, pid: number, quick: boolean): Promise<void> {
+    const failure = (error: string) => ({ success: false, error });
+    call.begin(true);
+    const status = await this.#deps.dirty?.describe();
+    const found = status?.workers.find((worker) => worker.pid === pid);
+    if (!found) {
+      const gone = this.#deps.ledger.isGone(pid);
+      return call.reply(failure(`Worker ${pid} ${gone ? 'has ended already' : 'not found'}`));
+    }
+    this.#deps.book.place(
+      call,
+      false,
+      { type: 'arbiter.dirtyRetire', age: found.age, leave: quick ? 'quit' : 'drain', source },
+      {
+        accepted: () => ({ success: true, killed: pid }),
+        refused: ({ fault }) =>
+          fault?.code === 'order.unknown' ? failure(`Worker ${pid} is leaving already`) : undefined,
+      },
+    );
+  }
+
+  #dirtyScale(call: Call, waits: boolean, by: number): void {
+    if (!this.#deps.dirty) return call.reply(DIRTY_OFF);
+    const [operation, did] = by > 0 ? ['add', 'spawned'] : ['remove', 'removed'];
+    this.#deps.book.place(
+      call,
+      waits,
+      { type: 'arbiter.dirtyScale', by, source },
+      {
+        accepted: (report) => {
+          const {
+            previous = 0,
+            total = 0,
+            reason,
+          } = report as Extract<ArbiterReport, { type: 'order.taken' }>;
+          return {
+            ...(waits ? {} : { success: true }),
+            operation,
+            requested: Math.abs(by),
+            [did!]: Math.abs(total - previous),
+            total_workers: total,
+            target_workers: total,
+            ...(reason === undefined ? {} : { reason }),
+          };
+        },
+        refused: ({ fault }) => (waits ? {} : { success: false, error: fault?.message ?? 'refused' }),
+      },
+    );
+  }
+
+  #dirtyCancel(call: Call, id: string): void {
+    const number = /^\d{1,10}$/.test(id) ? Number(id) : undefined;
+    if (number === undefined)
+      return call.fail(`Invalid ID: ${shown(id)} (write the number that "show calls" shows)`);
+    if (!this.#deps.dirty) return call.reply(DIRTY_OFF);
+    this.#deps.book.place(
+      call,
+      false,
+      { type: 'arbiter.dirtyCancel', call: number, source },
+      {
+        accepted: () => ({ success: true, cancelled: number }),
+        refused: ({ fault }) => ({ success: false, error: fault?.message ?? 'refused' }),
       },
     );
   }

@@ -3,6 +3,7 @@
  * fields of Gunicorn's control interface come first and in its order; scripts rely on them.
  */
 import { performance } from 'node:perf_hooks';
+import type { DirtyStatus } from '../../machines/events/dirty.ts';
 import { shownSettings } from '../../settings/shown.ts';
 import type { DirtyTree } from '../dirty/tree.ts';
 import type { Generations } from '../generations.ts';
@@ -13,6 +14,7 @@ import { type Command, CommandError, shown } from './grammar.ts';
 import type { Journal } from './journal.ts';
 import type { Ledger } from './ledger.ts';
 import { pathOf, type Scene, type WorkerView } from './scene.ts';
+import { dirtyInAll, shownCalls, shownDirty } from './show-dirty.ts';
 
 /** The version of the control protocol. */
 export const CONTROL_PROTOCOL = 1;
@@ -41,10 +43,11 @@ const sum = (values: number[]): number => values.reduce((total, value) => total 
 export class Show {
   readonly #deps: ShowDeps;
   #rss = { bytes: 0, atMs: Number.NEGATIVE_INFINITY };
-  readonly #targets: Readonly<Record<string, (command: Command, call: Call) => object>> = {
+  readonly #targets: Readonly<Record<string, (command: Command, call: Call) => object | Promise<object>>> = {
     'show all': () => this.#all(),
     'show workers': () => this.#workers(),
-    'show dirty': () => ({ enabled: false, pid: null, workers: [], apps: [] }),
+    'show dirty': () => this.#dirty(),
+    'show calls': () => this.#calls(),
     'show config': (command, call) => this.#config(command, call),
     'show stats': () => this.#stats(),
     'show listeners': () => this.#listeners(),
@@ -64,11 +67,12 @@ export class Show {
   }
 
   /** The reply to a command, or undefined where it is not one of these. Throws CommandError. */
-  answer(command: Command, call: Call): object | undefined {
+  answer(command: Command, call: Call): object | Promise<object> | undefined {
     return this.#targets[command.spec.name]?.(command, call);
   }
 
-  #all(): object {
+  async #all(): Promise<object> {
+    const status = await this.#dirtyStatus();
     const workers = this.#deps.scene.workers().map((worker) => {
       const { pid, age, booted, aborted, last_heartbeat, ...more } = this.#workerOf(worker);
       return { pid, type: 'web', age, booted, last_heartbeat, aborted, ...more };
@@ -77,10 +81,23 @@ export class Show {
       arbiter: { pid: process.pid, type: 'arbiter', role: 'master' },
       web_workers: workers,
       web_worker_count: workers.length,
-      dirty_arbiter: null,
-      dirty_workers: [],
-      dirty_worker_count: 0,
+      ...dirtyInAll(this.#deps.dirty?.pid ?? null, status),
     };
+  }
+
+  /** Undefined where there is none, or none that answers. */
+  #dirtyStatus(): Promise<DirtyStatus | undefined> {
+    return this.#deps.dirty?.describe() ?? Promise.resolve(undefined);
+  }
+
+  async #dirty(): Promise<object> {
+    const { dirty } = this.#deps;
+    if (!dirty) return { enabled: false, pid: null, workers: [], apps: [] };
+    return shownDirty(dirty.pid, await this.#dirtyStatus());
+  }
+
+  async #calls(): Promise<object> {
+    return shownCalls(await this.#dirtyStatus());
   }
 
   #workers(): object {
@@ -135,7 +152,7 @@ export class Show {
       workers_spawned: ledger.spawned,
       workers_killed: ledger.killed,
       reloads: ledger.reloads,
-      dirty_arbiter_pid: null,
+      dirty_arbiter_pid: this.#deps.dirty?.pid ?? null,
       workers_ready: current.filter(({ phase }) => phase === 'ready').length,
       workers_max: context.workersMax,
       generation: pool?.committed.number ?? null,
