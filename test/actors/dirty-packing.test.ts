@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { DirtyPayloadError } from '../../src/actors/dirty/errors.ts';
 import { FRAME, HEADER_BYTES, payloadBytesOf, payloadOf } from '../../src/actors/dirty/frames.ts';
 import { pack, packCall, packFrame, unpack } from '../../src/actors/dirty/packing.ts';
+import { recycle } from '../../src/actors/dirty/packing-write.ts';
 
 const trip = (value: unknown): unknown => unpack(pack(value));
 const same = (value: unknown): void => assert.deepStrictEqual(trip(value), value);
@@ -270,6 +271,27 @@ test('a frame is packed with room for its header', () => {
     () => packCall({ type: FRAME.call }, 'act', [0, { cb() {} }]),
     /^DirtyPayloadError: args\[1\]\.cb is a function$/,
   );
+});
+
+test('memory of a large frame that was written is used again, and of nothing else', () => {
+  const large = () => packFrame({ type: FRAME.result }, Buffer.alloc(200_000, 1));
+  const first = large();
+  const second = large();
+  assert.notEqual(first.buffer, second.buffer);
+  recycle(first);
+  const third = large();
+  assert.equal(third.buffer, first.buffer);
+  assert.notEqual(large().buffer, first.buffer);
+  // Twice, or what was not made as a frame: nothing happens.
+  recycle(second);
+  recycle(second);
+  assert.equal(large().buffer, second.buffer);
+  assert.notEqual(large().buffer, second.buffer);
+  const kept = pack(Buffer.alloc(200_000, 2));
+  recycle(kept);
+  assert.notEqual(large().buffer, kept.buffer);
+  assert.deepEqual(unpack(kept), Buffer.alloc(200_000, 2));
+  assert.deepEqual(unpack(payloadOf(third)), Buffer.alloc(200_000, 1));
 });
 
 test('garbage is a payload error, and nothing else', () => {

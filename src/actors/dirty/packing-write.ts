@@ -16,13 +16,40 @@ const SHORT_TEXT = 40;
 /** No number or header is longer. */
 const SCALAR_BYTES = 16;
 
-let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+type Slab = Buffer<ArrayBuffer>;
+let slab: Slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
 let view = viewOf(slab);
 let start = 0;
 let at = 0;
 let depth = 0;
 let bytesMax = 0;
 let busy = false;
+/** The slab that was too small for what is being packed, and where it is free. */
+let outgrown: Slab | undefined;
+let outgrownAt = 0;
+/** The slab of the last large value. */
+let whole: Slab | undefined;
+
+/**
+ * A large slab whose bytes have been written out, for the next large value: fresh memory costs ten times what the copy
+ * into it does, since the system has to find every page of it.
+ */
+let spare: Slab | undefined;
+const SPARE_BYTES_MAX = 8 * 1024 * 1024;
+/** What may become the spare one: slabs that were handed out as a frame, which is sent once and kept by nobody. */
+const lent = new WeakMap<ArrayBufferLike, Slab>();
+
+/** Says that the frame will be given back, by `recycle`, when it was written. */
+export function lend(frame: Buffer): void {
+  if (frame.length >= SLAB_BYTES && whole?.buffer === frame.buffer) lent.set(frame.buffer, whole);
+}
+
+/** The frame was written out, and nobody reads it any more. Any other buffer is left alone. */
+export function recycle(frame: Buffer): void {
+  const own = lent.get(frame.buffer);
+  if (!own || !lent.delete(frame.buffer) || own.length > SPARE_BYTES_MAX) return;
+  if (!spare || spare.length < own.length) spare = own;
+}
 
 function viewOf(buffer: Buffer): DataView {
   return new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
@@ -50,7 +77,14 @@ export function write(value: unknown, reserveBytes: number, limitBytes: number):
     throw error;
   } finally {
     busy = false;
+    whole = slab.length > SLAB_BYTES ? slab : undefined;
     // What was large stays with its receiver alone, and a slab that is nearly full is not worth starting in.
+    if (outgrown) {
+      slab = outgrown;
+      at = outgrownAt;
+      outgrown = undefined;
+      view = viewOf(slab);
+    }
     if (slab.length > SLAB_BYTES || slab.length - at < 1024) {
       slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
       view = viewOf(slab);
@@ -60,7 +94,8 @@ export function write(value: unknown, reserveBytes: number, limitBytes: number):
 }
 
 function writeNested(value: unknown, reserveBytes: number, limitBytes: number): Buffer {
-  const outer = { slab, view, start, at, depth, bytesMax };
+  const outer = { slab, view, start, at, depth, bytesMax, outgrown, outgrownAt };
+  outgrown = undefined;
   slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
   view = viewOf(slab);
   at = 0;
@@ -68,7 +103,7 @@ function writeNested(value: unknown, reserveBytes: number, limitBytes: number): 
   try {
     return write(value, reserveBytes, limitBytes);
   } finally {
-    ({ slab, view, start, at, depth, bytesMax } = outer);
+    ({ slab, view, start, at, depth, bytesMax, outgrown, outgrownAt } = outer);
     busy = true;
   }
 }
@@ -82,8 +117,14 @@ function grow(bytes: number): void {
   const used = at - start;
   if (used + bytes > bytesMax + SCALAR_BYTES * 2) throw new TooLarge();
   const wanted = used === 0 ? bytes + 1024 : Math.max(used * 2, used + bytes + 1024);
-  const larger = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, Math.min(wanted, bytesMax + 4096)));
+  const length = Math.max(SLAB_BYTES + 1, Math.min(wanted, bytesMax + 4096));
+  const larger = spare && spare.length >= length ? spare : Buffer.allocUnsafeSlow(length);
+  if (larger === spare) spare = undefined;
   slab.copy(larger, 0, start, at);
+  if (slab.length === SLAB_BYTES) {
+    outgrown = slab;
+    outgrownAt = start;
+  }
   slab = larger;
   view = viewOf(slab);
   start = 0;

@@ -9,14 +9,17 @@ import { DirtyPayloadError } from './errors.ts';
 import { FRAME_BYTES_MAX, HEADER_BYTES, type Header, writeHeader } from './frames.ts';
 import { refusedPlace } from './packing-place.ts';
 import { read } from './packing-read.ts';
-import { Refusal, TooLarge, write } from './packing-write.ts';
+import { lend, Refusal, TooLarge, write } from './packing-write.ts';
 
 /** The value as bytes. Throws DirtyPayloadError, which calls the value `name`. */
 export function pack(value: unknown, name = 'value', bytesMax = FRAME_BYTES_MAX): Buffer {
   return guarded(value, 0, value, name, bytesMax);
 }
 
-/** The value as a whole frame: the header's room is reserved in the pack, so that nothing is copied. */
+/**
+ * The value as a whole frame: the header's room is reserved in the pack, so that nothing is copied. It is to be sent
+ * once, and belongs to the channel then.
+ */
 export function packFrame(
   header: Header,
   value: unknown,
@@ -25,6 +28,7 @@ export function packFrame(
 ): Buffer {
   const frame = guarded(value, HEADER_BYTES, value, name, bytesMax);
   writeHeader(frame, header);
+  lend(frame);
   return frame;
 }
 
@@ -37,6 +41,7 @@ export function packCall(
 ): Buffer {
   const frame = guarded([action, args], HEADER_BYTES, args, 'args', bytesMax);
   writeHeader(frame, header);
+  lend(frame);
   return frame;
 }
 

@@ -15,6 +15,7 @@ import { performance } from 'node:perf_hooks';
 import { type Channel, type ChannelHandlers, CLOSE_MS } from './channel.ts';
 import { FrameReader } from './frame-reader.ts';
 import { FRAME_BYTES_MAX, LARGE_BYTES, NO_MORE } from './frames.ts';
+import { recycle } from './packing-write.ts';
 
 const SLAB_BYTES = 128 * 1024;
 const READ_BYTES = 64 * 1024;
@@ -141,7 +142,7 @@ class SocketChannel implements Channel {
     } else {
       this.#socket.cork();
       this.#flush();
-      this.#socket.write(frame);
+      this.#socket.write(frame, () => recycle(frame));
       for (const one of more) this.#socket.write(one);
       this.#socket.uncork();
     }
