@@ -1,5 +1,7 @@
 /** The client and the router over real Unix sockets, with dirty workers that run in the test itself. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -457,6 +459,32 @@ test('a handle is awaited or read, and what is kept can be read later', async (t
   assert.equal((model as { then?: unknown }).then, undefined);
   assert.equal((model as unknown as Record<string, unknown>)['_private'], undefined);
   assert.equal((await Promise.resolve(model)).echo, model.echo);
+});
+
+test('a client keeps its process alive while something is pending, and not after it', async (t) => {
+  const { path, router } = await place(t);
+  const client = new URL('../../src/actors/dirty/client.ts', import.meta.url).href;
+  const script = `
+    const { DirtyClient } = await import('${client}');
+    const client = new DirtyClient({
+      connect: ${JSON.stringify(path)},
+      hello: { role: 'web', protocol: 1, pid: process.pid, age: 1, generation: 1 },
+      defaultTimeoutMs: 60_000,
+    });
+    client.with({ timeoutMs: 200 }).execute('${APP}', 'hang').catch(async ({ code }) => {
+      for await (const chunk of client.stream('${APP}', 'count', 5)) if (chunk === 3) break;
+      console.log(code, await client.execute('${APP}', 'echo', 'done'));
+    });`;
+  const child = execFile(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    timeout: 30_000,
+  });
+  let said = '';
+  child.stdout!.on('data', (text) => {
+    said += text;
+  });
+  const [code] = await once(child, 'close');
+  assert.deepEqual([code, said], [0, 'DIRTY_TIMEOUT done\n']);
+  assert.deepEqual(router.stats().calls, []);
 });
 
 test('garbage ends its connection, and disturbs nobody else', async (t) => {
