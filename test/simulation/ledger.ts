@@ -68,6 +68,9 @@ export class Ledger {
   /** Orders that have not ended are bounded, whatever clients send. */
   check({ context, value }: { context: ArbiterContext; value: unknown }): void {
     const most = UNDER_WAY_MAX + (JSON.stringify(value).includes('stopping') ? ORDERS_PENDING_MAX : 0);
-    if (context.pending.length > most) this.#violate(`${context.pending.length} orders are under way`);
+    const toDirty = context.pending.filter(({ order }) => order.startsWith('arbiter.dirty')).length;
+    if (toDirty > ORDERS_PENDING_MAX) this.#violate(`${toDirty} orders to the dirty tree are under way`);
+    if (context.pending.length - toDirty > most)
+      this.#violate(`${context.pending.length} orders are under way`);
   }
 }

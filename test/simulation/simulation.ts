@@ -1,17 +1,19 @@
 /**
- * One seeded run: the real arbiter, pool, child, control listener and session machines in a simulated world. Safety is checked after every step
- * while faults happen; then the faults stop and everything must converge, and at last stop and leave nothing.
+ * One seeded run: the real arbiter, pool, child, control and dirty machines in a simulated world. Safety is checked after every
+ * step while faults happen; then the faults stop and everything must converge, and at last stop and leave nothing.
  */
-import { type AnyActorRef, createActor, fromCallback, type InspectionEvent } from 'xstate';
+import { createActor, fromCallback, type InspectionEvent } from 'xstate';
 import { arbiterMachine } from '../../src/machines/arbiter.ts';
 import { childMachine } from '../../src/machines/child.ts';
 import type { ArbiterOrder, LogOrder } from '../../src/machines/events/arbiter.ts';
-import { jittered, surgeOf } from '../../src/machines/policy.ts';
+import { jittered } from '../../src/machines/policy.ts';
 import { poolMachine } from '../../src/machines/pool.ts';
 import { backoffOf, type PoolContext } from '../../src/machines/pool-context.ts';
+import { checkConverged, checkPool, timersOf, watch } from './checks.ts';
 import { VirtualClock } from './clock.ts';
 import { checkControl, checkQuiet } from './control-checks.ts';
 import { ControlWorld } from './control-world.ts';
+import { DirtyWorld } from './dirty-world.ts';
 import { Ledger } from './ledger.ts';
 import { Random } from './random.ts';
 import { World } from './world.ts';
@@ -56,6 +58,7 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
   };
 
   const control = new ControlWorld(clock, seed, violate);
+  const dirty = new DirtyWorld(world, seed, { trace, violate, observe: (event) => observe?.(event) });
   const ledger = new Ledger(control, violate);
   let order = (_order: ArbiterOrder): void => {};
   const actor = createActor(
@@ -73,6 +76,7 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
           actors: { child: childMachine.provide({ actors: { process: world.process() } }) },
         }),
         control: control.listenerMachine(),
+        dirty: dirty.treeMachine(),
       },
     }),
     {
@@ -82,6 +86,7 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
       inspect: (event) => {
         watch(event, trace, violate);
         ledger.watch(event);
+        dirty.watch(event);
         observe?.(event);
       },
     },
@@ -106,6 +111,7 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
   });
   control.agesOf = () => [...world.live.keys()];
   control.running = () => running();
+  dirty.webPool = () => pool();
   actor.start();
 
   const send = (event: ArbiterOrder): void => {
@@ -120,9 +126,11 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
       return violate(`the root machine is in error: ${String((failed as Error)?.stack ?? failed)}`);
     const context = pool();
     if (context && running()) checkPool(context, world, violate);
+    dirty.check();
     ledger.check(actor.getSnapshot());
     if (running()) checkControl(actor.getSnapshot().children, violate);
-    if (!running() && world.live.size > 0) violate(`${world.live.size} processes outlive the arbiter`);
+    const left = world.live.size + dirty.left;
+    if (!running() && left > 0) violate(`${left} processes outlive the arbiter`);
   };
   const run = (forMs: number): void => {
     const untilMs = clock.nowMs + forMs;
@@ -139,7 +147,8 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
       if (random.chance(0.5)) control.connect();
       if (random.chance(0.004)) control.flood();
     }
-    disturb(world, random, send, trace, run);
+    if (dirty.wanted) dirty.disturb(send, run);
+    disturb(world, dirty, random, send, trace, run);
     check();
     run(random.pick([0, 5, 50, 500, 3000, 20_000]));
   }
@@ -147,13 +156,19 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
   // Liveness, once they stop.
   world.pacify();
   control.pacify();
-  run(120_000);
+  dirty.pacify();
+  run(60_000);
+  dirty.checkQuiet(ledger.open);
+  run(60_000);
   if (running() && !isStopping(actor.getSnapshot().value)) {
+    dirty.checkQuiet(ledger.open);
     send({ type: 'arbiter.reload', source: 'test' });
     run(120_000);
     const context = pool();
     if (context && running()) {
-      checkConverged(context, world, ledger.open, violate);
+      checkConverged(context, world, violate);
+      if (ledger.open.size > 0) violate(`orders never answered: ${[...ledger.open].join(', ')}`);
+      if (dirty.wanted) dirty.checkConverged(context.committed);
       checkQuiet(actor.getSnapshot().children, violate);
     }
     send({ type: 'arbiter.stop', mode: 'graceful', source: 'test' });
@@ -162,14 +177,17 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
   run(60_000);
   if (actor.getSnapshot().status !== 'done')
     violate(`the arbiter did not stop: ${JSON.stringify(actor.getSnapshot().value)}`);
-  if (world.live.size > 0) violate(`${world.live.size} processes left after the stop`);
+  if (world.live.size + dirty.left > 0)
+    violate(`${world.live.size + dirty.left} processes left after the stop`);
+  dirty.checkNobodyWaits();
   if (ledger.open.size > 0) violate(`orders never answered: ${[...ledger.open].join(', ')}`);
-  const timers = Object.keys(scheduledOf(actor)).length;
+  const timers = timersOf(actor);
   if (timers > 0) violate(`${timers} timers of machines left after the stop`);
   if (clock.pending > 0 && world.violations.length === 0) {
     run(600_000);
     if (clock.pending > 0) violate(`${clock.pending} timers left after the stop`);
   }
+  if (dirty.workersLeft > 0) violate(`${dirty.workersLeft} dirty workers left after the stop`);
   outcome.exitCode = actor.getSnapshot().output?.exitCode;
   return outcome;
 }
@@ -179,6 +197,7 @@ const isStopping = (value: unknown): boolean => JSON.stringify(value).includes('
 /** One disturbance: an order, a kill from outside, or a machine that sleeps. */
 function disturb(
   world: World,
+  dirty: DirtyWorld,
   random: Random,
   send: (order: ArbiterOrder) => void,
   trace: (line: string) => void,
@@ -215,72 +234,11 @@ function disturb(
   } else if (dice < 0.9) {
     trace('the machine sleeps');
     world.suspended = true;
+    dirty.suspended = true;
     run(random.between(1000, 60_000));
     world.suspended = false;
+    dirty.suspended = false;
   } else if (dice < 0.95)
     for (let n = random.between(2, 30); n > 0; n--) send({ type: 'arbiter.reload', source: 'test' });
   else for (const one of world.live.values()) one.kill('SIGKILL');
-}
-
-/** What must hold after every step. */
-function checkPool(context: PoolContext, world: World, violate: (what: string) => void): void {
-  const members = new Map(context.members.map((member) => [member.age, member]));
-  for (const { age } of world.live.values())
-    if (!members.has(age)) violate(`worker ${age} lives, and the pool does not know it`);
-  const active = context.members.filter((member) => member.phase !== 'leaving');
-  const surge = Math.max(surgeOf((context.trial?.generation ?? context.committed).surge, context.target), 1);
-  if (active.length > context.target + surge)
-    violate(
-      `${active.length} workers are not leaving, with a target of ${context.target} and a surge of ${surge}`,
-    );
-  const fresh = active.filter(
-    (member) => member.generation === context.committed.number && !member.recycleDue,
-  );
-  const slots = new Set(fresh.map((member) => member.slot));
-  if (slots.size !== fresh.length) violate(`two workers share a slot: ${JSON.stringify(fresh)}`);
-  for (const { generation, age } of active)
-    if (!world.generations.has(generation))
-      violate(`worker ${age} is of generation ${generation}, which is released`);
-}
-
-/** What must hold once the faults have stopped. */
-function checkConverged(
-  context: PoolContext,
-  world: World,
-  open: ReadonlySet<number>,
-  violate: (what: string) => void,
-): void {
-  const ready = context.members.filter((member) => member.phase === 'ready');
-  if (ready.length !== context.target || context.members.length !== context.target)
-    violate(`not converged: ${JSON.stringify(context.members)} with a target of ${context.target}`);
-  if (ready.some((member) => member.generation !== context.committed.number))
-    violate('an old generation still serves');
-  if (ready.some((member) => member.slot >= context.target)) violate('a worker is out of place');
-  if (context.trial || context.rollout) violate('a reload is still under way');
-  const left = [...world.generations].filter((generation) => generation !== context.committed.number);
-  if (left.length > 0) violate(`generations ${left.join(', ')} were never released`);
-  if (open.size > 0) violate(`orders never answered: ${[...open].join(', ')}`);
-}
-
-/** What the machines of a system wait for; the library has no other way to ask. */
-const scheduledOf = (actor: AnyActorRef): object =>
-  (actor.system.getSnapshot() as unknown as { _scheduledEvents: object })._scheduledEvents;
-
-const nameOf = (event: InspectionEvent): string => (event.actorRef as unknown as { id: string }).id;
-
-/** An event that no state answers is dropped silently: in a simulation that is a failure. */
-function watch(event: InspectionEvent, trace: (line: string) => void, violate: (what: string) => void): void {
-  if (event.type === '@xstate.snapshot') {
-    const snapshot = event.snapshot as { value?: unknown };
-    if (snapshot.value !== undefined)
-      trace(`${nameOf(event)} ${event.event.type} -> ${JSON.stringify(snapshot.value)}`);
-  }
-  if (event.type !== '@xstate.microstep') return;
-  // A socket or a connection may throw; no machine does.
-  if (/^xstate\.error\.actor\.(session|control)/.test(event.event.type)) violate(`${event.event.type} came`);
-  const { _transitions } = event as unknown as { _transitions?: unknown[] };
-  if (_transitions && _transitions.length === 0 && !event.event.type.startsWith('xstate.'))
-    violate(
-      `${nameOf(event)} dropped ${event.event.type} in ${JSON.stringify((event.snapshot as { value?: unknown }).value)}`,
-    );
 }

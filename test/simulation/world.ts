@@ -54,17 +54,20 @@ export class World {
   faults = true;
   /** While true nothing in the world makes progress, though time passes for the machines: a stopped machine. */
   suspended = false;
-  readonly violations: string[] = [];
 
   constructor(
     readonly clock: VirtualClock,
     readonly random: Random,
     readonly shape: { surge: Generation['surge']; workers: number; timeoutMs: number },
+    readonly violations: string[] = [],
   ) {}
 
+  /** The dirty workers of a generation, where there are any. */
+  dirtyOf = (_number: number): Generation['dirty'] => undefined;
+
   /** Something that happens later, unless the process is gone; waits while the world is suspended. */
-  #later(delayMs: number, happen: () => void): void {
-    this.clock.setTimeout(() => (this.suspended ? this.#later(1000, happen) : happen()), delayMs);
+  later(delayMs: number, happen: () => void): void {
+    this.clock.setTimeout(() => (this.suspended ? this.later(1000, happen) : happen()), delayMs);
   }
 
   #behaviour(generation: number): Behaviour {
@@ -91,13 +94,13 @@ export class World {
         this.violations.push(`a worker of generation ${generation}, which is released`);
 
       const say = (delayMs: number, event: ProcessReport | WorkerReport): void =>
-        this.#later(delayMs, () => {
+        this.later(delayMs, () => {
           if (!alive) return;
           report(event);
           if (behaviour === 'reportsTwice') report(event);
         });
       const die = (delayMs: number, code: number | null, signal: string | null): void =>
-        this.#later(delayMs, () => {
+        this.later(delayMs, () => {
           if (!alive) return;
           alive = false;
           this.live.delete(age);
@@ -105,7 +108,7 @@ export class World {
         });
 
       if (behaviour === 'spawnFails') {
-        this.#later(1, () => report({ type: 'process.spawnFailed', fault }));
+        this.later(1, () => report({ type: 'process.spawnFailed', fault }));
         return;
       }
       this.live.set(age, {
@@ -180,7 +183,7 @@ export class World {
         say(atMs, { type: 'worker.lastWords', fault: { ...fault, code: 'worker.uncaught' } });
         return die(atMs + 1, 1, null);
       case 'hangs':
-        this.#later(atMs, goDeaf);
+        this.later(atMs, goDeaf);
         if (this.shape.timeoutMs > 0)
           say(atMs + this.shape.timeoutMs, { type: 'process.silent', silentMs: this.shape.timeoutMs });
         return;
@@ -217,7 +220,7 @@ export class World {
         const { number, orderId } = order;
         const refused = this.faults && this.random.chance(number === 1 ? 0.02 : 0.1);
         if (this.faults && this.random.chance(number === 1 ? 0.03 : 0.25)) this.broken.add(number);
-        this.#later(this.random.between(0, 200), () => {
+        this.later(this.random.between(0, 200), () => {
           if (refused)
             return report({
               type: 'generation.refused',
@@ -246,6 +249,7 @@ export class World {
       surge: this.shape.surge,
       settleMs: 1_000,
       workers: number % 7 === 6 ? this.shape.workers + 1 : this.shape.workers,
+      dirty: this.dirtyOf(number),
     };
   }
 
