@@ -29,6 +29,7 @@ export interface NarratorFacts {
 
 export function narrator(log: Log, facts: NarratorFacts) {
   const values = new Map<string, string>();
+  const told = { ...facts, generation: 1 };
 
   return (inspection: InspectionEvent): void => {
     // Microsteps come before what they send, so that lines are in the order of cause and effect.
@@ -44,7 +45,7 @@ export function narrator(log: Log, facts: NarratorFacts) {
     if (snapshot.status !== 'active') values.delete(actor.sessionId);
     const event = inspection.event as { type: string };
     if (kind === 'child') tellChild(log, event as ChildEvent, snapshot.context as ChildContext, before, now);
-    else tellArbiter(log, facts, event as ArbiterEvent, snapshot.context as ArbiterContext);
+    else tellArbiter(log, told, event as ArbiterEvent, snapshot.context as ArbiterContext);
   };
 }
 
@@ -132,7 +133,12 @@ const describeExit = (exit: Pick<ChildExit, 'code' | 'signal'>): string =>
 const stackOf = (fault: Fault | null | undefined): { stack?: string } =>
   fault?.stack === undefined ? {} : { stack: fault.stack };
 
-function tellArbiter(log: Log, facts: NarratorFacts, event: ArbiterEvent, arbiter: ArbiterContext): void {
+function tellArbiter(
+  log: Log,
+  facts: NarratorFacts & { generation: number },
+  event: ArbiterEvent,
+  arbiter: ArbiterContext,
+): void {
   switch (event.type) {
     case 'generation.prepared': {
       const { number } = event.generation;
@@ -142,8 +148,9 @@ function tellArbiter(log: Log, facts: NarratorFacts, event: ArbiterEvent, arbite
       return log.info(`trying generation ${number}`, fields);
     }
     case 'pool.opened':
-      return log.info(`serving ${facts.app()} on ${facts.addresses(1).join(', ')}`);
+      return log.info(`serving ${facts.app()} on ${facts.addresses(facts.generation).join(', ')}`);
     case 'pool.committed':
+      facts.generation = event.generation;
       return log.info(
         `generation ${event.generation} takes over on ${facts.addresses(event.generation).join(', ')}`,
         { generation: event.generation, addresses: facts.addresses(event.generation) },

@@ -14,6 +14,8 @@ export const LINK_FD = 3;
 export const BOOT_ORDER_MS = 10_000;
 /** How long the last frames may take to be written. */
 const FLUSH_MS = 500;
+/** How often the event loop's delay is looked at; what Node measures is the time between two looks. */
+const DELAY_RESOLUTION_MS = 20;
 /** A line for the log is no longer than this, in UTF-16 units. */
 const NOTICE_MAX = 4 * 1024;
 
@@ -30,7 +32,7 @@ export function beat(
   everyMs: number,
   counts: () => { requests: number; connections: number; inFlight: number },
 ): () => void {
-  const delay = monitorEventLoopDelay({ resolution: 20 });
+  const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
   let utilization = performance.eventLoopUtilization();
   const timer = setInterval(() => {
@@ -38,7 +40,7 @@ export function beat(
     link.send({
       type: 'worker.heartbeat',
       ...counts(),
-      loopDelayMs: delay.count > 0 ? Math.max(0, delay.percentile(99) / 1e6) : 0,
+      loopDelayMs: delay.count > 0 ? Math.max(0, delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS) : 0,
       loopUtilization: performance.eventLoopUtilization(now, utilization).utilization,
       rssBytes: process.memoryUsage.rss(),
     });

@@ -62,7 +62,11 @@ export const poolMachine = poolSetup.createMachine({
           on: {
             'pool.review': [
               { guard: 'hasReady', target: 'running', actions: 'tellOpened' },
-              { guard: 'openFailed', target: 'stopping', actions: 'tellOpenFailed' },
+              {
+                guard: 'openFailed',
+                target: 'stopping',
+                actions: ['tellStalled', 'answerRollout', 'tellOpenFailed'],
+              },
               { actions: [{ type: 'staff', params: { scope: 'all' } }, 'releaseGenerations'] },
             ],
             'pool.scale': { actions: ['keepTarget', 'tellScaled', 'endScaling', 'review'] },

@@ -274,7 +274,7 @@ describe('top', { concurrency: 2 }, () => {
 
   test('explains its keys', async (t) => {
     const { screen } = await openTop(t, 2);
-    assert.match(screen.text, /\? help {2}q quit$/);
+    assert.match(screen.text, /^q quit {2}\? help .*r reload$/m);
     screen.write('?');
     await screen.shows(/PgUp/);
     screen.write('x');

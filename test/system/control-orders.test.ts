@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ControlClient } from './control-client.ts';
 import { controlled } from './controlled.ts';
-import { Site } from './harness.ts';
+import { launch, Site } from './harness.ts';
 
 describe('orders', { concurrency: 2 }, () => {
   test('worker add and remove answer at once with exactly their fields', async (t) => {
@@ -196,6 +196,7 @@ describe('orders', { concurrency: 2 }, () => {
       'generation',
       'replaced',
       'remaining',
+      'leaving',
       'duration_ms',
     ]);
     assert.deepEqual([data.success, data.status, data.generation], [true, 'done', 3]);
@@ -223,11 +224,71 @@ describe('orders', { concurrency: 2 }, () => {
     assert.equal((await server.get()).json()['version'], 'v1');
   });
 
+  test('the steps of an order are its own', async (t) => {
+    const site = new Site(t);
+    site.deploy(
+      'v1',
+      'app.mjs',
+      `import { existsSync } from 'node:fs';
+       if (process.env.KIRIN_WORKER_AGE > 1)
+         while (!existsSync(process.env.KIRIN_WORKER_AGE)) await new Promise((resolve) => setTimeout(resolve, 10));`,
+    );
+    const { server, client, ask } = await controlled(t, ['-w', '1', '--chdir', site.directory], {
+      app: site.path('app.mjs'),
+    });
+    await ask('worker add');
+    await server.told(/worker 2 .* started/);
+    client.request({ id: 'mine', command: 'worker add --wait', stream: true });
+    await client.frame('it has begun', ({ id }) => id === 'mine');
+    site.write('2', '');
+    await server.told(/worker 2 .* is ready/);
+    site.write('3', '');
+    const { data } = await client.answer('mine');
+    assert.equal(data.status, 'done');
+    const steps = client.frames.flatMap(({ id, status, data: one }) =>
+      id === 'mine' && status === 'progress'
+        ? [`${one.done}/${one.total} ${one.step.replace(/ \(pid \d+\)/, '')}`]
+        : [],
+    );
+    assert.deepEqual(steps, [
+      '0/1 the number of workers goes from 2 to 3',
+      '0/1 worker 3 started',
+      '1/1 worker 3 is ready',
+    ]);
+  });
+
+  test('a reload while the server has not started yet fails with the error of the new code', async (t) => {
+    const site = new Site(t);
+    site.write('app.mjs', 'await new Promise((resolve) => setTimeout(resolve, 60_000));');
+    const server = launch(t, site.path('app.mjs'), [], { control: true, cwd: site.directory });
+    await server.told(/worker 1 .* started/);
+    await server.told(/^control socket/);
+    site.write('app.mjs', "throw new Error('newer and broken');\n");
+    const client = await ControlClient.connect(site.path('kirin.ctl'));
+    t.after(() => client.destroy());
+    const { data } = await client.ask('reload --wait');
+    assert.deepEqual([data.success, data.status], [false, 'failed']);
+    assert.match(data.error, /newer and broken/);
+    assert.equal((await server.exit()).code, 4);
+  });
+
+  test('a reload while the server has not started yet can be what starts it', async (t) => {
+    const site = new Site(t);
+    site.write('app.mjs', 'await new Promise((resolve) => setTimeout(resolve, 60_000));');
+    const server = launch(t, site.path('app.mjs'), [], { control: true, cwd: site.directory });
+    await server.told(/^control socket/);
+    await server.told(/worker 1 .* started/);
+    site.deploy('v2');
+    const { data } = await ControlClient.once(site.path('kirin.ctl'), 'reload --wait');
+    assert.equal(data.status, 'done');
+    assert.match((await server.told(/^serving /)).msg, /on 127\.0\.0\.1:\d+$/);
+  });
+
   test('reload --wait of a wrong configuration fails with its one line', async (t) => {
     const { site, ask } = await controlled(t, ['-w', '1']);
     site.write('kirin.config.json', '{"wrokers": 3}');
     const end = await ask('reload --wait');
-    assert.deepEqual([end.success, end.status, end.remaining], [false, 'failed', 0]);
+    assert.deepEqual([end.success, end.status, end.remaining], [false, 'failed', 1]);
     assert.match(end.error, /unknown setting "wrokers" \(did you mean "workers"\?\)/);
   });
 
@@ -269,8 +330,8 @@ describe('orders', { concurrency: 2 }, () => {
     await server.settled(2);
     assert.equal(await refused('shutdown now'), 'Unknown shutdown mode: now (write graceful or quick)');
     const { data, progress } = await client.ask('shutdown --wait', { stream: true });
-    assert.deepEqual(Object.keys(data), ['success', 'status', 'mode', 'duration_ms']);
-    assert.deepEqual([data.success, data.status, data.mode], [true, 'done', 'graceful']);
+    assert.deepEqual(Object.keys(data), ['success', 'status', 'mode', 'cut', 'duration_ms']);
+    assert.deepEqual([data.success, data.status, data.mode, data.cut], [true, 'done', 'graceful', 0]);
     assert.deepEqual(progress.at(-1)?.total, 2);
     await client.end();
     assert.equal((await server.exit()).code, 0);

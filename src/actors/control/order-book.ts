@@ -6,7 +6,7 @@
 import { performance } from 'node:perf_hooks';
 import type { ArbiterOrder, ArbiterReport, OrderEnded } from '../../machines/events/arbiter.ts';
 import type { Call } from './call.ts';
-import type { Journal } from './journal.ts';
+import type { Journal, JournalEvent } from './journal.ts';
 import type { Scene } from './scene.ts';
 
 export interface Progress {
@@ -23,6 +23,8 @@ export interface Answers {
   refused?(report: OrderEnded): object | undefined;
   /** How far it is. */
   progress?(): Progress;
+  /** Whether an event is about it; without this only what the log says of the order itself is. */
+  concerns?(event: JournalEvent): boolean;
 }
 
 interface Waiting extends Answers {
@@ -37,22 +39,31 @@ interface Waiting extends Answers {
   /** Ages of workers that were leaving when the order was done, and are waited for; then its end. */
   leaving?: Set<number>;
   end?: OrderEnded;
+  /** Connections that were cut meanwhile. */
+  cut: number;
 }
 
 export class OrderBook {
   readonly #scene: Scene;
   readonly #waiting = new Map<number, Waiting>();
-  #steps: string[] = [];
+  #steps: JournalEvent[] = [];
 
   constructor(scene: Scene, journal: Journal) {
     this.#scene = scene;
-    journal.watch(({ text }) => this.#onStep(text));
+    journal.watch((event) => this.#onStep(event));
   }
 
   /** Hands an order to the arbiter machine and answers the call from its reports. */
   place(call: Call, waits: boolean, order: ArbiterOrder, answers: Answers): void {
     const leavingBefore = waits ? this.#leaving() : new Set<number>();
-    this.#waiting.set(call.ticket, { ...answers, call, waits, leavingBefore, startedMs: performance.now() });
+    this.#waiting.set(call.ticket, {
+      ...answers,
+      call,
+      waits,
+      leavingBefore,
+      cut: 0,
+      startedMs: performance.now(),
+    });
     call.onOver = () => this.#waiting.delete(call.ticket);
     call.begin(true);
     call.order(order);
@@ -87,13 +98,15 @@ export class OrderBook {
       waiting.end = end;
     }
     if (waiting.leaving && waiting.leaving.size > 0) return;
+    if (waits) this.#tellSteps();
     const fields = fieldsOf(waiting, end);
     if (waits)
       call.reply({
         success: end.type === 'order.done',
         status: end.type.slice('order.'.length),
         ...fields,
-        ...reloadFields(end),
+        ...this.#reloadFields(end),
+        ...(end.order === 'arbiter.stop' ? { cut: waiting.cut } : {}),
         duration_ms: Math.round(performance.now() - startedMs),
         ...(end.type === 'order.done' ? {} : { error: reasonOf(end) }),
         ...(end.fault?.stack === undefined ? {} : { stack: end.fault.stack }),
@@ -108,17 +121,28 @@ export class OrderBook {
   }
 
   /** Told once the machines have taken in what the line is about. */
-  #onStep(text: string): void {
+  #onStep(event: JournalEvent): void {
     if (![...this.#waiting.values()].some(({ waits }) => waits)) return;
-    this.#steps.push(text);
+    this.#steps.push(event);
     if (this.#steps.length > 1) return;
     setImmediate(() => {
-      const steps = this.#steps.splice(0);
-      for (const waiting of [...this.#waiting.values()]) {
-        if (waiting.waits) tellSteps(waiting, steps);
-        this.#lookWhoLeft(waiting);
-      }
+      this.#tellSteps();
+      for (const waiting of [...this.#waiting.values()]) this.#lookWhoLeft(waiting);
     });
+  }
+
+  #tellSteps(): void {
+    const steps = this.#steps.splice(0);
+    for (const waiting of this.#waiting.values()) if (waiting.waits) tellSteps(waiting, steps);
+  }
+
+  /** What became of the workers of before: those that stay, and those that still finish what they have. */
+  #reloadFields({ type, order, generation, replaced = 0, remaining }: OrderEnded): object {
+    if (order !== 'arbiter.reload') return {};
+    const former = this.#scene.workers().filter(({ member }) => member.generation !== generation);
+    const leaving = former.filter(({ member }) => member.phase === 'leaving').length;
+    const left = type === 'order.done' ? 0 : (remaining ?? former.length - leaving);
+    return { generation: generation ?? null, replaced, remaining: left, leaving };
   }
 
   #lookWhoLeft(waiting: Waiting): void {
@@ -133,19 +157,19 @@ export class OrderBook {
 const isRemoval = ({ taken }: Waiting): boolean =>
   taken?.type === 'order.taken' && (taken.total ?? 0) < (taken.previous ?? 0);
 
-function tellSteps({ call, progress }: Waiting, steps: readonly string[]): void {
-  if (!call.streams) return;
+function tellSteps(waiting: Waiting, steps: readonly JournalEvent[]): void {
+  const { call, taken, progress, concerns } = waiting;
+  const mine = steps.filter((event) => event['orderId'] === taken?.orderId || concerns?.(event));
+  for (const { cut } of mine) waiting.cut += Number(cut ?? 0);
+  if (!call.streams || mine.length === 0) return;
   const { done, total } = progress?.() ?? { done: 0, total: null };
-  for (const step of steps) call.progress({ step, done, total });
+  for (const { text } of mine) call.progress({ step: text, done, total });
 }
 
 function fieldsOf({ taken, accepted, refused }: Waiting, end: OrderEnded): object | undefined {
   if (taken) return accepted(taken);
   return end.type === 'order.done' ? accepted(end) : refused?.(end);
 }
-
-const reloadFields = ({ order, generation, replaced = 0, remaining = 0 }: OrderEnded): object =>
-  order === 'arbiter.reload' ? { generation: generation ?? null, replaced, remaining } : {};
 
 function reasonOf({ type, fault }: OrderEnded): string {
   if (type === 'order.superseded') return 'Superseded by a newer order';

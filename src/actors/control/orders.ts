@@ -4,7 +4,7 @@ import type { DirtyTree } from '../dirty/tree.ts';
 import type { Call } from './call.ts';
 import { type Command, shown } from './grammar.ts';
 import type { Ledger } from './ledger.ts';
-import type { OrderBook, Progress } from './order-book.ts';
+import type { Answers, OrderBook, Progress } from './order-book.ts';
 import type { Scene } from './scene.ts';
 
 export interface OrdersDeps {
@@ -55,7 +55,7 @@ export class Orders {
       {
         accepted: (report) => scaled(did, report),
         refused: (end) => unscaled(did, end),
-        progress: this.#scaleProgress(by),
+        ...this.#scaleSteps(by),
       },
     );
   }
@@ -155,6 +155,8 @@ export class Orders {
       { type: 'arbiter.reload', source },
       {
         accepted: () => (waits ? {} : { status: 'reloading' }),
+        // Of a reload everything is: workers that come, and those that go.
+        concerns: ({ age, generation }) => typeof age === 'number' || typeof generation === 'number',
         progress: () => this.#reloadProgress(),
       },
     );
@@ -173,6 +175,7 @@ export class Orders {
       { type: 'arbiter.stop', mode, source },
       {
         accepted: () => (waits ? { mode } : { status: 'shutting_down', mode }),
+        concerns: ({ age }) => typeof age === 'number',
         progress: () => ({ done: Math.max(0, before - this.#workers()), total: before }),
       },
     );
@@ -182,20 +185,39 @@ export class Orders {
     return this.#deps.scene.workers().length;
   }
 
-  /** Of those to be added, how many are ready; of those to be removed, how many are gone. */
-  #scaleProgress(by: number): () => Progress {
+  /** The steps of an order to scale are those of the workers that it starts, or lets go. */
+  #scaleSteps(by: number): Required<Pick<Answers, 'progress' | 'concerns'>> {
     const { scene } = this.#deps;
     const before = scene.context.target;
-    const readyBefore = this.#ready();
-    return () => {
-      const total = Math.abs(scene.context.target - before);
-      const done = by > 0 ? this.#ready() - readyBefore : total - (this.#workers() - scene.context.target);
-      return { done: Math.max(0, Math.min(total, done)), total };
+    const firstAge = this.#nextAge();
+    const leaving = (age: number): boolean =>
+      scene.workers().some(({ member }) => member.age === age && member.phase === 'leaving');
+    const others = new Set(
+      scene.workers().flatMap(({ member }) => (member.phase === 'leaving' ? [member.age] : [])),
+    );
+    const gone = new Set<number>();
+    return {
+      concerns: ({ age, text }) => {
+        if (typeof age !== 'number') return false;
+        if (by > 0) return age >= firstAge;
+        if (age >= firstAge || others.has(age)) return false;
+        const isGone = !scene.workers().some(({ member }) => member.age === age);
+        if (isGone && / ended/.test(text)) gone.add(age);
+        return isGone || leaving(age);
+      },
+      progress: () => {
+        const total = Math.abs(scene.context.target - before);
+        const started = scene
+          .workers()
+          .filter(({ member }) => member.age >= firstAge && member.phase === 'ready').length;
+        return { done: Math.min(total, by > 0 ? started : gone.size), total };
+      },
     };
   }
 
-  #ready(): number {
-    return this.#deps.scene.workers().filter(({ member }) => member.phase === 'ready').length;
+  /** Workers of this age and above are started from now on. */
+  #nextAge(): number {
+    return this.#deps.scene.pool()?.context.nextAge ?? 1;
   }
 
   #reloadProgress(): Progress {

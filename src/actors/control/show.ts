@@ -245,8 +245,9 @@ function figuresOf(pulse: Pulse | undefined) {
     requests_per_second: rounded(pulse?.requestsPerSecond ?? 0, 1),
     connections: figures?.connections ?? 0,
     in_flight: figures?.inFlight ?? 0,
-    loop_delay_p99_ms: rounded(figures?.loopDelayMs ?? 0, 1),
-    utilization: rounded(figures?.loopUtilization ?? 0, 3),
-    rss_bytes: figures?.rssBytes ?? 0,
+    // Not known before the first heartbeat.
+    loop_delay_p99_ms: figures ? rounded(figures.loopDelayMs, 1) : null,
+    utilization: figures ? rounded(figures.loopUtilization, 3) : null,
+    rss_bytes: figures?.rssBytes ?? null,
   };
 }

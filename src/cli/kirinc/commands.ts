@@ -91,7 +91,8 @@ export function argumentsLeft(entry: Entry, rest: readonly string[]): Argument[]
     const at = open.findIndex((one) => meant(one, word) !== undefined);
     if (at >= 0) open.splice(at, 1);
   }
-  return open;
+  const needed = open.filter((one) => 'required' in one && one.required);
+  return needed.length > 0 ? needed : open;
 }
 
 const starts = (full: string | undefined, typed: string): boolean =>

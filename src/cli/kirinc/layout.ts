@@ -14,6 +14,11 @@ export function fit(text: string, columns: number): string {
   return shown;
 }
 
+/** As `fit`, with a mark where something is missing. */
+export function fitMarked(text: string, columns: number): string {
+  return stringWidth(text) <= columns ? text : `${fit(text, Math.max(0, columns - 1))}…`;
+}
+
 /** Exactly so many columns: cut or filled. */
 export function cellOf(text: string, columns: number, right = false): string {
   const cut = fit(text, columns);

@@ -77,8 +77,7 @@ export const COLUMNS: readonly Column[] = [
 /** Room for the mark of the selected row. */
 const MARK = 2;
 
-export const KEYS_LINE =
-  '↑↓ select  s/S sort  o order  + add  - remove  k kill  K kill quick  r reload  ? help  q quit';
+export const KEYS_LINE = 'q quit  ? help  ↑↓ select  s sort  o order  + add  - remove  k/K kill  r reload';
 
 const HELP = [
   'up, down, PgUp, PgDn, Home, End   select a worker',

@@ -13,7 +13,7 @@ import {
 } from './core.ts';
 import { pause, readSeconds } from './interval.ts';
 import { takeKeys } from './keys.ts';
-import { fit } from './layout.ts';
+import { fit, fitMarked } from './layout.ts';
 
 export async function watch(rest: readonly string[], context: Context): Promise<number> {
   const typed = withoutSeconds(rest);
@@ -68,7 +68,7 @@ async function watchInPlace(words: readonly string[], seconds: number, context: 
     const most = Math.max(1, rows - 2);
     const more = lines.length - most + 1;
     const shown = more > 1 ? [...lines.slice(0, most - 1), `... ${more} more lines`] : lines;
-    const body = shown.map((line) => fit(line, columns));
+    const body = shown.map((line) => fitMarked(line, columns));
     update([output.bold(fit(head, columns)), ...body].join('\n'));
   };
   const keys = takeKeys({
