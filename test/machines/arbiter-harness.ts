@@ -24,7 +24,7 @@ import { simulate } from '../simulation/simulation.ts';
 import { transitionRecorder, transitionsOf } from './transitions.ts';
 
 const recorder = transitionRecorder();
-const SEEDS_FOR_COVERAGE = 400;
+export const SEEDS_FOR_COVERAGE = 400;
 export const fault = { code: 'app.loadFailed', message: 'broken' } as const;
 
 export const generation = (number: number, workers = 2): Generation => ({
@@ -235,9 +235,9 @@ function shareOf(name: string): Share {
   return /: (control\.|xstate\.error)/.test(name) ? 'control' : 'orders';
 }
 
-/** The transitions of one share that no path took, nor chance. */
-export function missedOf(share: Share): string[] {
-  for (let seed = 1; seed <= SEEDS_FOR_COVERAGE; seed++) simulate(seed, recorder.watch);
+/** The transitions of one share that no path took, nor chance in so many seeds. */
+export function missedOf(share: Share, seeds = 0): string[] {
+  for (let seed = 1; seed <= seeds; seed++) simulate(seed, recorder.watch);
   return [...transitionsOf(arbiterMachine)].filter(
     (name) => shareOf(name) === share && !recorder.taken.has(name),
   );

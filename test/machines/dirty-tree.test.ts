@@ -407,7 +407,6 @@ test('what the pool of one never says, and limits of orders that have ended, cha
   one.send({ type: 'order.overdue', orderId: 1 });
   one.link({ type: 'link.down' });
   one.send({ type: 'order.overdue', orderId: 1 });
-  one.link({ type: 'link.up' });
   one.deafen();
   one.tell({ type: 'dirty.stop', leave: 'drain' });
   one.send({ type: 'order.overdue', orderId: 1 });
