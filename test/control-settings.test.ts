@@ -174,6 +174,7 @@ describe('settings as they are shown', () => {
       'env_file',
       'errorlog',
       'pidfile',
+      'dirty_apps',
       'control_socket',
       'control_socket_readonly',
     ]);

@@ -156,7 +156,8 @@ export class Orders {
       {
         accepted: () => (waits ? {} : { status: 'reloading' }),
         // Of a reload everything is: workers that come, and those that go.
-        concerns: ({ age, generation }) => typeof age === 'number' || typeof generation === 'number',
+        concerns: ({ age, generation, dirtyArbiterPid }) =>
+          [age, generation, dirtyArbiterPid].some((one) => typeof one === 'number'),
         progress: () => this.#reloadProgress(),
       },
     );
@@ -175,7 +176,7 @@ export class Orders {
       { type: 'arbiter.stop', mode, source },
       {
         accepted: () => (waits ? { mode } : { status: 'shutting_down', mode }),
-        concerns: ({ age }) => typeof age === 'number',
+        concerns: ({ age, dirtyArbiterPid }) => typeof (age ?? dirtyArbiterPid) === 'number',
         progress: () => ({ done: Math.max(0, before - this.#workers()), total: before }),
       },
     );

@@ -4,6 +4,9 @@
  * not keep its process alive.
  */
 import type { Buffer } from 'node:buffer';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { canonicalName } from './app-name.ts';
 import type { Channel } from './channel.ts';
 import { DirtyConnectionError, type DirtyError } from './errors.ts';
 import { FRAME, FRAME_BYTES_MAX, payloadOf, typeOf } from './frames.ts';
@@ -14,13 +17,19 @@ import { connectChannel } from './socket-channel.ts';
 /** The path of the router's socket, or what opens a channel to it. */
 export type Connect = string | (() => Promise<Channel>);
 
+/** How long a dirty arbiter that does not listen is waited for, and how often it is tried. */
+const PATIENCE_MS = 10_000;
+const AGAIN_MS = 50;
 /** How long the router may take to answer a hello. */
 const WELCOME_MS = 10_000;
 
 /** A connection on which the router has said welcome. */
 export interface Line {
   readonly channel: Channel;
+  /** By their canonical names. */
   readonly apps: ReadonlyMap<string, number>;
+  /** As they were named in the settings. */
+  readonly names: readonly string[];
   /** The largest payload, in bytes. */
   readonly frameBytesMax: number;
 }
@@ -38,16 +47,31 @@ export async function openLine(
   handlers: LineHandlers,
   isPending: () => boolean,
 ): Promise<Line> {
-  let channel: Channel;
-  try {
-    channel = await (typeof connect === 'string' ? connectChannel(connect) : connect());
-  } catch (error) {
-    throw new DirtyConnectionError(`there is no dirty arbiter: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
+  const channel = await (typeof connect === 'string' ? connected(connect, isPending) : connect()).catch(
+    (error: Error) => {
+      throw error instanceof DirtyConnectionError ? error : noArbiter(error);
+    },
+  );
   return greeted(channel, hello, handlers, isPending);
 }
+
+/** While the dirty arbiter starts, or is started again, nothing was sent that could be done twice: it is waited for. */
+async function connected(path: string, isPending: () => boolean): Promise<Channel> {
+  const untilMs = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await connectChannel(path);
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      const isAbsent = code === 'ECONNREFUSED' || code === 'ENOENT';
+      if (!isAbsent || !isPending() || performance.now() > untilMs) throw error;
+      await sleep(AGAIN_MS);
+    }
+  }
+}
+
+const noArbiter = (error: Error): DirtyConnectionError =>
+  new DirtyConnectionError(`there is no dirty arbiter: ${error.message}`, { cause: error });
 
 function greeted(
   channel: Channel,
@@ -69,8 +93,10 @@ function greeted(
         const welcome = typeOf(frame) === FRAME.welcome ? welcomeIn(payloadOf(frame, more)) : undefined;
         if (!welcome) return channel.close('it is no dirty arbiter of this version');
         isWelcome = true;
-        const apps = new Map(welcome.apps.map(({ importPath, number }) => [importPath, number]));
-        resolve({ channel, apps, frameBytesMax: Math.min(welcome.frameBytesMax, FRAME_BYTES_MAX) });
+        const apps = new Map(
+          welcome.apps.map(({ importPath, number }) => [canonicalName(importPath), number]),
+        );
+        resolve({ channel, apps, names, frameBytesMax: Math.min(welcome.frameBytesMax, FRAME_BYTES_MAX) });
       },
       ended(why) {
         clearTimeout(limit);

@@ -5,6 +5,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
+import { canonicalName } from './app-name.ts';
 import { CREDIT, cancelled, type Pending, SingleCall, StreamCall } from './client-call.ts';
 import { type Connect, type Line, openLine } from './client-connection.ts';
 import { appHandle } from './client-handle.ts';
@@ -226,8 +227,8 @@ export class DirtyClient implements Dirty {
 
   #sendOn(line: Line, entry: Entry, frame: Buffer, app: string | undefined): void {
     if (app !== undefined) {
-      const number = line.apps.get(app);
-      if (number === undefined) return this.#fail(entry, notFound(app, line.apps.keys()));
+      const number = line.apps.get(app) ?? line.apps.get(canonicalName(app));
+      if (number === undefined) return this.#fail(entry, notFound(app, line.names));
       setApp(frame, number);
     }
     const bytes = payloadBytesOf(frame);

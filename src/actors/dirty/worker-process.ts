@@ -27,6 +27,8 @@ import { connectChannel } from './socket-channel.ts';
 
 /** How long the router may take to answer a hello. */
 const WELCOME_MS = 10_000;
+/** How long calls that were cancelled at the end may take to clean up. */
+const CANCELLED_MS = 200;
 
 type Internal = DirtyWorkerOrder | Extract<WorkerInternal, { type: 'link.ended' }>;
 
@@ -195,7 +197,7 @@ class Serving {
           if (typeOf(frame) === FRAME.welcome) {
             clearTimeout(limit);
             resolve();
-          } else runtime.take(frame, more);
+          } else if (!runtime.take(frame, more)) channel.close('the router sent what is no call');
         },
         ended: (why) => {
           clearTimeout(limit);
@@ -218,6 +220,8 @@ class Serving {
     await settles(runtime.drain(), graceMs);
     const cut = runtime.running;
     runtime.cancelAll('the worker leaves');
+    // What was cancelled cleans up before the apps are closed.
+    await settles(runtime.drain(), CANCELLED_MS);
     return { cut };
   }
 
