@@ -96,6 +96,7 @@ function greeted(
         const apps = new Map(
           welcome.apps.map(({ importPath, number }) => [canonicalName(importPath), number]),
         );
+        const names = welcome.apps.map(({ importPath }) => importPath);
         resolve({ channel, apps, names, frameBytesMax: Math.min(welcome.frameBytesMax, FRAME_BYTES_MAX) });
       },
       ended(why) {
