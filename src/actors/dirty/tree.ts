@@ -45,7 +45,10 @@ export class DirtyTree {
   readonly #directory: string;
   /** What a dirty arbiter is started with: the newest generation that is committed, and as many workers as were ordered. */
   #committed: DirtyGeneration | undefined;
-  #trial: { orderId: number; generation: DirtyGeneration } | undefined;
+  /** How many workers its settings asked for. */
+  #wanted = 0;
+  /** Generations on their way, by their orders. */
+  readonly #trials = new Map<number, DirtyGeneration>();
   #send: ((order: DirtyArbiterOrder) => void) | undefined;
   #report = (_report: DirtyLinkReport): void => {};
   #pid: number | null = null;
@@ -72,6 +75,7 @@ export class DirtyTree {
   /** The generation to start with. */
   begin(generation: DirtyGeneration): void {
     this.#committed = generation;
+    this.#wanted = generation.workers;
   }
 
   /** The machine with its actors. */
@@ -146,7 +150,7 @@ export class DirtyTree {
       this.#pid = null;
       this.#send = undefined;
       this.#isReady = false;
-      this.#trial = undefined;
+      this.#trials.clear();
       for (const answer of [...this.#questions.values()]) answer(undefined);
       this.#report({ type: 'link.down' });
     },
@@ -174,21 +178,38 @@ export class DirtyTree {
   }
 
   #pass(order: DirtyOrder): void {
-    if (order.type === 'dirty.replace') this.#trial = order;
-    if (order.type === 'dirty.commit' && this.#trial?.orderId === order.orderId) {
-      this.#committed = this.#trial.generation;
-      this.#trial = undefined;
-    }
+    if (order.type === 'dirty.replace') this.#trials.set(order.orderId, order.generation);
     this.#send?.(order);
   }
 
   #hear(report: DirtyArbiterReport): void {
     if (report.type === 'dirty.described') return this.#questions.get(report.orderId)?.(report.status);
-    if (report.type === 'dirty.taken' && this.#committed)
-      this.#committed = { ...this.#committed, workers: report.total };
+    this.#note(report);
     if (report.type.startsWith('dirty.')) this.#report(this.#deps.redactor.report(report) as DirtyLinkReport);
   }
+
+  /** What the next dirty arbiter is started with, should this one die. */
+  #note(report: DirtyArbiterReport): void {
+    if (report.type === 'dirty.taken' && this.#committed)
+      this.#committed = { ...this.#committed, workers: report.total };
+    if (report.type === 'dirty.committed') {
+      const next = this.#trials.get(report.orderId);
+      const before = this.#committed;
+      // A number that the settings did not change stays what an operator made it.
+      const isSame = next?.workers === this.#wanted;
+      if (next) this.#committed = isSame && before ? { ...next, workers: before.workers } : next;
+      if (next) this.#wanted = next.workers;
+    }
+    if (ENDS.has(report.type) && 'orderId' in report) this.#trials.delete(report.orderId);
+  }
 }
+
+const ENDS: ReadonlySet<string> = new Set([
+  'dirty.done',
+  'dirty.refused',
+  'dirty.failed',
+  'dirty.superseded',
+]);
 
 const ownEnvironment = (): Record<string, string> =>
   Object.fromEntries(
