@@ -193,7 +193,8 @@ export class Server {
     deadlineMs = DEADLINE_MS,
   ): Promise<NonNullable<T>> {
     const attempt = async (): Promise<T> => {
-      const gone = this.exited;
+      // Its last lines may come after the news of its exit.
+      const gone = this.child.stderr!.closed ? this.exited : undefined;
       const value = await condition();
       if (!value && gone) throw new Error(`the server exited (${gone.code ?? gone.signal}) before ${what}`);
       return value;
