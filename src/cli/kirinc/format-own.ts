@@ -51,6 +51,7 @@ const WIDE_DIRTY: Column[] = [
   ...numbers('PID', 'AGE', 'SLOT', 'GEN'),
   { title: 'STATE' },
   ...numbers('CALLS', 'IN_FLIGHT', 'LOOP_P99', 'RSS', 'UPTIME', 'LAST_BEAT'),
+  { title: 'TOKENS' },
   { title: 'APPS' },
 ];
 
@@ -58,19 +59,53 @@ export function wideDirtyText(data: Data): string[] {
   if (data['enabled'] !== true) return ['Dirty arbiter not running'];
   const workers = dataList(data['workers']);
   const apps = dataList(data['apps']);
-  const appRows = apps.map(({ import_path, current_workers, worker_count, worker_pids }) => [
+  const appRows = apps.map(({ import_path, current_workers, worker_count, worker_pids, ...more }) => [
     cell(import_path),
     cell(current_workers),
     cell(worker_count ?? 'none'),
+    ...['queued', 'running', 'calls', 'errors', 'timeouts', 'overloaded'].map((name) => cell(more[name])),
     cell(textList(worker_pids).join(' ')),
   ]);
   return [
     `Dirty arbiter PID: ${cell(data['pid'])}`,
     ...(workers.length > 0 ? ['', ...table(WIDE_DIRTY, workers.map(wideDirtyRow))] : []),
-    ...(apps.length > 0
-      ? ['', ...table([{ title: 'APP' }, ...numbers('WORKERS', 'LIMIT'), { title: 'PIDS' }], appRows)]
-      : []),
+    ...(apps.length > 0 ? ['', ...table(WIDE_APPS, appRows)] : []),
+    ...calls(workers),
   ];
+}
+
+const WIDE_APPS: Column[] = [
+  { title: 'APP' },
+  ...numbers('WORKERS', 'LIMIT', 'QUEUED', 'RUNNING', 'CALLS', 'ERRORS', 'TIMEOUTS', 'OVERLOADED'),
+  { title: 'PIDS' },
+];
+
+/** What the workers run, where there is anything. */
+function calls(workers: readonly Data[]): string[] {
+  const running = workers.flatMap((worker) => dataList(worker['running']));
+  return running.length > 0 ? ['', ...table(CALLS, running.map(callRow))] : [];
+}
+
+const CALLS: Column[] = [
+  ...numbers('CALL'),
+  { title: 'STATE' },
+  ...numbers('AGE', 'WORKER', 'CALLER'),
+  { title: 'APP' },
+];
+
+const callRow = (call: Data): string[] => [
+  cell(call['id']),
+  cell(call['state']),
+  fixed((numberOf(call['age_ms']) ?? 0) / 1000, 1, 's'),
+  cell(call['worker_pid'] ?? '-'),
+  cell(call['caller_pid']),
+  cell(call['app']),
+];
+
+export function callsText(data: Data): string[] {
+  const list = dataList(data['calls']);
+  if (list.length === 0) return ['No calls'];
+  return [...table(CALLS, list.map(callRow)), '', `Total: ${numberOf(data['count']) ?? list.length} calls`];
 }
 
 const wideDirtyRow = (worker: Data): string[] => [
@@ -85,8 +120,15 @@ const wideDirtyRow = (worker: Data): string[] => [
   bytes(worker['rss_bytes']),
   duration(worker['uptime']),
   heartbeat(worker['last_heartbeat']),
+  tokens(dataOf(worker['resources'])),
   cell(textList(worker['apps']).join(', ')),
 ];
+
+/** `gpu=0,1` */
+const tokens = (held: Data): string =>
+  Object.entries(held)
+    .map(([name, list]) => `${visible(name)}=${Array.isArray(list) ? list.map(cell).join(',') : '-'}`)
+    .join(' ') || '-';
 
 /** `name: value  (origin)`, the origins below each other as far as values are not too long. */
 export function originText(data: Data): string[] {

@@ -1,6 +1,7 @@
 /** Which text a reply has: the documented ones have one of their own, every other one is JSON. Pure. */
 import { type Data, isData } from './data.ts';
 import {
+  callsText,
   eventsText,
   generationsText,
   machinesText,
@@ -26,6 +27,7 @@ const TEXTS: Record<string, (data: Data) => string[]> = {
   'show workers wide': wideWorkersText,
   'show dirty': dirtyText,
   'show dirty wide': wideDirtyText,
+  'show calls': callsText,
   'show config': configText,
   'show config origin': originText,
   'show stats': statsText,
