@@ -35,7 +35,7 @@ test('the packed package serves an app that imports it, through its command', as
   const site = new Site(t);
   const folder = install(site);
   const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
-    bin: { kirin: string };
+    bin: { kirin: string; kirinc: string };
   };
   for (const file of ['README.md', 'LICENSE', 'dist/THIRD-PARTY-LICENSES.txt', 'dist/types/index.d.ts'])
     assert.ok(existsSync(join(folder, file)), `${file} is missing`);
@@ -59,6 +59,9 @@ test('the packed package serves an app that imports it, through its command', as
   );
   const port = Number(/bound 127\.0\.0\.1:(\d+)/.exec(log)?.[1]);
   assert.equal((await ask(port, '/')).text, 'slot 0', log);
+  await eventually('its control socket is open', () => existsSync(site.path('kirin.ctl')));
+  const shell = execFileSync(join(folder, bin.kirinc), ['-c', 'show stats', '-j'], { cwd: site.directory });
+  assert.equal(JSON.parse(String(shell)).pid, server.pid);
   const ended = new Promise((resolve) => server.once('exit', resolve));
   server.kill('SIGTERM');
   assert.equal(await ended, 0, log);
