@@ -223,7 +223,8 @@ export function tellOrder(log: Log, report: ArbiterReport): void {
   const { previous, total, reason } = report;
   if (previous === undefined || total === undefined) return;
   const why = reason === undefined ? '' : `: ${reason}`;
-  log.info(`the number of workers goes from ${previous} to ${total}${why}`, {
+  const what = report.order === 'arbiter.dirtyScale' ? 'dirty workers' : 'workers';
+  log.info(`the number of ${what} goes from ${previous} to ${total}${why}`, {
     order: 'scale',
     orderId: report.orderId,
   });

@@ -101,7 +101,8 @@ export const childMachine = setup({
     blameBootLimit: assign({
       fault: ({ context }): Fault => ({
         code: 'boot.timeout',
-        message: `not ready within ${context.limits.bootMs / 1000} s (--boot-timeout)`,
+        // A worker is what everybody has; of the others the reason must say whose it is.
+        message: `${context.title === 'worker' ? '' : `the ${context.title} was `}not ready within ${context.limits.bootMs / 1000} s (--boot-timeout)`,
       }),
     }),
     becomeReady: assign({ phase: 'ready' as const }),

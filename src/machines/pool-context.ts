@@ -100,11 +100,11 @@ export const leaveOrder = (leave: Leave, orderId: number) => ({ type: `child.${l
 export const noFault: Fault = { code: 'boot.exited', message: 'a worker ended before it was ready' };
 
 /** A child's end in a sentence, for those that said nothing themselves. */
-export function faultOf(exit: Extract<ChildReport, { type: 'child.exited' }>): Fault {
+export function faultOf(title: ChildTitle, exit: Extract<ChildReport, { type: 'child.exited' }>): Fault {
   if (exit.fault) return exit.fault;
   const how = exit.signal === null ? `exited with code ${exit.code}` : `was ended by ${exit.signal}`;
   const when = exit.phase === 'ready' ? '' : ' before it was ready';
-  return { code: 'boot.exited', message: `worker ${exit.age} (pid ${exit.pid}) ${how}${when}` };
+  return { code: 'boot.exited', message: `${title} ${exit.age} (pid ${exit.pid}) ${how}${when}` };
 }
 
 /** What a child's unexpected end speaks against: a trial, or the replacing of children as such. */

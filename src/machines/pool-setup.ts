@@ -103,7 +103,10 @@ export const poolSetup = setup({
     }),
     noteLeaving: assign(({ context, event }) => {
       assertEvent(event, 'child.leaving');
-      const fault = event.fault ?? { ...noFault, message: `worker ${event.age} left: ${event.cause}` };
+      const fault = event.fault ?? {
+        ...noFault,
+        message: `${context.title} ${event.age} left: ${event.cause}`,
+      };
       return {
         ...blame(context, event.age, event.cause, fault),
         ...countFailure(context, event),
@@ -113,7 +116,7 @@ export const poolSetup = setup({
     noteExited: assign(({ context, event }) => {
       assertEvent(event, 'child.exited');
       return {
-        ...blame(context, event.age, event.cause, faultOf(event)),
+        ...blame(context, event.age, event.cause, faultOf(context.title, event)),
         ...countFailure(context, event),
         members: context.members.filter((one) => one.age !== event.age),
       };
@@ -181,7 +184,10 @@ export const poolSetup = setup({
       assertEvent(event, 'pool.retire');
       const member = context.members.find((one) => one.age === event.age);
       const onTrial = member !== undefined && isOnTrial(context, member);
-      const fault: Fault = { ...noFault, message: `worker ${event.age} was told to leave by an operator` };
+      const fault: Fault = {
+        ...noFault,
+        message: `${context.title} ${event.age} was told to leave by an operator`,
+      };
       return { trialFault: onTrial ? (context.trialFault ?? fault) : context.trialFault };
     }),
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createActor, fromCallback } from 'xstate';
-import { childMachine, type ProcessInput } from '../../src/machines/child.ts';
+import { type ChildTitle, childMachine, type ProcessInput } from '../../src/machines/child.ts';
 import type { ChildOrder, ChildReport } from '../../src/machines/events/child.ts';
 import type { ProcessOrder, ProcessReport } from '../../src/machines/events/process.ts';
 import type { WorkerReport } from '../../src/machines/events/worker.ts';
@@ -30,7 +30,7 @@ const exited = (code: number | null, signal: string | null = null): ProcessRepor
 });
 const loadFault = { code: 'app.loadFailed', message: 'no such module' } as const;
 
-function life(limits: Partial<typeof LIMITS> = {}) {
+function life(limits: Partial<typeof LIMITS> = {}, title: ChildTitle = 'worker') {
   const clock = new VirtualClock();
   const parent = probe<ChildReport>();
   const orders: ProcessOrder[] = [];
@@ -50,7 +50,7 @@ function life(limits: Partial<typeof LIMITS> = {}) {
       clock,
       inspect: recorder.watch,
       input: {
-        title: 'worker',
+        title,
         age: 7,
         slot: 1,
         generation: 2,
@@ -146,6 +146,14 @@ test('not ready within the boot limit: killed, and the limit is the reason', () 
     child.hears(exited(null, 'SIGKILL'));
     assert.deepEqual([child.end.cause, child.end.fault?.code], ['bootTimeout', 'boot.timeout']);
   }
+});
+
+test('what is no worker is named in the reason: the end of a server is told by it alone', () => {
+  const child = life({}, 'dirty worker');
+  child.hears(spawned);
+  child.pass(1000);
+  child.hears(exited(null, 'SIGKILL'));
+  assert.equal(child.end.fault?.message, 'the dirty worker was not ready within 1 s (--boot-timeout)');
 });
 
 test('without a boot limit it may boot for ever', () => {

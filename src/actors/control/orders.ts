@@ -63,9 +63,9 @@ export class Orders {
   #kill(call: Call, pid: number, quick: boolean): void {
     const found = this.#deps.scene.workers().find((worker) => worker.pid === pid);
     const failure = (error: string) => ({ success: false, error });
+    if (pid === process.pid) return call.reply(failure(`${pid} is the arbiter: use "shutdown"`));
     if (!found && this.#deps.dirty) return void this.#killDirty(call, pid, quick);
     if (!found) {
-      if (pid === process.pid) return call.reply(failure(`${pid} is the arbiter: use "shutdown"`));
       const gone = this.#deps.ledger.isGone(pid);
       return call.reply(failure(`Worker ${pid} ${gone ? 'has ended already' : 'not found'}`));
     }

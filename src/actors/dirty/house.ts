@@ -7,7 +7,7 @@ import type { InspectionEvent } from 'xstate';
 import type { ChildContext, ProcessInput } from '../../machines/child.ts';
 import type { DirtyArbiterActor } from '../../machines/dirty-arbiter.ts';
 import type { DirtyArbiterSpec, DirtyGeneration, DirtyStatus } from '../../machines/events/dirty.ts';
-import type { LeaveOrder } from '../../machines/events/lifecycle.ts';
+import type { LeaveOrder, LifecycleReport } from '../../machines/events/lifecycle.ts';
 import type { HeartbeatTable } from '../heartbeat.ts';
 import type { ProcessHooks, ProcessLaunch } from '../process.ts';
 import { Editions } from './editions.ts';
@@ -21,6 +21,8 @@ export interface HouseDeps {
   /** A worker did not come free. */
   stuck(age: number, why: string): void;
 }
+
+type Notice = Extract<LifecycleReport, { type: 'worker.notice' }>;
 
 /** A worker whose calls do not end is told to leave so long before its grace is over, to close its apps. */
 const CLOSE_RESERVE_MS = 1000;
@@ -43,6 +45,8 @@ export class DirtyHouse {
   #editions: Editions | undefined;
   #router: Router | undefined;
   #stash: StashStore | undefined;
+  /** Replacements fail, and nobody has become ready since. */
+  #isFailing = false;
   /** Editions that were told of before there was a place for them. */
   readonly #early = new Map<number, DirtyGeneration>();
 
@@ -117,6 +121,8 @@ export class DirtyHouse {
     ready: (age) => {
       const known = this.#known.get(age);
       if (known) known.ready = true;
+      this.#isFailing = false;
+      this.#hope();
     },
     leaving: (age, order, pass) => this.#leaving(age, order, pass),
     gone: (age) => {
@@ -156,10 +162,24 @@ export class DirtyHouse {
   /** Looks at the pool: an app of which no worker lives, while replacements fail, has no hope. */
   watch(inspection: InspectionEvent): void {
     if (inspection.type !== '@xstate.microstep') return;
-    const { type } = inspection.event;
-    if (type === 'pool.degraded') this.#hope(true);
+    const event = inspection.event as { type: string };
+    const child = (): ChildContext => (inspection.snapshot as unknown as { context: ChildContext }).context;
+    const { type } = event;
+    if (type === 'pool.degraded') {
+      // Told before the one that failed is reaped.
+      this.#isFailing = true;
+      this.#hope();
+    } else if (type === 'worker.notice') this.#pass(event as Notice, child());
     else if (type === 'process.spawned' || type === 'worker.ready' || type === 'process.exited')
-      this.#tell(type, (inspection.snapshot as unknown as { context: ChildContext }).context);
+      this.#tell(type, child());
+  }
+
+  /** What a worker says of itself, under its name. */
+  #pass({ level, text }: Notice, { age, pid }: ChildContext): void {
+    this.onNews({
+      level: level === 'info' ? 'info' : 'warn',
+      text: `dirty worker ${age} (pid ${pid}): ${text}`,
+    });
   }
 
   #tell(type: string, { age, pid, cause, code, signal, fault }: ChildContext): void {
@@ -173,13 +193,13 @@ export class DirtyHouse {
     this.onNews({ level: 'warn', text: `${name} ended unexpectedly, ${how}${why}` });
   }
 
-  #hope(failing = false): void {
+  #hope(): void {
     if (!this.#editions || !this.#router) return;
     const alive = new Set(
       [...this.#editions.staff.values()].flatMap(({ apps }) => apps.map((app) => app.number)),
     );
     for (const { number } of this.#router.stats().apps)
-      this.#router.available(number, failing && !alive.has(number) ? 'none' : 'coming');
+      this.#router.available(number, this.#isFailing && !alive.has(number) ? 'none' : 'coming');
   }
 
   cancel(call: number): boolean {
