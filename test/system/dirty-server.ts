@@ -67,6 +67,8 @@ export async function dirtyServer(
     env: { ...environment, ...env },
     ...options,
   });
+  // Calls wait for their workers; a test that counts what runs does not want to.
+  await it.server.told(/^dirty workers are ready/);
   const status = () => it.ask('show dirty');
   const shown = async (what: string, matches: (status: Data) => unknown): Promise<Data> => {
     let last: Data;
