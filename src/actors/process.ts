@@ -11,6 +11,7 @@ import { type LeaveOrder, type LifecycleReport, lifecycleReports } from '../mach
 import { type Down, LINK_PROTOCOL, type LinkKind, linkSchemas } from '../machines/events/link.ts';
 import type { ProcessOrder, ProcessReport } from '../machines/events/process.ts';
 import type { Fault } from '../machines/faults.ts';
+import { FaultError } from './fault-error.ts';
 import type { HeartbeatTable } from './heartbeat.ts';
 import { type Link, openLink } from './link.ts';
 import type { Redactor } from './redaction.ts';
@@ -104,8 +105,9 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
       if (!hooks.leaving?.(age, order, pass)) pass(order);
     });
 
-    const launch = deps.launch(input);
-    child = spawned();
+    const launch = prepared();
+    if (!launch) return;
+    child = spawned(launch);
     if (child?.pid !== undefined) {
       deps.live.add(child);
       report({ type: 'process.spawned', pid: child.pid });
@@ -114,10 +116,23 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
       hooks.linked?.(age, child.pid, pass);
     }
 
+    /** What it is to be started with may be lacking: a fault of the world, and no reason for its parent to end. */
+    function prepared(): ProcessLaunch<K> | undefined {
+      try {
+        return deps.launch(input);
+      } catch (error) {
+        if (!(error instanceof FaultError)) throw error;
+        report({ type: 'process.spawnFailed', fault: error.fault });
+        return undefined;
+      }
+    }
+
     /** What keeps a process from being started (out of descriptors, no directory) is a fault of the world. */
-    function spawned(): ChildProcess | undefined {
-      const failed = (error: Error): void =>
+    function spawned(launch: ProcessLaunch<K>): ChildProcess | undefined {
+      const failed = (error: Error): void => {
+        hooks.gone?.(age);
         report({ type: 'process.spawnFailed', fault: spawnFault(deps.title, error, launch.cwd) });
+      };
       const env: Record<string, string> = {
         ...launch.env,
         KIRIN_WORKER_AGE: String(age),

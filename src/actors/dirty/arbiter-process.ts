@@ -39,7 +39,10 @@ export function runDirtyArbiter(): void {
   const heartbeats = new HeartbeatTable();
   const early: DirtyArbiterInternal[] = [];
   let toMachine = (event: ToMachine): void => void early.push(event as DirtyArbiterInternal);
-  takeSignals((event) => toMachine(event));
+  takeSignals((event, signal) => {
+    notice('info', `dirty arbiter: ${signal}: ${meaningOf(event)}`);
+    toMachine(event);
+  });
 
   const link: Link<DirtyArbiterReport> = openLink<DirtyArbiterOrder, DirtyArbiterReport>(
     stream,
@@ -79,6 +82,7 @@ export function runDirtyArbiter(): void {
         for (const event of early.splice(0)) toMachine(event);
         receive((report) => {
           link.send(report);
+          if (report.type === 'dirty.taken' && report.orderId === 0) notice('info', changeOf(report));
         });
         return () => {
           toMachine = () => {};
@@ -165,7 +169,7 @@ export function runDirtyArbiter(): void {
 }
 
 /** What Gunicorn's dirty arbiter does at each; the others are the arbiter's business alone. */
-function takeSignals(tell: (event: DirtyArbiterInternal) => void): void {
+function takeSignals(tell: (event: DirtyArbiterInternal, signal: string) => void): void {
   const events: Record<string, DirtyArbiterInternal | null> = {
     SIGTERM: { type: 'signals.stop', leave: 'drain' },
     SIGINT: { type: 'signals.stop', leave: 'quit' },
@@ -180,9 +184,22 @@ function takeSignals(tell: (event: DirtyArbiterInternal) => void): void {
   };
   for (const [signal, event] of Object.entries(events))
     process.on(signal, () => {
-      if (event) tell(event);
+      if (event) tell(event, signal);
     });
 }
+
+function meaningOf(event: DirtyArbiterInternal): string {
+  if (event.type === 'signals.scale') return `${event.by > 0 ? 'add' : 'remove'} 1 dirty worker`;
+  return event.type === 'signals.reload' ? 'replace all dirty workers' : 'leave, to be restarted';
+}
+
+/** What a signal changed has no order that would tell it. */
+const changeOf = ({
+  previous,
+  total,
+  reason,
+}: Extract<DirtyArbiterReport, { type: 'dirty.taken' }>): string =>
+  `the number of dirty workers goes from ${previous} to ${total}${reason === undefined ? '' : `: ${reason}`}`;
 
 /** Callers and dirty workers connect to the same socket. */
 async function listenOn(path: string, house: DirtyHouse): Promise<void> {

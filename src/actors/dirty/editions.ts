@@ -70,7 +70,7 @@ export class Editions {
       slot,
     );
     const apps = generation.apps.filter(({ number }) => numbers.includes(number));
-    const tokens = this.#tokens(apps, generation);
+    const tokens = this.#tokens(slot, apps, generation);
     const worker: Staffed = { age, slot, edition, apps, tokens };
     const secret = randomBytes(16).toString('hex');
     this.#deps.expect(worker, generation, secret);
@@ -99,10 +99,14 @@ export class Editions {
     };
   }
 
-  #tokens(apps: readonly DirtyAppSpec[], { resources }: DirtyGeneration): Tokens {
+  /** Where none is free a worker shares the tokens of the one it replaces, which is in its slot until it has gone. */
+  #tokens(slot: number, apps: readonly DirtyAppSpec[], { resources }: DirtyGeneration): Tokens {
     const needed = amountsNeeded(apps);
-    const held = [...this.#staff.values()].map(({ tokens }) => tokens);
-    const tokens = tokensFor(needed, resources, held);
+    const staff = [...this.#staff.values()];
+    const heldBy = (some: readonly Staffed[]): Tokens[] => some.map(({ tokens }) => tokens);
+    const tokens =
+      tokensFor(needed, resources, heldBy(staff)) ??
+      tokensFor(needed, resources, heldBy(staff.filter((one) => one.slot !== slot)));
     if (tokens) return tokens;
     const wanted = Object.entries(needed).map(([name, amount]) => `${amount} ${name}`);
     throw new FaultError(

@@ -104,8 +104,9 @@ function workersOf(
 }
 
 function resourcesOf(editions: Editions, totals: Readonly<Record<string, number>>): DirtyStatus['resources'] {
+  // A worker and the one that replaces it may share some.
   const held = (name: string): number =>
-    [...editions.staff.values()].reduce((sum, { tokens }) => sum + (tokens[name]?.length ?? 0), 0);
+    new Set([...editions.staff.values()].flatMap(({ tokens }) => tokens[name] ?? [])).size;
   return Object.fromEntries(
     Object.entries(totals).map(([name, total]) => [name, { total, held: held(name) }]),
   );
