@@ -1,0 +1,176 @@
+/** What becomes of calls when a process is killed in the middle of them, or somebody talks nonsense to the router. */
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import { describe, test } from 'node:test';
+import { FRAME } from '../../src/actors/dirty/frames.ts';
+import { packFrame } from '../../src/actors/dirty/packing.ts';
+import { assertCode, dirtyServer, WORK } from './dirty-server.ts';
+import { eventually, Site } from './harness.ts';
+
+const ONE = ['--dirty-workers', '1'];
+
+describe('deaths', { concurrency: 2 }, () => {
+  test('kill -9 of a dirty worker ends each call in it once, those that wait go on', async (t) => {
+    const it = await dirtyServer(t, [...ONE, '--dirty-threads', '3']);
+    const ended = it.inWeb(async ({ dirty, errorOf }, app) => {
+      const heard: [number, string][] = [];
+      const calls = [0, 1, 2].map((id) =>
+        dirty.execute(app, 'waits', 60_000, `flight ${id}`).then(
+          () => heard.push([id, 'result']),
+          (error) => heard.push([id, errorOf(error).code]),
+        ),
+      );
+      const waiting = dirty.execute(app, 'echo', 'waited');
+      const stream = dirty.stream(app, 'numbers', 2);
+      await Promise.all(calls);
+      const chunks: unknown[] = [];
+      for await (const chunk of stream) chunks.push(chunk);
+      return { heard, waited: await waiting, chunks };
+    }, WORK);
+    await it.server.printed(/begun flight 2/);
+    await it.shown('three run and one waits', ({ apps: [work] }) => work.running === 3 && work.queued === 1);
+    const [pid] = await it.dirtyPids();
+    process.kill(pid!, 'SIGKILL');
+    assert.deepEqual(await ended, {
+      heard: [0, 1, 2].map((id) => [id, 'DIRTY_WORKER_DIED']),
+      waited: 'waited',
+      chunks: [0, 1],
+    });
+    assertCode(await it.refusal(WORK, 'exits'), 'DIRTY_WORKER_DIED');
+    assert.equal(await it.inWeb(({ dirty }, app) => dirty.execute(app, 'echo', 1), WORK), 1);
+    await it.idle();
+  });
+
+  test('fault 8: kill -9 of the dirty arbiter ends its calls at once; the next ones wait for its successor', async (t) => {
+    const it = await dirtyServer(t, ONE);
+    const pids = await it.dirtyPids();
+    const ended = it.inWeb(async ({ dirty, stash, errorOf }, app) => {
+      const running = dirty.execute(app, 'waits', 60_000, 'orphan').then(() => undefined, errorOf);
+      const waiting = dirty.execute(app, 'echo', 1).then(() => undefined, errorOf);
+      const stream = dirty
+        .stream(app, 'numbers', 1)
+        .next()
+        .then(() => undefined, errorOf);
+      const errors = await Promise.all([running, waiting, stream]);
+      return {
+        errors,
+        next: await dirty.execute(app, 'echo', 'next'),
+        stash: await stash.get('t', 'k', 'none'),
+      };
+    }, WORK);
+    await it.server.printed(/begun orphan/);
+    const { pid } = await it.shown('two wait', ({ apps: [work] }) => work.queued === 2);
+    process.kill(pid, 'SIGKILL');
+    const { errors, next, stash } = await ended;
+    for (const error of errors) assertCode(error!, 'DIRTY_CONNECTION');
+    assert.deepEqual([next, stash], ['next', 'none']);
+    const { workers } = await it.shown('its successor is there', (status) => status.workers.length === 1);
+    assert.notDeepEqual(
+      workers.map((worker: { pid: number }) => worker.pid),
+      pids,
+    );
+    await it.server.printed(/aborted orphan/);
+    await eventually('its workers are gone', () => {
+      try {
+        return !process.kill(pids[0]!, 0);
+      } catch {
+        return true;
+      }
+    });
+  });
+
+  test('nonsense on the socket closes that connection and harms nobody else', async (t) => {
+    const it = await dirtyServer(t, ONE);
+    const held = it.inWeb(async ({ dirty, kept }, app) => {
+      kept.gate = new AbortController();
+      return await dirty
+        .with({ signal: kept.gate.signal })
+        .execute(app, 'waits', 60_000, 'held')
+        .catch((error) => error.code);
+    }, WORK);
+    await it.server.printed(/begun held/);
+    const path = await it.inWeb(() => {
+      const state = (globalThis as unknown as Record<symbol, { dirty: { socket: string } }>)[
+        Symbol.for('kirin.app')
+      ];
+      return state!.dirty.socket;
+    });
+    const who = { protocol: 1, pid: 1, age: 99, generation: 1 };
+    const hello = (value: object) => packFrame({ type: FRAME.hello }, value);
+    const otherVersion = Buffer.from(hello({ role: 'web', ...who }));
+    otherVersion[2] = 2;
+    const tooLong = Buffer.from(hello({ role: 'web', ...who }));
+    tooLong.writeUInt32BE(0xffffffff, 16);
+    const call = packFrame({ type: FRAME.call, id: 1, app: 0 }, ['echo', [1]]);
+    const web = hello({ role: 'web', ...who });
+    const nonsense: [string, Buffer][] = [
+      ['http', Buffer.from('GET / HTTP/1.1\r\nHost: here\r\n\r\n')],
+      ['chance', Buffer.from(Array.from({ length: 4096 }, (_, index) => (index * 7919) % 251))],
+      ['another version', otherVersion],
+      ['a frame of 4 GiB', tooLong],
+      ['a call before hello', call],
+      ['another protocol', hello({ role: 'web', ...who, protocol: 2 })],
+      ['a worker of another secret', hello({ role: 'worker', ...who, age: 1, apps: [0], secret: 'guessed' })],
+      ['a hello that is nothing', hello([])],
+      ['an answer from a caller', Buffer.concat([web, packFrame({ type: FRAME.result, id: 1 }, 1)])],
+      ['a type that is not', Buffer.concat([web, packFrame({ type: 77 as never, id: 1 }, 1)])],
+    ];
+    for (const [what, bytes] of nonsense) {
+      const socket = net.connect(path);
+      t.after(() => socket.destroy());
+      let isClosed = false;
+      socket
+        .on('error', () => {})
+        .on('close', () => {
+          isClosed = true;
+        });
+      socket.resume();
+      socket.write(bytes);
+      await eventually(`${what} is closed`, () => isClosed);
+      assert.equal((await it.status()).apps[0].running, 1, what);
+    }
+    await it.inWeb(({ kept }) => void kept.gate.abort());
+    assert.equal(await held, 'DIRTY_CANCELLED');
+    assert.equal(
+      await it.inWeb(({ dirty }, app) => dirty.execute(app, 'echo', 'unharmed'), WORK),
+      'unharmed',
+    );
+    await it.idle();
+  });
+
+  test('a call goes to a worker of its own generation while there is one', async (t) => {
+    const site = `import { setTimeout as sleep } from 'node:timers/promises';
+      const { DirtyApp } = await import(process.env.TEST_KIRIN);
+      export class Versioned extends DirtyApp {
+        version() { return VERSION; }
+        async late() { await sleep(100); return VERSION; }
+      }
+      const VERSION = `;
+    const files = new Site(t);
+    const path = files.write('versioned.mjs', `${site}1;`);
+    const app = `${path}:Versioned`;
+    const it = await dirtyServer(t, ['--dirty-app', app]);
+    // One web worker of generation 1 asks throughout the reload, until it is told to leave.
+    const asked = it.inWeb(async ({ dirty, worker, errorOf }, name) => {
+      const seen: unknown[] = [];
+      const { draining } = await import(process.env['TEST_KIRIN']!);
+      while (!draining.aborted) {
+        const answer = await dirty.execute(name, 'version').catch((error) => errorOf(error).code);
+        if (seen.at(-1) !== answer) seen.push(answer);
+      }
+      return { seen, generation: worker!.generation };
+    }, app);
+    files.write('versioned.mjs', `${site}2;`);
+    assert.match((await it.server.reload()).msg, /^reload done/);
+    const { seen, generation } = await asked;
+    assert.equal(generation, 1);
+    assert.equal(seen[0], 1);
+    assert.ok(seen.length <= 2 && seen.every((each) => each === 1 || each === 2), JSON.stringify(seen));
+    const after = await it.inWeb(
+      async ({ dirty, worker }, name) => [worker!.generation, await dirty.execute(name, 'version')],
+      app,
+    );
+    assert.deepEqual(after, [2, 2]);
+    await it.idle();
+  });
+});
