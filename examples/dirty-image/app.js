@@ -9,15 +9,18 @@ const app = express();
 const images = dirty.app('./images.js:Images');
 
 app.get('/', (_req, res) => {
-  res
-    .type('html')
-    .send('<!doctype html><title>Drawn by a dirty worker</title><img src="/picture.png?size=512">');
+  res.type('html').send(`<!doctype html>
+<html lang="en">
+<meta name="viewport" content="width=device-width">
+<title>Drawn by a dirty worker</title>
+<img alt="The Mandelbrot set" src="/picture.png?size=512">
+`);
 });
 
 app.get('/picture.png', async (req, res) => {
   const { size = 256, x = -0.7, y = 0, zoom = 1 } = req.query;
   const wanted = {
-    size: within(size, 16, 1024),
+    size: Math.round(within(size, 16, 1024)),
     x: within(x, -2, 2),
     y: within(y, -2, 2),
     zoom: within(zoom, 1, 1e6),

@@ -91,6 +91,70 @@ describe('the examples', { concurrency: 2 }, () => {
     assert.match(client.text, /\r\n0\r\n\r\n$/);
   });
 
+  /** As its first lines say that it is started. */
+  async function withDirtyWorkers(t: Parameters<typeof serve>[0], name: string): Promise<Server> {
+    tried.add(name);
+    const [, line] = /^\/\/ {3}kirin (.*)$/m.exec(readFileSync(`examples/${name}/app.js`, 'utf8'))!;
+    const args = line!.split(' ');
+    const server = await serve(t, args.pop()!, args);
+    await server.told(/^dirty workers are ready/);
+    return server;
+  }
+
+  test('dirty-image draws a picture in a dirty worker, which remembers it', async (t) => {
+    const server = await withDirtyWorkers(t, 'dirty-image');
+    const page = await server.get('/');
+    assert.match(page.text, /<img [^>]*src="\/picture\.png\?size=512"/);
+    const { status, headers, text } = await server.get('/picture.png?size=32');
+    assert.deepEqual([status, headers['content-type']], [200, 'image/png']);
+    assert.match(text, /PNG.*IHDR.*IEND/s);
+    const drawn = new Set<unknown>([headers['x-drawn-before']]);
+    await server.until('a worker has drawn it before', async () => {
+      drawn.add((await server.get('/picture.png?size=32')).headers['x-drawn-before']);
+      return drawn.has('true');
+    });
+    assert.ok(drawn.has('false'));
+    for (const size of ['nonsense', '16.5', '-1'])
+      assert.equal((await server.get(`/picture.png?size=${size}`)).status, 200);
+    assert.match((await server.reload()).msg, /^reload done/);
+    assert.equal((await server.get('/picture.png?size=32')).status, 200);
+    assert.equal(await server.stop(), 0, server.tail());
+  });
+
+  test('dirty-tokens streams from a dirty worker to the browser', async (t) => {
+    const server = await withDirtyWorkers(t, 'dirty-tokens');
+    assert.match((await server.get('/')).text, /^<!doctype html>.*new EventSource\('\/tokens\?'/s);
+    assert.equal((await server.get('/none')).status, 404);
+    const whole = server.get('/tokens?prompt=A+good');
+    const client = await RawClient.connect(server.port);
+    t.after(() => client.socket.destroy());
+    client.ask('/tokens?prompt=the+kirin');
+    await server.until('a token arrives before the end', () => /data: kirin\n\n/.test(client.text));
+    assert.match(client.text, /content-type: text\/event-stream/i);
+    client.socket.destroy();
+    const { text } = await whole;
+    assert.match(text, /^data: good\n\ndata: (ruler|server)\n\n(data: \S+\n\n){58}event: done\ndata:\n\n$/);
+    assert.equal(await server.stop(), 0, server.tail());
+  });
+
+  test('dirty-sessions keeps sessions over workers and reloads', async (t) => {
+    const server = await withDirtyWorkers(t, 'dirty-sessions');
+    await server.settled(4);
+    const first = await server.get('/');
+    const cookie = /^session=[\w-]{24}/.exec(String(first.headers['set-cookie']))![0];
+    const mine = { headers: { cookie } };
+    const visits = await Promise.all(Array.from({ length: 10 }, () => server.get('/', mine)));
+    const counts = visits.map((visit) => visit.json().visits as number).sort((a, b) => a - b);
+    assert.deepEqual(counts, [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    assert.match((await server.reload()).msg, /^reload done/);
+    assert.equal((await server.get('/', mine)).json().visits, 12);
+    await server.get('/');
+    assert.deepEqual((await server.get('/report')).json(), { sessions: 2, visits: 13 });
+    assert.deepEqual((await server.get('/leave', mine)).json(), { left: true });
+    assert.deepEqual((await server.get('/report')).json(), { sessions: 1, visits: 1 });
+    assert.equal(await server.stop(), 0, server.tail());
+  });
+
   after(() => {
     const folders = readdirSync('examples', { withFileTypes: true }).filter((entry) => entry.isDirectory());
     assert.deepEqual(folders.map(({ name }) => name).sort(), [...tried].sort(), 'every example is tested');
