@@ -23,6 +23,8 @@ export interface Answers {
   refused?(report: OrderEnded): object | undefined;
   /** How far it is. */
   progress?(): Progress;
+  /** Resolves when those that it removed have gone, where they are not the arbiter's own workers; `isOver`: nobody waits. */
+  gone?(isOver: () => boolean): Promise<void>;
   /** Whether an event is about it; without this only what the log says of the order itself is. */
   concerns?(event: JournalEvent): boolean;
 }
@@ -39,6 +41,8 @@ interface Waiting extends Answers {
   /** Ages of workers that were leaving when the order was done, and are waited for; then its end. */
   leaving?: Set<number>;
   end?: OrderEnded;
+  /** Somebody else says when those that are removed have gone. */
+  isHeld?: boolean;
   /** Connections that were cut meanwhile. */
   cut: number;
 }
@@ -84,6 +88,7 @@ export class OrderBook {
       this.#lookWhoLeft(waiting);
       // Everybody who was to leave has left.
       waiting.leaving?.clear();
+      waiting.isHeld = false;
       if (waiting.end) this.#onEnded(waiting, waiting.end);
       else waiting.call.fail('The server has stopped');
     }
@@ -92,12 +97,13 @@ export class OrderBook {
   #onEnded(waiting: Waiting, end: OrderEnded): void {
     const { call, waits, startedMs } = waiting;
     // The pool is done with a worker when it has let it go; who waits for its removal wants to see it gone.
-    if (waits && end.type === 'order.done' && isRemoval(waiting) && !waiting.leaving) {
+    if (waits && end.type === 'order.done' && isRemoval(waiting) && !waiting.end) {
+      waiting.end = end;
+      if (waiting.gone) return void this.#hold(waiting, waiting.gone, end);
       waiting.leaving = this.#leaving();
       for (const age of waiting.leavingBefore) waiting.leaving.delete(age);
-      waiting.end = end;
     }
-    if (waiting.leaving && waiting.leaving.size > 0) return;
+    if (waiting.isHeld || (waiting.leaving && waiting.leaving.size > 0)) return;
     if (waits) this.#tellSteps();
     const fields = fieldsOf(waiting, end);
     if (waits)
@@ -113,6 +119,15 @@ export class OrderBook {
       });
     else if (fields) call.reply(fields);
     else call.fail(reasonOf(end));
+  }
+
+  async #hold(waiting: Waiting, gone: NonNullable<Answers['gone']>, end: OrderEnded): Promise<void> {
+    waiting.isHeld = true;
+    const isOver = (): boolean => this.#waiting.get(waiting.call.ticket) !== waiting;
+    await gone(isOver);
+    if (isOver()) return;
+    waiting.isHeld = false;
+    this.#onEnded(waiting, end);
   }
 
   #leaving(): Set<number> {

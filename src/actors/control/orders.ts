@@ -1,4 +1,5 @@
 /** Commands that change something: each becomes one event to the arbiter machine. Runs in the arbiter. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ArbiterReport, OrderEnded } from '../../machines/events/arbiter.ts';
 import type { DirtyTree } from '../dirty/tree.ts';
 import type { Call } from './call.ts';
@@ -19,6 +20,11 @@ export interface OrdersDeps {
 const source = 'control';
 /** The document's words. */
 const DIRTY_OFF = { success: false, error: 'Dirty arbiter not running' };
+
+/** States of a worker that leaves. */
+const LEAVING = new Set(['draining', 'quitting', 'aborting', 'killing']);
+/** How often it is looked whether dirty workers have gone. */
+const GONE_MS = 50;
 
 export class Orders {
   readonly #deps: OrdersDeps;
@@ -64,6 +70,8 @@ export class Orders {
     const found = this.#deps.scene.workers().find((worker) => worker.pid === pid);
     const failure = (error: string) => ({ success: false, error });
     if (pid === process.pid) return call.reply(failure(`${pid} is the arbiter: use "shutdown"`));
+    if (pid === this.#deps.dirty?.pid)
+      return call.reply(failure(`${pid} is the dirty arbiter: use "dirty" and "reload"`));
     if (!found && this.#deps.dirty) return void this.#killDirty(call, pid, quick);
     if (!found) {
       const gone = this.#deps.ledger.isGone(pid);
@@ -128,8 +136,27 @@ export class Orders {
           };
         },
         refused: ({ fault }) => (waits ? {} : { success: false, error: fault?.message ?? 'refused' }),
+        ...(waits && by < 0 ? { gone: this.#dirtyGone(this.#deps.dirty) } : {}),
       },
     );
+  }
+
+  /** Which dirty workers leave only their arbiter knows: it is asked before the order, and after it until they have gone. */
+  #dirtyGone(dirty: DirtyTree): (isOver: () => boolean) => Promise<void> {
+    const leaving = async (): Promise<number[]> =>
+      ((await dirty.describe())?.workers ?? [])
+        .filter(({ state }) => LEAVING.has(state))
+        .map(({ age }) => age);
+    const before = leaving();
+    return async (isOver) => {
+      const others = new Set(await before);
+      let mine = (await leaving()).filter((age) => !others.has(age));
+      while (mine.length > 0 && !isOver()) {
+        await sleep(GONE_MS);
+        const still = new Set(await leaving());
+        mine = mine.filter((age) => still.has(age));
+      }
+    };
   }
 
   #dirtyCancel(call: Call, id: string): void {

@@ -3,6 +3,10 @@ import type { DirtyStatus } from '../../machines/events/dirty.ts';
 
 type Worker = DirtyStatus['workers'][number];
 
+/** Why nothing more is known. */
+const DOWN = 'the dirty arbiter is not running, or still starts its first dirty worker';
+const SILENT = 'the dirty arbiter does not answer';
+
 const workerOf = (worker: Worker) => ({
   pid: worker.pid,
   age: worker.age,
@@ -31,7 +35,7 @@ const callOf = (call: DirtyStatus['calls'][number]) => ({
 });
 
 export function shownDirty(pid: number | null, status: DirtyStatus | undefined): object {
-  if (!status) return { enabled: true, pid, workers: [], apps: [] };
+  if (!status) return { enabled: true, pid, workers: [], apps: [], reason: pid === null ? DOWN : SILENT };
   const running = (worker: Worker) =>
     status.calls.filter(({ workerPid }) => workerPid === worker.pid).map(callOf);
   return {
