@@ -100,6 +100,67 @@ describe('dirty workers', { concurrency: 2 }, () => {
   });
 });
 
+describe('limits of dirty workers', { concurrency: 2 }, () => {
+  test('13: --dirty-timeout 0 and --dirty-graceful-timeout 0 mean what they say', async (t) => {
+    const args = ['--dirty-timeout', '0', '--dirty-graceful-timeout', '0', '--boot-timeout', '0'];
+    const tree = await Tree.serve(t, [...two, ...args]);
+    await tree.settled(2);
+    const held = await tree.hold(MODEL);
+    assert.equal((await tree.call(MODEL, 'who')).result.version, 'fixture');
+    assert.equal((await tree.ask('show config')).dirty_timeout, 0);
+    tree.site.write('go', '');
+    assert.equal((await held.answer).result.pid, held.pid);
+    assert.match((await tree.server.reload()).msg, /^reload done/);
+    assert.equal((await tree.call(MODEL, 'who')).result.version, 'fixture');
+    assert.equal(await tree.server.stop(), 0);
+    assert.deepEqual(tree.left(), []);
+  });
+
+  test('10: while one slot fails for ever the other serves, and each app says what there is of it', async (t) => {
+    const module = `import { existsSync } from 'node:fs';
+      const { DirtyApp } = await import(process.env.TEST_KIRIN);
+      export class Model extends DirtyApp {
+        static workers = 1;
+        init() { if (!existsSync('good')) throw new Error('no model any more'); }
+      }`;
+    const files = { 'ml.mjs': module, good: '' };
+    const tree = await Tree.serve(t, [...two, '--dirty-app', './ml.mjs:Model'], { files });
+    const { workers } = await tree.settled(2);
+    tree.site.remove('good');
+    process.kill(workers[0].pid, 'SIGKILL');
+    await tree.server.told(/^a dirty worker could not be replaced: .*no model any more/);
+    for (let asked = 0; asked < 10; asked++)
+      assert.equal((await tree.call(MODEL, 'who')).result.pid, workers[1].pid);
+    assert.equal((await tree.call('./ml.mjs:Model', 'who')).code, 'DIRTY_UNAVAILABLE');
+  });
+
+  test('INT to the whole group, as a terminal sends it, ends all with nothing left', async (t) => {
+    const tree = await Tree.serve(t, two);
+    await tree.settled(2);
+    process.kill(-tree.server.pid, 'SIGINT');
+    assert.deepEqual(await tree.server.exit(), { code: 0, signal: null });
+    assert.deepEqual(groupMembers(tree.server.pid), []);
+    assert.deepEqual(tree.left(), []);
+    assert.deepEqual(
+      tree.server.lines.filter(({ level }) => level === 'error' || level === 'fatal'),
+      [],
+    );
+  });
+
+  test('TERM while the first dirty worker still starts ends all at once', async (t) => {
+    const module = `const { DirtyApp } = await import(process.env.TEST_KIRIN);
+      export class Model extends DirtyApp {
+        init() { console.log('starts'); return new Promise((go) => setTimeout(go, 60_000)); }
+      }`;
+    const args = ['--dirty-workers', '1', '--dirty-app', './ml.mjs:Model', '--dirty-graceful-timeout', '300'];
+    const tree = Tree.launch(t, args, { files: { 'ml.mjs': module } });
+    await tree.server.printed(/starts/);
+    await tree.server.told(/^serving /);
+    assert.equal(await tree.server.stop(), 0);
+    assert.deepEqual(tree.left(), []);
+  });
+});
+
 describe('the dirty arbiter', { concurrency: 2, skip: needsProc }, () => {
   test('8: killed, it takes its workers with it and is restarted at the same path; no orphan, no call hangs', async (t) => {
     const tree = await Tree.serve(t, two);
