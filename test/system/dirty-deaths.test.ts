@@ -1,13 +1,21 @@
 /** What becomes of calls when a process is killed in the middle of them, or somebody talks nonsense to the router. */
 import assert from 'node:assert/strict';
+import { renameSync } from 'node:fs';
 import net from 'node:net';
 import { describe, test } from 'node:test';
 import { FRAME } from '../../src/actors/dirty/frames.ts';
 import { packFrame } from '../../src/actors/dirty/packing.ts';
-import { assertCode, dirtyServer, WORK } from './dirty-server.ts';
+import { assertCode, type DirtyServer, dirtyServer, WORK } from './dirty-server.ts';
 import { eventually, Site } from './harness.ts';
 
 const ONE = ['--dirty-workers', '1'];
+
+/** Where the router listens. */
+const socketOf = ({ inWeb }: DirtyServer): Promise<string> =>
+  inWeb(() => {
+    const shared = globalThis as unknown as Record<symbol, { dirty: { socket: string } }>;
+    return shared[Symbol.for('kirin.app')]!.dirty.socket;
+  });
 
 describe('deaths', { concurrency: 2 }, () => {
   test('kill -9 of a dirty worker ends each call in it once, those that wait go on', async (t) => {
@@ -79,6 +87,30 @@ describe('deaths', { concurrency: 2 }, () => {
     });
   });
 
+  test('while the dirty arbiter hangs or is away, calls end at their own deadlines', async (t) => {
+    const it = await dirtyServer(t, ONE);
+    const { pid } = await it.status();
+    const impatient = () =>
+      it.inWeb(async ({ dirty, errorOf }, app) => {
+        const all = [1, 2, 3].map((each) => dirty.with({ timeoutMs: 300 }).execute(app, 'echo', each));
+        return await Promise.all(all.map((each) => each.then(() => undefined, errorOf)));
+      }, WORK);
+    assert.deepEqual(await it.inWeb(({ dirty }, app) => dirty.execute(app, 'echo', 1), WORK), 1);
+    process.kill(pid, 'SIGSTOP');
+    for (const error of await impatient()) assertCode(error!, 'DIRTY_TIMEOUT', /did not answer in time/);
+    process.kill(pid, 'SIGCONT');
+    assert.equal(await it.inWeb(({ dirty }, app) => dirty.execute(app, 'echo', 'awake'), WORK), 'awake');
+    // A socket on which nobody listens is what a restart that takes long looks like.
+    const path = await socketOf(it);
+    renameSync(path, `${path}.away`);
+    process.kill(it.server.ready()[0]!.pid, 'SIGTERM');
+    await it.server.until('another web worker is there', () => it.server.ready().some(({ age }) => age > 1));
+    for (const error of await impatient()) assertCode(error!, 'DIRTY_TIMEOUT', /was not there in time/);
+    renameSync(`${path}.away`, path);
+    assert.equal(await it.inWeb(({ dirty }, app) => dirty.execute(app, 'echo', 'back'), WORK), 'back');
+    await it.idle();
+  });
+
   test('nonsense on the socket closes that connection and harms nobody else', async (t) => {
     const it = await dirtyServer(t, ONE);
     const held = it.inWeb(async ({ dirty, kept }, app) => {
@@ -89,12 +121,7 @@ describe('deaths', { concurrency: 2 }, () => {
         .catch((error) => error.code);
     }, WORK);
     await it.server.printed(/begun held/);
-    const path = await it.inWeb(() => {
-      const state = (globalThis as unknown as Record<symbol, { dirty: { socket: string } }>)[
-        Symbol.for('kirin.app')
-      ];
-      return state!.dirty.socket;
-    });
+    const path = await socketOf(it);
     const who = { protocol: 1, pid: 1, age: 99, generation: 1 };
     const hello = (value: object) => packFrame({ type: FRAME.hello }, value);
     const otherVersion = Buffer.from(hello({ role: 'web', ...who }));

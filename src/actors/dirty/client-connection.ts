@@ -40,35 +40,37 @@ export interface LineHandlers {
   ended(error: DirtyError): void;
 }
 
-/** Connects and says hello. Rejects with DirtyConnectionError. `isPending` says whether it may keep the process alive. */
+/**
+ * Connects and says hello. Rejects with DirtyConnectionError. `isPending` says whether it may keep the process alive. While
+ * the dirty arbiter starts, or is started again, nothing was sent that could be done twice: it is waited for.
+ */
 export async function openLine(
   connect: Connect,
   hello: CallerHello,
   handlers: LineHandlers,
   isPending: () => boolean,
 ): Promise<Line> {
-  const channel = await (typeof connect === 'string' ? connected(connect, isPending) : connect()).catch(
-    (error: Error) => {
-      throw error instanceof DirtyConnectionError ? error : noArbiter(error);
-    },
-  );
-  return greeted(channel, hello, handlers, isPending);
-}
-
-/** While the dirty arbiter starts, or is started again, nothing was sent that could be done twice: it is waited for. */
-async function connected(path: string, isPending: () => boolean): Promise<Channel> {
   const untilMs = performance.now() + PATIENCE_MS;
   for (;;) {
     try {
-      return await connectChannel(path);
+      const channel = await (typeof connect === 'string' ? connectChannel(connect) : connect());
+      return await greeted(channel, hello, handlers, isPending);
     } catch (error) {
-      const { code = '' } = error as NodeJS.ErrnoException;
-      const isAbsent = code === 'ECONNREFUSED' || code === 'ENOENT';
-      if (!isAbsent || !isPending() || performance.now() > untilMs) throw error;
+      const isPatient = typeof connect === 'string' && isPending() && performance.now() < untilMs;
+      if (!isPatient || !isAbsence(error))
+        throw error instanceof DirtyConnectionError ? error : noArbiter(error as Error);
       await sleep(AGAIN_MS);
     }
   }
 }
+
+/** Nobody said anything: one that is killed may still be connected to until its socket is gone with it. */
+class Unanswered extends DirtyConnectionError {}
+
+const ABSENT = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT']);
+
+const isAbsence = (error: unknown): boolean =>
+  error instanceof Unanswered || ABSENT.has((error as NodeJS.ErrnoException).code ?? '');
 
 const noArbiter = (error: Error): DirtyConnectionError =>
   new DirtyConnectionError(`there is no dirty arbiter: ${error.message}`, { cause: error });
@@ -81,7 +83,12 @@ function greeted(
 ): Promise<Line> {
   return new Promise((resolve, reject) => {
     let isWelcome = false;
-    const limit = setTimeout(() => channel.close(`it did not say welcome for ${WELCOME_MS} ms`), WELCOME_MS);
+    let isRefused = false;
+    const refuse = (why: string): void => {
+      isRefused = true;
+      channel.close(why);
+    };
+    const limit = setTimeout(() => refuse(`it did not say welcome for ${WELCOME_MS} ms`), WELCOME_MS);
     if (!isPending()) {
       limit.unref();
       channel.unref();
@@ -91,7 +98,7 @@ function greeted(
         if (isWelcome) return handlers.frame(frame, more);
         clearTimeout(limit);
         const welcome = typeOf(frame) === FRAME.welcome ? welcomeIn(payloadOf(frame, more)) : undefined;
-        if (!welcome) return channel.close('it is no dirty arbiter of this version');
+        if (!welcome) return refuse('it is no dirty arbiter of this version');
         isWelcome = true;
         const apps = new Map(
           welcome.apps.map(({ importPath, number }) => [canonicalName(importPath), number]),
@@ -101,7 +108,8 @@ function greeted(
       },
       ended(why) {
         clearTimeout(limit);
-        const error = new DirtyConnectionError(`the connection to the dirty arbiter ended: ${why}`);
+        const Kind = isWelcome || isRefused ? DirtyConnectionError : Unanswered;
+        const error = new Kind(`the connection to the dirty arbiter ended: ${why}`);
         if (isWelcome) handlers.ended(error);
         else reject(error);
       },

@@ -46,16 +46,16 @@ export interface DirtyClientOptions {
 
 /** What the router is granted beyond a deadline before the caller goes without its answer. */
 const ROUTER_GRACE_MS = 2000;
-/** How long a question to the router itself may take. */
-const REQUEST_MS = 10_000;
+/** How long a question to the router itself may take, its grace aside. */
+const REQUEST_MS = 8000;
 /** Calls of one process that may be pending: far beyond what the queues of the router take. */
 const PENDING_MAX = 100_000;
 
 interface Entry {
   readonly id: number;
   readonly call: Pending;
-  /** With the router's grace; monotonic, Infinity without a limit. */
-  readonly limitMs: number;
+  /** Once it is sent with the router's grace; monotonic, Infinity without a limit. */
+  limitMs: number;
   /** Passed once already: it ends only when the next look finds it pending too, since we may be the late ones. */
   isOverdue: boolean;
   isSent: boolean;
@@ -176,7 +176,7 @@ export class DirtyClient implements Dirty {
     }
     // Packed before anything waits: what is called with is what it was now.
     const frame = packed(call, action, args);
-    const entry = frame && this.#enter(call, timeoutMs === 0 ? 0 : timeoutMs + ROUTER_GRACE_MS, signal);
+    const entry = frame && this.#enter(call, timeoutMs, signal);
     if (!entry) return undefined;
     writeHeader(frame, { type: FRAME.call, flags, id: entry.id, number: timeoutMs });
     this.#send(entry, frame, app, timeoutMs);
@@ -238,6 +238,7 @@ export class DirtyClient implements Dirty {
         new DirtyPayloadError(`${bytes} bytes, at most ${line.frameBytesMax} are sent`),
       );
     entry.isSent = true;
+    entry.limitMs += ROUTER_GRACE_MS;
     line.channel.send(frame);
     if (entry.call instanceof StreamCall)
       line.channel.send(bareFrame({ type: FRAME.credit, id: entry.id, number: CREDIT }));
@@ -316,13 +317,15 @@ export class DirtyClient implements Dirty {
       if (entry.limitMs === Number.POSITIVE_INFINITY) continue;
       isWatching = true;
       if (now < entry.limitMs) continue;
-      if (entry.isOverdue)
-        this.#fail(entry, new DirtyTimeoutError('the dirty arbiter did not answer in time'));
+      if (entry.isOverdue) this.#fail(entry, late(entry));
       else entry.isOverdue = true;
     }
     return isWatching;
   }
 }
+
+const late = ({ isSent }: Entry): DirtyError =>
+  new DirtyTimeoutError(`the dirty arbiter ${isSent ? 'did not answer' : 'was not there'} in time`);
 
 function timeoutOf(timeoutMs: number): number {
   if (!(timeoutMs >= 0))
