@@ -1,15 +1,17 @@
 /** Client, router, runtime and stash together, over real sockets in one process: what an app author sees of them. */
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { actionsOf, DirtyApp, type DirtyClass } from '../../src/actors/dirty/app.ts';
 import { DirtyClient } from '../../src/actors/dirty/client.ts';
+import { FRAME, HEADER_BYTES, payloadOf, typeOf, writeHeader } from '../../src/actors/dirty/frames.ts';
 import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';
+import { packFrame, unpack } from '../../src/actors/dirty/packing.ts';
 import { Router } from '../../src/actors/dirty/router.ts';
 import type { RunningApp } from '../../src/actors/dirty/runtime-apps.ts';
-import { acceptedChannel } from '../../src/actors/dirty/socket-channel.ts';
+import { acceptedChannel, connectChannel } from '../../src/actors/dirty/socket-channel.ts';
 import { createStashClient, StashError } from '../../src/actors/dirty/stash-client.ts';
 import { openStash } from '../../src/actors/dirty/stash-store.ts';
 import { openRuntimeLine } from './dirty-line.ts';
@@ -158,4 +160,64 @@ test('a worker that finds no router is told so', async (t) => {
   await assert.rejects(openRuntimeLine({ ...about, socket: join(directory, 'none') }), {
     code: 'DIRTY_CONNECTION',
   });
+});
+
+/** Stands before the router; what `first` does to the first connection, it does to no other. */
+async function before(t: TestContext, router: string, first: (socket: Socket) => void): Promise<string> {
+  const path = join(temporaryDirectory(t), 'before.sock');
+  let count = 0;
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    if (++count === 1) return first(socket);
+    const onward = connect(router).on('error', () => {});
+    socket.pipe(onward).pipe(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  t.after(() => server.close());
+  return path;
+}
+
+test('a killed dirty arbiter that takes a connection and says nothing is tried again', async (t) => {
+  const { socket } = await together(t);
+  const client = new DirtyClient({
+    connect: await before(t, socket, (first) => first.once('data', () => first.destroy())),
+    hello: { role: 'web', protocol: DIRTY_PROTOCOL, pid: 1, age: 3, generation: 1 },
+    defaultTimeoutMs: 60_000,
+  });
+  t.after(() => client.close());
+  assert.equal(await client.execute(NAME, 'echo', 'tried again'), 'tried again');
+});
+
+test('a call that waits for a dirty arbiter ends at its own deadline, and says why', async (t) => {
+  const client = new DirtyClient({
+    connect: join(temporaryDirectory(t), 'none.sock'),
+    hello: { role: 'web', protocol: DIRTY_PROTOCOL, pid: 1, age: 3, generation: 1 },
+    defaultTimeoutMs: 100,
+  });
+  t.after(() => client.close());
+  await assert.rejects(client.execute(NAME, 'echo', 1), {
+    code: 'DIRTY_TIMEOUT',
+    message: 'the dirty arbiter was not there in time',
+  });
+});
+
+test('fault 14: the router passes payloads on as they are, without a look into them', async (t) => {
+  const { socket, model } = await together(t);
+  const channel = await connectChannel(socket);
+  t.after(() => channel.close());
+  const answers: unknown[] = [];
+  channel.open({
+    frame: (frame, more) => answers.push([typeOf(frame), unpack(Buffer.from(payloadOf(frame, more)))]),
+    ended: (why) => answers.push(why),
+  });
+  const hello = { role: 'web', protocol: DIRTY_PROTOCOL, pid: 1, age: 3, generation: 1 };
+  channel.send(packFrame({ type: FRAME.hello }, hello));
+  const nonsense = Buffer.alloc(HEADER_BYTES + 100, 0xff);
+  writeHeader(nonsense, { type: FRAME.call, id: 1, app: 4 });
+  channel.send(nonsense);
+  await until('both are answered', () => answers.length === 2);
+  const [type, { code }] = answers[1] as [number, { code: string }];
+  // It is the worker that could not read it; the router would have closed the connection.
+  assert.deepEqual([type, code], [FRAME.error, 'DIRTY_PAYLOAD']);
+  assert.equal(await model.echo('unharmed'), 'unharmed');
 });

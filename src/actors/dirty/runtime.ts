@@ -105,9 +105,7 @@ export class DirtyRuntime {
     try {
       const app = this.#app(appOf(frame));
       // A large frame is ours; a small one lies in memory that is used again when this turn is over.
-      const { action, args } = callOf(
-        unpack(payloadOf(frame, more), more.length > 0 || frame.length >= LARGE_BYTES),
-      );
+      const { action, args } = callOf(payloadOf(frame, more), more.length > 0 || frame.length >= LARGE_BYTES);
       running = new RunningCall(id, app.importPath, action, numberOf(frame));
       this.#running.set(id, running);
       answer = await this.#run(running, app, action, args, wantsStream);
@@ -162,12 +160,21 @@ export class DirtyRuntime {
   }
 }
 
-function callOf(payload: unknown): { action: string; args: unknown[] } {
+function callOf(bytes: Buffer, isLasting: boolean): { action: string; args: unknown[] } {
+  const payload = unpacked(bytes, isLasting);
   if (Array.isArray(payload) && payload.length === 2) {
     const [action, args] = payload;
     if (typeof action === 'string' && Array.isArray(args)) return { action, args };
   }
   throw new Refusal(new DirtyPayloadError('a call is [action, [...arguments]]'));
+}
+
+function unpacked(bytes: Buffer, isLasting: boolean): unknown {
+  try {
+    return unpack(bytes, isLasting);
+  } catch (error) {
+    throw new Refusal(new DirtyPayloadError(`the call cannot be read: ${(error as Error).message}`));
+  }
 }
 
 function noAction(app: RunningApp, name: string): DirtyError {
