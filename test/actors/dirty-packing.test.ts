@@ -34,7 +34,8 @@ const leaf = fc.oneof(
   fc.bigInt(),
   fc.bigInt({ min: -(2n ** 2000n), max: 2n ** 2000n }),
   text,
-  fc.date({ noInvalidDate: false }),
+  // One that is invalid is not equal to itself for the comparison; it has a test of its own.
+  fc.date({ noInvalidDate: true }),
   bytes.map((one) => Buffer.from(one)),
   bytes,
   fc.uint8ClampedArray(),
@@ -68,6 +69,11 @@ test('every value survives', () => {
     { numRuns: 1500 },
   );
   fc.assert(fc.property(leaf, same), { numRuns: 3000 });
+});
+
+test('an invalid date stays one', () => {
+  const back = trip([new Date(Number.NaN)]) as [Date];
+  assert.ok(back[0] instanceof Date && Number.isNaN(back[0].getTime()));
 });
 
 test('a value survives whether its bytes are its own or not', () => {
