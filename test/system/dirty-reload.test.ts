@@ -199,4 +199,25 @@ describe('a reload of both pools', { concurrency: 2 }, () => {
     process.kill(pid, 'SIGKILL');
     await tree.settled(2, (dirty) => dirty.pid !== pid && dirty.target_workers === 2);
   });
+
+  test('apps that a reload finds added are there, and calls of one that it dropped are refused, not kept waiting', async (t) => {
+    const config = (apps: string) => `export default { dirty_workers: 2, dirty_apps: [${apps}] };`;
+    const tree = await deployed(t, ['--config', 'kirin.config.mjs'], {
+      files: { 'kirin.config.mjs': config(`'${MODEL}'`), 'other.mjs': dirtyModule('other') },
+    });
+    const held = await tree.hold(MODEL);
+    tree.site.write('kirin.config.mjs', config("'./other.mjs:Model:2'"));
+    assert.match((await tree.server.reload()).msg, /^reload done/);
+    assert.equal((await tree.call('./other.mjs:Model', 'who')).result.version, 'other');
+    const { code = '' } = await tree.call(MODEL, 'who');
+    assert.match(code, /^DIRTY_(UNAVAILABLE|APP_NOT_FOUND)$/);
+    tree.site.write('go', '');
+    assert.equal((await held.answer).result.version, 'v1', 'what ran is answered');
+    await tree.settled(2);
+    assert.match((await tree.call(MODEL, 'who')).code!, /^DIRTY_(UNAVAILABLE|APP_NOT_FOUND)$/);
+    // And back.
+    tree.site.write('kirin.config.mjs', config(`'${MODEL}'`));
+    assert.match((await tree.server.reload()).msg, /^reload done/);
+    assert.deepEqual(await versions(tree), ['v1', 'v1']);
+  });
 });

@@ -48,6 +48,12 @@ export class Editions {
     this.#editions.delete(edition);
   }
 
+  /** The apps of an edition and of newer ones. */
+  appNumbers(oldest: number): Set<number> {
+    const wanted = [...this.#editions].filter(([edition]) => edition >= oldest);
+    return new Set(wanted.flatMap(([, { apps }]) => apps.map(({ number }) => number)));
+  }
+
   get(edition: number): DirtyGeneration | undefined {
     return this.#editions.get(edition);
   }

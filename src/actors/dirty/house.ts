@@ -8,6 +8,7 @@ import type { ChildContext, ProcessInput } from '../../machines/child.ts';
 import type { DirtyArbiterActor } from '../../machines/dirty-arbiter.ts';
 import type { DirtyArbiterSpec, DirtyGeneration, DirtyStatus } from '../../machines/events/dirty.ts';
 import type { LeaveOrder, LifecycleReport } from '../../machines/events/lifecycle.ts';
+import type { PoolReport } from '../../machines/events/pool.ts';
 import type { HeartbeatTable } from '../heartbeat.ts';
 import type { ProcessHooks, ProcessLaunch } from '../process.ts';
 import { Editions } from './editions.ts';
@@ -22,6 +23,7 @@ export interface HouseDeps {
   stuck(age: number, why: string): void;
 }
 
+type Committed = Extract<PoolReport, { type: 'pool.committed' }>;
 type Notice = Extract<LifecycleReport, { type: 'worker.notice' }>;
 
 /** A worker whose calls do not end is told to leave so long before its grace is over, to close its apps. */
@@ -45,6 +47,8 @@ export class DirtyHouse {
   #editions: Editions | undefined;
   #router: Router | undefined;
   #stash: StashStore | undefined;
+  /** The newest edition that passed its commit point. */
+  #committed = 1;
   /** Replacements fail, and nobody has become ready since. */
   #isFailing = false;
   /** Editions that were told of before there was a place for them. */
@@ -107,6 +111,7 @@ export class DirtyHouse {
 
   release(edition: number): void {
     this.#editions?.release(edition);
+    this.#hope();
   }
 
   launch(input: ProcessInput): ProcessLaunch<'dirtyWorker'> {
@@ -156,6 +161,7 @@ export class DirtyHouse {
     };
     this.#waiting.set(age, now);
     this.#router.leaving(age);
+    this.#hope();
     return true;
   }
 
@@ -168,6 +174,9 @@ export class DirtyHouse {
     if (type === 'pool.degraded') {
       // Told before the one that failed is reaped.
       this.#isFailing = true;
+      this.#hope();
+    } else if (type === 'pool.committed') {
+      this.#committed = (event as Committed).generation;
       this.#hope();
     } else if (type === 'worker.notice') this.#pass(event as Notice, child());
     else if (type === 'process.spawned' || type === 'worker.ready' || type === 'process.exited')
@@ -195,11 +204,12 @@ export class DirtyHouse {
 
   #hope(): void {
     if (!this.#editions || !this.#router) return;
-    const alive = new Set(
-      [...this.#editions.staff.values()].flatMap(({ apps }) => apps.map((app) => app.number)),
-    );
+    const staff = [...this.#editions.staff.values()].filter(({ age }) => !this.#waiting.has(age));
+    const alive = new Set(staff.flatMap(({ apps }) => apps.map((app) => app.number)));
+    // What a reload dropped comes no more, also while old workers finish what they run of it.
+    const wanted = this.#isFailing ? new Set<number>() : this.#editions.appNumbers(this.#committed);
     for (const { number } of this.#router.stats().apps)
-      this.#router.available(number, this.#isFailing && !alive.has(number) ? 'none' : 'coming');
+      this.#router.available(number, alive.has(number) || wanted.has(number) ? 'coming' : 'none');
   }
 
   cancel(call: number): boolean {
