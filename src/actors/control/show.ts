@@ -71,33 +71,31 @@ export class Show {
     return this.#targets[command.spec.name]?.(command, call);
   }
 
-  async #all(): Promise<object> {
-    const status = await this.#dirtyStatus();
-    const workers = this.#deps.scene.workers().map((worker) => {
-      const { pid, age, booted, aborted, last_heartbeat, ...more } = this.#workerOf(worker);
-      return { pid, type: 'web', age, booted, last_heartbeat, aborted, ...more };
-    });
-    return {
-      arbiter: { pid: process.pid, type: 'arbiter', role: 'master' },
-      web_workers: workers,
-      web_worker_count: workers.length,
-      ...dirtyInAll(this.#deps.dirty?.pid ?? null, status),
+  #all(): object | Promise<object> {
+    const { dirty } = this.#deps;
+    const all = (status?: DirtyStatus): object => {
+      const workers = this.#deps.scene.workers().map((worker) => {
+        const { pid, age, booted, aborted, last_heartbeat, ...more } = this.#workerOf(worker);
+        return { pid, type: 'web', age, booted, last_heartbeat, aborted, ...more };
+      });
+      return {
+        arbiter: { pid: process.pid, type: 'arbiter', role: 'master' },
+        web_workers: workers,
+        web_worker_count: workers.length,
+        ...dirtyInAll(dirty?.pid ?? null, status),
+      };
     };
+    return dirty ? dirty.describe().then(all) : all();
   }
 
-  /** Undefined where there is none, or none that answers. */
-  #dirtyStatus(): Promise<DirtyStatus | undefined> {
-    return this.#deps.dirty?.describe() ?? Promise.resolve(undefined);
-  }
-
-  async #dirty(): Promise<object> {
+  #dirty(): object | Promise<object> {
     const { dirty } = this.#deps;
     if (!dirty) return { enabled: false, pid: null, workers: [], apps: [] };
-    return shownDirty(dirty.pid, await this.#dirtyStatus());
+    return dirty.describe().then((status) => shownDirty(dirty.pid, status));
   }
 
-  async #calls(): Promise<object> {
-    return shownCalls(await this.#dirtyStatus());
+  #calls(): object | Promise<object> {
+    return this.#deps.dirty?.describe().then(shownCalls) ?? shownCalls(undefined);
   }
 
   #workers(): object {
