@@ -71,9 +71,9 @@ const FAILING: readonly Failing[] = [
   {
     name: 'init() does not end within --boot-timeout',
     code: 'export class Model extends DirtyApp { init() { return new Promise(() => setInterval(() => {}, 1000)); } }',
-    args: [...ONE, '--boot-timeout', '1'],
+    args: [...ONE, '--boot-timeout', '4'],
     exit: 3,
-    reason: /the dirty worker was not ready within 1 s \(--boot-timeout\)/,
+    reason: /the dirty worker was not ready within 4 s \(--boot-timeout\)/,
   },
   {
     name: 'init() calls process.exit()',

@@ -201,6 +201,7 @@ describe('the dirty arbiter', { concurrency: 2, skip: needsProc }, () => {
     await tree.hold(MODEL);
     process.kill(tree.server.pid, 'SIGKILL');
     await eventually('nobody is left', () => groupMembers(tree.server.pid).length === 0);
+    assert.deepEqual(tree.left(), [], 'nor is the socket, or the stash');
   });
 
   test('TERM to the server: calls of draining web workers are answered, then the dirty tree leaves', async (t) => {

@@ -3,7 +3,9 @@
  * the stash. Runs in the dirty arbiter and owns its exit. No code of an app runs here.
  */
 import type { ChildProcess } from 'node:child_process';
+import { rmdirSync, rmSync } from 'node:fs';
 import { createServer, type Server, Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createActor, fromCallback, fromPromise } from 'xstate';
 import { childMachine } from '../../machines/child.ts';
@@ -36,6 +38,9 @@ export function runDirtyArbiter(): void {
   const age = Number(process.env['KIRIN_WORKER_AGE'] ?? 0);
   const stream = new Socket({ fd: LINK_FD, readable: true, writable: true });
   const live = new Set<ChildProcess>();
+  const parentPid = process.ppid;
+  /** What this tree has in the file system. */
+  let files: string[] = [];
   const heartbeats = new HeartbeatTable();
   const early: DirtyArbiterInternal[] = [];
   let toMachine = (event: ToMachine): void => void early.push(event as DirtyArbiterInternal);
@@ -59,6 +64,7 @@ export function runDirtyArbiter(): void {
             generation: 1,
           });
           process.title = 'kirin: dirty arbiter';
+          files = [order.spec.stashFile, order.spec.socket];
         }
         toMachine(order);
       },
@@ -160,12 +166,24 @@ export function runDirtyArbiter(): void {
   actor.subscribe({
     complete: () => {
       house.close();
+      // The arbiter has died and cannot tidy up: nobody comes back to this socket and this stash.
+      if (process.ppid !== parentPid) tidy(files);
       exitAfter(link, actor.getSnapshot().output?.exitCode ?? 0);
     },
     error: crash,
   });
   house.onNews = (event) => notice(event.level, event.text);
   actor.start();
+}
+
+/** Removes these files, and their directory where nothing else is in it. */
+function tidy(files: readonly string[]): void {
+  try {
+    for (const file of files) rmSync(file, { force: true });
+    if (files[0] !== undefined) rmdirSync(dirname(files[0]));
+  } catch {
+    // Somebody else has put something there, or was faster.
+  }
 }
 
 /** What Gunicorn's dirty arbiter does at each; the others are the arbiter's business alone. */
