@@ -38,10 +38,11 @@ describe('show', { concurrency: 2 }, () => {
     const { server, ask } = await controlled(t);
     await server.settled(2);
     for (let asked = 0; asked < 5; asked++) await server.get();
-    const { workers, count } = await server.until('heartbeats tell the requests', async () => {
+    const { workers, count } = await server.until('heartbeats of both tell the requests', async () => {
       const shown = await ask('show workers');
       const requests = shown.workers.reduce((sum: number, one: Data) => sum + one.requests, 0);
-      return requests === 5 ? shown : undefined;
+      const told = shown.workers.every(({ rss_bytes }: Data) => rss_bytes !== null);
+      return requests === 5 && told ? shown : undefined;
     });
     assert.equal(count, 2);
     assert.equal(
