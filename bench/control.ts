@@ -10,17 +10,7 @@ import { type Server, startServer } from './fleet.ts';
 import { findLoadGenerator } from './load.ts';
 import { DEFAULTS } from './options.ts';
 import { freePort, HOST, WORKERS } from './peers.ts';
-import {
-  circumstances,
-  circumstancesText,
-  fixed,
-  median,
-  progress,
-  SECTIONS,
-  table,
-  whole,
-  writeSection,
-} from './report.ts';
+import { circumstances, fixed, median, progress, publish, table, whole } from './report.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const COMMAND = 'show stats';
@@ -93,10 +83,14 @@ export async function control(rounds: number, json: boolean): Promise<number> {
     progress('kirinc');
     const shell = commandLine(path, rounds);
     await kirin.kill();
-    const text = `${circumstancesText(where)}\n\n${describe(own, floor, loaded, memory, shell)}`;
-    console.log(json ? JSON.stringify({ ...where, own, floor, loaded, memory, shell }, null, 2) : text);
-    if (rounds >= DEFAULTS.control.rounds) writeSection(SECTIONS.control, text);
-    else progress('not written to bench/RESULTS.md: the run was shorter than the default');
+    const text = describe(own, floor, loaded, memory, shell);
+    publish(
+      'control',
+      where,
+      text,
+      { own, floor, loaded, memory, shell },
+      { json, long: rounds >= DEFAULTS.control.rounds },
+    );
     return 0;
   } finally {
     rmSync(directory, { recursive: true, force: true });

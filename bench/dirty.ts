@@ -2,17 +2,7 @@
 import { hasPiscina, type Peer, type PeerName, type PeerOptions, startPeer, TITLES } from './dirty-peers.ts';
 import { DEFAULTS } from './options.ts';
 import { cpuMsOf } from './proc.ts';
-import {
-  circumstances,
-  circumstancesText,
-  fixed,
-  median,
-  progress,
-  SECTIONS,
-  table,
-  whole,
-  writeSection,
-} from './report.ts';
+import { circumstances, fixed, median, progress, publish, table, whole } from './report.ts';
 
 const SMALL = 'x'.repeat(100);
 const WARM_UP = 4000;
@@ -47,12 +37,14 @@ export async function dirty(rounds: number, json: boolean): Promise<number> {
       results.get(name)!.push({ ...(await measureOne(name)), ...(await measureMixed(name)) });
     grid.push(await measureGrid());
   }
-  const text = `${circumstancesText(where)}\n\n${describe(names, results, grid, rounds)}`;
-  console.log(
-    json ? JSON.stringify({ ...where, results: Object.fromEntries(results), grid }, null, 2) : text,
+  const text = describe(names, results, grid, rounds);
+  publish(
+    'dirty',
+    where,
+    text,
+    { results: Object.fromEntries(results), grid },
+    { json, long: rounds >= DEFAULTS.dirty.rounds },
   );
-  if (rounds >= DEFAULTS.dirty.rounds) writeSection(SECTIONS.dirty, text);
-  else progress('not written to bench/RESULTS.md: the run was shorter than the default');
   return 0;
 }
 

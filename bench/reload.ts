@@ -4,17 +4,7 @@ import { type ClientSpec, Clients } from './clients.ts';
 import type { Server } from './fleet.ts';
 import { DEFAULTS } from './options.ts';
 import { PEERS, type Peer, type PeerName, startPeer, WORKERS, workersThatAnswer } from './peers.ts';
-import {
-  circumstances,
-  circumstancesText,
-  fixed,
-  median,
-  progress,
-  SECTIONS,
-  table,
-  whole,
-  writeSection,
-} from './report.ts';
+import { circumstances, fixed, median, progress, publish, table, whole } from './report.ts';
 
 const RELOAD_MS = 30_000;
 const POLL_MS = 100;
@@ -57,16 +47,18 @@ export async function reload(reloads: number, json: boolean): Promise<number> {
     await server.kill();
   }
   const failed = results.find(({ peer }) => peer === 'kirin')!.failed;
-  const text = `${circumstancesText(where)}
-
-${WORKERS} workers, ${reloads} reloads by SIGHUP, each begun when the one before was done. Load: ${LOAD_TEXT}
+  const text = `${WORKERS} workers, ${reloads} reloads by SIGHUP, each begun when the one before was done. Load: ${LOAD_TEXT}
 
 ${resultTable(results)}
 
 Goal: Kirin fails no request: ${failed === 0 ? 'met' : 'not met'}.`;
-  console.log(json ? JSON.stringify({ ...where, workers: WORKERS, results }, null, 2) : text);
-  if (reloads >= DEFAULTS.reload.reloads) writeSection(SECTIONS.reload, text);
-  else progress('not written to bench/RESULTS.md: the run was shorter than the default');
+  publish(
+    'reload',
+    where,
+    text,
+    { workers: WORKERS, results },
+    { json, long: reloads >= DEFAULTS.reload.reloads },
+  );
   return failed === 0 ? 0 : 1;
 }
 

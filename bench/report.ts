@@ -70,11 +70,11 @@ function kirinVersion(): string {
   }
 }
 
-export const circumstancesText = (of: Circumstances): string =>
+const circumstancesText = (of: Circumstances): string =>
   `${of.date}; ${of.machine}; load average before the run ${of.loadBefore.toFixed(2)}; ${of.versions}; \`${of.command}\``;
 
 /** Puts `body` in the place of the section of that title. */
-export function writeSection(title: string, body: string): void {
+function writeSection(title: string, body: string): void {
   const text = existsSync(RESULTS) ? readFileSync(RESULTS, 'utf8') : HEAD;
   const [head, ...sections] = text.split(/^(?=## )/m);
   const section = `## ${title}\n\n${body.trim()}\n`;
@@ -83,7 +83,7 @@ export function writeSection(title: string, body: string): void {
   writeFileSync(RESULTS, `${[head!.trim(), ...all].join('\n\n')}\n`);
 }
 
-export const SECTIONS = {
+const SECTIONS = {
   serve: 'Serving',
   reload: 'Reloading',
   start: 'Starting, and memory',
@@ -94,6 +94,20 @@ export const SECTIONS = {
 const order = (section: string) =>
   Object.values(SECTIONS).findIndex((title) => section.startsWith(`## ${title}\n`));
 const byOrder = (a: string, b: string) => order(a) - order(b);
+
+/** Prints what was measured, as text or as JSON; a `long` run (at least the default) is written to the results. */
+export function publish(
+  section: keyof typeof SECTIONS,
+  where: Circumstances,
+  body: string,
+  figures: object,
+  { json, long }: { json: boolean; long: boolean },
+): void {
+  const text = `${circumstancesText(where)}\n\n${body}`;
+  console.log(json ? JSON.stringify({ ...where, ...figures }, null, 2) : text);
+  if (long) writeSection(SECTIONS[section], text);
+  else progress('not written to bench/RESULTS.md: the run was shorter than the default');
+}
 
 /** Progress goes to standard error, so that standard output holds the result alone. */
 export function progress(text: string): void {

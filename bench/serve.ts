@@ -3,18 +3,7 @@ import { findLoadGenerator, type Load, type LoadGenerator, type Measured } from 
 import { DEFAULTS } from './options.ts';
 import { PEERS, type Peer, type PeerName, startPeer, WORKERS } from './peers.ts';
 import { cpuMsOf } from './proc.ts';
-import {
-  circumstances,
-  circumstancesText,
-  fixed,
-  median,
-  medianKnown,
-  progress,
-  SECTIONS,
-  table,
-  whole,
-  writeSection,
-} from './report.ts';
+import { circumstances, fixed, median, medianKnown, progress, publish, table, whole } from './report.ts';
 
 const CONNECTIONS = 50;
 /** Until the code is compiled and the connections are spread. */
@@ -85,18 +74,13 @@ export async function serve(rounds: number, seconds: number, json: boolean): Pro
     title,
     peers: Object.values(PEERS).map((peer) => judge(peer, name, samples[name])),
   }));
-  const text = `${circumstancesText(where)}
-
-${WORKERS} workers (the bare server has one process), ${rounds} rounds of ${seconds} s. "Kirin is": its requests per second
+  const text = `${WORKERS} workers (the bare server has one process), ${rounds} rounds of ${seconds} s. "Kirin is": its requests per second
 by the peer's, taken round by round; the median is shown. CPU is that of all processes of a server.
 
 ${results.map(({ title, peers }) => `### ${upper(title)}\n\n${peerTable(peers)}`).join('\n\n')}`;
-  const output = JSON.stringify({ ...where, workers: WORKERS, rounds, seconds, results, samples }, null, 2);
-  console.log(json ? output : text);
   const { serve: least } = DEFAULTS;
   const long = rounds >= least.rounds && rounds * seconds >= least.rounds * least.seconds;
-  if (long) writeSection(SECTIONS.serve, text);
-  else progress('not written to bench/RESULTS.md: the run was shorter than the default');
+  publish('serve', where, text, { workers: WORKERS, rounds, seconds, results, samples }, { json, long });
   return 0;
 }
 

@@ -4,17 +4,7 @@ import { type Server, startServer } from './fleet.ts';
 import { DEFAULTS } from './options.ts';
 import { ask, freePort, PEERS, type Peer, type PeerName, startPeer, WORKERS } from './peers.ts';
 import { childrenOf, memoryOf } from './proc.ts';
-import {
-  circumstances,
-  circumstancesText,
-  fixed,
-  median,
-  progress,
-  SECTIONS,
-  table,
-  whole,
-  writeSection,
-} from './report.ts';
+import { circumstances, fixed, median, progress, publish, table, whole } from './report.ts';
 
 const START_MS = 15_000;
 const RETRY_MS = 2;
@@ -56,9 +46,7 @@ export async function start(rounds: number, json: boolean): Promise<number> {
       memory: await memory(peer),
     });
   }
-  const text = `${circumstancesText(where)}
-
-${WORKERS} workers (the bare server has one process), ${rounds} rounds. Time from the start of the command to the first
+  const text = `${WORKERS} workers (the bare server has one process), ${rounds} rounds. Time from the start of the command to the first
 answer; a client that is refused tries again after ${RETRY_MS} ms. Memory after ${REQUESTS.toLocaleString('en-US')} requests, at rest; PSS counts
 what processes share once. Of the workers the median is shown.
 
@@ -83,9 +71,13 @@ ${table(
     ]),
   ),
 )}`;
-  console.log(json ? JSON.stringify({ ...where, workers: WORKERS, rounds, results, times }, null, 2) : text);
-  if (rounds >= DEFAULTS.start.rounds) writeSection(SECTIONS.start, text);
-  else progress('not written to bench/RESULTS.md: the run was shorter than the default');
+  publish(
+    'start',
+    where,
+    text,
+    { workers: WORKERS, rounds, results, times },
+    { json, long: rounds >= DEFAULTS.start.rounds },
+  );
   return 0;
 }
 

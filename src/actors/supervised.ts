@@ -19,19 +19,25 @@ const DELAY_RESOLUTION_MS = 20;
 /** A line for the log is no longer than this, in UTF-16 units. */
 const NOTICE_MAX = 4 * 1024;
 
+/** Takes a line for the log. */
+export type Notice = (level: 'debug' | 'info' | 'warn' | 'error', text: string) => void;
+
+/** What a heartbeat tells of the work. */
+export interface Counts {
+  requests: number;
+  connections: number;
+  inFlight: number;
+}
+
 /** Sends lines for the log up the link. */
 export const noticeOver =
-  (link: Link<LifecycleReport>) =>
-  (level: 'debug' | 'info' | 'warn' | 'error', text: string): void => {
+  (link: Link<LifecycleReport>): Notice =>
+  (level, text) => {
     link.send({ type: 'worker.notice', level, text: text.slice(0, NOTICE_MAX) });
   };
 
 /** Sends heartbeats; the timer does not hold the process. */
-export function beat(
-  link: Link<LifecycleReport>,
-  everyMs: number,
-  counts: () => { requests: number; connections: number; inFlight: number },
-): () => void {
+export function beat(link: Link<LifecycleReport>, everyMs: number, counts: () => Counts): () => void {
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
   let utilization = performance.eventLoopUtilization();

@@ -14,7 +14,6 @@ import {
 import { type ControlListenerInput, controlListenerMachine } from './control-listener.ts';
 import { dirtyTreeMachine } from './dirty-tree.ts';
 import type { ArbiterReport, LogOrder, OrderEnded } from './events/arbiter.ts';
-import type { Leave } from './events/child.ts';
 import type { GenerationOrder } from './events/generation.ts';
 import { crashFault, exitCodeOf } from './faults.ts';
 import { withoutJoint } from './joint-reload.ts';
@@ -272,23 +271,12 @@ export const arbiterSetup = setup({
         return event.signal === undefined || first ? context.exitCode : 128 + event.signal;
       },
     }),
-    stopDraining: sendTo('pool', ({ context }) => ({
+    /** The way is `context.leave`, which only ever gets harder. */
+    stopPool: sendTo('pool', ({ context }) => ({
       type: 'pool.stop' as const,
       orderId: context.lastOrderId,
-      leave: 'drain' as const,
+      leave: context.leave,
     })),
-    stopQuickly: sendTo('pool', ({ context }) => ({
-      type: 'pool.stop' as const,
-      orderId: context.lastOrderId,
-      leave: 'quit' as const,
-    })),
-    /** The first signal says how; the second cuts what is in flight, the third asks nobody. */
-    hasten: sendTo('pool', ({ context, event }) => {
-      assertEvent(event, 'arbiter.stop');
-      const asked: Leave = event.mode === 'quick' ? 'quit' : 'drain';
-      const leave: Leave = context.stops > 2 ? 'kill' : context.stops > 1 ? 'quit' : asked;
-      return { type: 'pool.stop' as const, orderId: context.lastOrderId, leave };
-    }),
     /** When everything is gone the orders to stop are done; another that is left was not, and never will be. */
     endAll: enqueueActions(({ context, enqueue }) => {
       for (const order of context.pending)

@@ -15,6 +15,24 @@ import type { PoolInput } from './pool-context.ts';
 
 export type { ArbiterContext, ArbiterEvent, ArbiterInput, ArbiterOutput } from './arbiter-context.ts';
 
+const orderToDirty = [
+  { guard: 'hasTooMany', actions: ['takeOrder', 'endTooMany', 'dropOrder'] },
+  { guard: 'hasDirty', actions: ['takeOrder', 'passDirty'] },
+  { actions: ['takeOrder', 'endNoDirty', 'dropOrder'] },
+] as const;
+
+/** A stop while stopping: signals hasten, and are done at once; commands wait until everything is gone. */
+const stopAgain = <T extends 'stopPool' | 'stopDirty'>(stop: T) =>
+  [
+    {
+      guard: 'isSignal',
+      actions: ['takeOrder', 'countStop', 'keepLeave', 'keepSecondSignal', stop, 'endDone', 'dropOrder'],
+    },
+    { guard: 'hasTooMany', actions: ['takeOrder', 'endTooMany', 'dropOrder'] },
+    { guard: 'isQuick', actions: ['takeOrder', 'tellTaken', 'keepLeave', stop] },
+    { actions: ['takeOrder', 'tellTaken'] },
+  ] as const;
+
 export const arbiterMachine = arbiterParts.createMachine({
   id: 'arbiter',
   options: { maxIterations: 1000 },
@@ -114,7 +132,7 @@ export const arbiterMachine = arbiterParts.createMachine({
             'dirty.degraded': {},
             'dirty.openFailed': {
               target: '.stopping',
-              actions: ['keepRefusal', 'keepLeave', 'stopQuickly'],
+              actions: ['keepRefusal', 'keepLeave', 'stopPool'],
             },
             'dirty.taken': { actions: 'tellDirtyTaken' },
             'dirty.standing': [{ guard: 'isJoint', actions: ['noteDirtyStanding', 'commitNext'] }, {}],
@@ -153,7 +171,7 @@ export const arbiterMachine = arbiterParts.createMachine({
                   {
                     guard: 'isRequired',
                     target: 'stopping',
-                    actions: ['keepRefusal', 'stopDraining'],
+                    actions: ['keepRefusal', 'stopPool'],
                   },
                   {},
                 ],
@@ -162,21 +180,9 @@ export const arbiterMachine = arbiterParts.createMachine({
                   { actions: 'noteWebCommitted' },
                 ],
                 'arbiter.retire': { actions: ['takeOrder', 'retire'] },
-                'arbiter.dirtyScale': [
-                  { guard: 'hasTooMany', actions: ['takeOrder', 'endTooMany', 'dropOrder'] },
-                  { guard: 'hasDirty', actions: ['takeOrder', 'passDirty'] },
-                  { actions: ['takeOrder', 'endNoDirty', 'dropOrder'] },
-                ],
-                'arbiter.dirtyRetire': [
-                  { guard: 'hasTooMany', actions: ['takeOrder', 'endTooMany', 'dropOrder'] },
-                  { guard: 'hasDirty', actions: ['takeOrder', 'passDirty'] },
-                  { actions: ['takeOrder', 'endNoDirty', 'dropOrder'] },
-                ],
-                'arbiter.dirtyCancel': [
-                  { guard: 'hasTooMany', actions: ['takeOrder', 'endTooMany', 'dropOrder'] },
-                  { guard: 'hasDirty', actions: ['takeOrder', 'passDirty'] },
-                  { actions: ['takeOrder', 'endNoDirty', 'dropOrder'] },
-                ],
+                'arbiter.dirtyScale': orderToDirty,
+                'arbiter.dirtyRetire': orderToDirty,
+                'arbiter.dirtyCancel': orderToDirty,
                 'arbiter.reload': [
                   { guard: 'isOpening', actions: ['takeOrder', 'endStarting', 'dropOrder'] },
                   { actions: ['supersedePreparing', 'takeOrder', 'tellTaken', 'prepare'] },
@@ -194,9 +200,9 @@ export const arbiterMachine = arbiterParts.createMachine({
                   {
                     guard: 'isQuick',
                     target: 'stopping',
-                    actions: ['takeOrder', 'tellTaken', 'countStop', 'keepLeave', 'stopQuickly'],
+                    actions: ['takeOrder', 'tellTaken', 'countStop', 'keepLeave', 'stopPool'],
                   },
-                  { target: 'stopping', actions: ['takeOrder', 'tellTaken', 'countStop', 'stopDraining'] },
+                  { target: 'stopping', actions: ['takeOrder', 'tellTaken', 'countStop', 'stopPool'] },
                 ],
               },
             },
@@ -221,23 +227,7 @@ export const arbiterMachine = arbiterParts.createMachine({
                 'generation.refused': {},
                 'pool.openFailed': {},
                 'dirty.openFailed': {},
-                'arbiter.stop': [
-                  {
-                    guard: 'isSignal',
-                    actions: [
-                      'takeOrder',
-                      'countStop',
-                      'keepLeave',
-                      'keepSecondSignal',
-                      'hasten',
-                      'endDone',
-                      'dropOrder',
-                    ],
-                  },
-                  { guard: 'hasTooMany', actions: ['takeOrder', 'endTooMany', 'dropOrder'] },
-                  { guard: 'isQuick', actions: ['takeOrder', 'tellTaken', 'keepLeave', 'stopQuickly'] },
-                  { actions: ['takeOrder', 'tellTaken'] },
-                ],
+                'arbiter.stop': stopAgain('stopPool'),
               },
               states: {
                 webWorkers: {
@@ -254,23 +244,7 @@ export const arbiterMachine = arbiterParts.createMachine({
                   entry: 'stopDirty',
                   on: {
                     'dirty.stopped': { target: '#arbiter.stopped', actions: 'forgetDirty' },
-                    'arbiter.stop': [
-                      {
-                        guard: 'isSignal',
-                        actions: [
-                          'takeOrder',
-                          'countStop',
-                          'keepLeave',
-                          'keepSecondSignal',
-                          'stopDirty',
-                          'endDone',
-                          'dropOrder',
-                        ],
-                      },
-                      { guard: 'hasTooMany', actions: ['takeOrder', 'endTooMany', 'dropOrder'] },
-                      { guard: 'isQuick', actions: ['takeOrder', 'tellTaken', 'keepLeave', 'stopDirty'] },
-                      { actions: ['takeOrder', 'tellTaken'] },
-                    ],
+                    'arbiter.stop': stopAgain('stopDirty'),
                   },
                 },
               },

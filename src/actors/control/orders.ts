@@ -19,7 +19,8 @@ export interface OrdersDeps {
 /** Who asks, as the log says it. */
 const source = 'control';
 /** The document's words. */
-const DIRTY_OFF = { success: false, error: 'Dirty arbiter not running' };
+const failure = (error: string) => ({ success: false, error });
+const DIRTY_OFF = failure('Dirty arbiter not running');
 
 /** States of a worker that leaves. */
 const LEAVING = new Set(['draining', 'quitting', 'aborting', 'killing']);
@@ -68,41 +69,39 @@ export class Orders {
 
   #kill(call: Call, pid: number, quick: boolean): void {
     const found = this.#deps.scene.workers().find((worker) => worker.pid === pid);
-    const failure = (error: string) => ({ success: false, error });
     if (pid === process.pid) return call.reply(failure(`${pid} is the arbiter: use "shutdown"`));
     if (pid === this.#deps.dirty?.pid)
       return call.reply(failure(`${pid} is the dirty arbiter: use "dirty" and "reload"`));
     if (!found && this.#deps.dirty) return void this.#killDirty(call, pid, quick);
-    if (!found) {
-      const gone = this.#deps.ledger.isGone(pid);
-      return call.reply(failure(`Worker ${pid} ${gone ? 'has ended already' : 'not found'}`));
-    }
-    this.#deps.book.place(
-      call,
-      false,
-      { type: 'arbiter.retire', age: found.member.age, leave: quick ? 'quit' : 'drain', source },
-      {
-        accepted: () => ({ success: true, killed: pid }),
-        refused: ({ fault }) =>
-          fault?.code === 'order.unknown' ? failure(`Worker ${pid} is leaving already`) : undefined,
-      },
-    );
+    this.#retire(call, pid, 'arbiter.retire', found?.member.age, quick);
   }
 
   /** Which dirty workers there are only their arbiter knows. */
   async #killDirty(call: Call, pid: number, quick: boolean): Promise<void> {
-    const failure = (error: string) => ({ success: false, error });
     call.begin(true);
     const status = await this.#deps.dirty?.describe();
+    if (!status && !this.#deps.ledger.isGone(pid))
+      return call.reply(failure(`Worker ${pid} not found; the dirty arbiter is not ready`));
     const found = status?.workers.find((worker) => worker.pid === pid);
-    if (!found) {
+    this.#retire(call, pid, 'arbiter.dirtyRetire', found?.age, quick);
+  }
+
+  /** `age` is undefined where there is no such worker (any more). */
+  #retire(
+    call: Call,
+    pid: number,
+    type: 'arbiter.retire' | 'arbiter.dirtyRetire',
+    age: number | undefined,
+    quick: boolean,
+  ): void {
+    if (age === undefined) {
       const gone = this.#deps.ledger.isGone(pid);
       return call.reply(failure(`Worker ${pid} ${gone ? 'has ended already' : 'not found'}`));
     }
     this.#deps.book.place(
       call,
       false,
-      { type: 'arbiter.dirtyRetire', age: found.age, leave: quick ? 'quit' : 'drain', source },
+      { type, age, leave: quick ? 'quit' : 'drain', source },
       {
         accepted: () => ({ success: true, killed: pid }),
         refused: ({ fault }) =>
@@ -135,7 +134,7 @@ export class Orders {
             ...(reason === undefined ? {} : { reason }),
           };
         },
-        refused: ({ fault }) => (waits ? {} : { success: false, error: fault?.message ?? 'refused' }),
+        refused: ({ fault }) => (waits ? {} : failure(fault?.message ?? 'refused')),
         ...(waits && by < 0 ? { gone: this.#dirtyGone(this.#deps.dirty) } : {}),
       },
     );
@@ -170,7 +169,7 @@ export class Orders {
       { type: 'arbiter.dirtyCancel', call: number, source },
       {
         accepted: () => ({ success: true, cancelled: number }),
-        refused: ({ fault }) => ({ success: false, error: fault?.message ?? 'refused' }),
+        refused: ({ fault }) => failure(fault?.message ?? 'refused'),
       },
     );
   }

@@ -30,53 +30,43 @@ export class DirtyError extends Error {
   }
 }
 
-/** The deadline has passed, waiting or running. */
-export class DirtyTimeoutError extends DirtyError {
-  override readonly name = 'DirtyTimeoutError';
-  constructor(message: string, options?: ErrorOptions) {
-    super('DIRTY_TIMEOUT', message, options);
-  }
+/** A class of errors that says one code, and is named as it is. */
+function coded<C extends DirtyCode, N extends string>(code: C, name: N) {
+  return class extends DirtyError {
+    override readonly name: N = name;
+    declare readonly code: C;
+    constructor(message: string, options?: ErrorOptions) {
+      super(code, message, options);
+    }
+  };
 }
+
+/** The deadline has passed, waiting or running. */
+export class DirtyTimeoutError extends coded('DIRTY_TIMEOUT', 'DirtyTimeoutError') {}
 
 /** `signal` was aborted: `cause` is its reason. Or an operator cancelled it. */
-export class DirtyCancelledError extends DirtyError {
-  override readonly name = 'DirtyCancelledError';
-  constructor(message: string, options?: ErrorOptions) {
-    super('DIRTY_CANCELLED', message, options);
-  }
-}
+export class DirtyCancelledError extends coded('DIRTY_CANCELLED', 'DirtyCancelledError') {}
 
 /** The queue of the app is full. */
-export class DirtyOverloadedError extends DirtyError {
-  override readonly name = 'DirtyOverloadedError';
-  constructor(message: string, options?: ErrorOptions) {
-    super('DIRTY_OVERLOADED', message, options);
-  }
-}
+export class DirtyOverloadedError extends coded('DIRTY_OVERLOADED', 'DirtyOverloadedError') {}
 
 /** There is no such dirty app. */
-export class DirtyAppNotFoundError extends DirtyError {
-  override readonly name = 'DirtyAppNotFoundError';
-  constructor(message: string, options?: ErrorOptions) {
-    super('DIRTY_APP_NOT_FOUND', message, options);
-  }
-}
+export class DirtyAppNotFoundError extends coded('DIRTY_APP_NOT_FOUND', 'DirtyAppNotFoundError') {}
 
 /** The app has no such action. */
-export class DirtyActionError extends DirtyError {
-  override readonly name = 'DirtyActionError';
-  constructor(message: string, options?: ErrorOptions) {
-    super('DIRTY_ACTION_NOT_FOUND', message, options);
-  }
-}
+export class DirtyActionError extends coded('DIRTY_ACTION_NOT_FOUND', 'DirtyActionError') {}
 
 /** No worker that has the app, and none on its way. */
-export class DirtyUnavailableError extends DirtyError {
-  override readonly name = 'DirtyUnavailableError';
-  constructor(message: string, options?: ErrorOptions) {
-    super('DIRTY_UNAVAILABLE', message, options);
-  }
-}
+export class DirtyUnavailableError extends coded('DIRTY_UNAVAILABLE', 'DirtyUnavailableError') {}
+
+/** The worker ended while it ran the call. */
+export class DirtyWorkerDiedError extends coded('DIRTY_WORKER_DIED', 'DirtyWorkerDiedError') {}
+
+/** There is no dirty arbiter, or it ended. */
+export class DirtyConnectionError extends coded('DIRTY_CONNECTION', 'DirtyConnectionError') {}
+
+/** A value that cannot be sent, or is too large. */
+export class DirtyPayloadError extends coded('DIRTY_PAYLOAD', 'DirtyPayloadError') {}
 
 /** The action threw. `message` is its error's. */
 export class DirtyAppError extends DirtyError {
@@ -89,30 +79,6 @@ export class DirtyAppError extends DirtyError {
     super('DIRTY_APP_ERROR', message);
     this.remoteName = remoteName;
     this.remoteStack = remoteStack;
-  }
-}
-
-/** The worker ended while it ran the call. */
-export class DirtyWorkerDiedError extends DirtyError {
-  override readonly name = 'DirtyWorkerDiedError';
-  constructor(message: string, options?: ErrorOptions) {
-    super('DIRTY_WORKER_DIED', message, options);
-  }
-}
-
-/** There is no dirty arbiter, or it ended. */
-export class DirtyConnectionError extends DirtyError {
-  override readonly name = 'DirtyConnectionError';
-  constructor(message: string, options?: ErrorOptions) {
-    super('DIRTY_CONNECTION', message, options);
-  }
-}
-
-/** A value that cannot be sent, or is too large. */
-export class DirtyPayloadError extends DirtyError {
-  override readonly name = 'DirtyPayloadError';
-  constructor(message: string, options?: ErrorOptions) {
-    super('DIRTY_PAYLOAD', message, options);
   }
 }
 

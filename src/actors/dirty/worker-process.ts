@@ -1,22 +1,10 @@
-/**
- * A dirty worker's process: the worker machine with actors that load dirty apps and run their actions. Runs in the dirty
- * worker and owns its exit.
- */
+/** A dirty worker's process: what is supervised there loads dirty apps and runs their actions. Runs in the dirty worker. */
 
-import { Socket } from 'node:net';
-import { performance } from 'node:perf_hooks';
-import { createActor, fromCallback, fromPromise } from 'xstate';
-import type { DirtyWorkerOrder, DirtyWorkerSpec } from '../../machines/events/dirty.ts';
-import type { LifecycleReport } from '../../machines/events/lifecycle.ts';
-import { LINK_PROTOCOL, linkSchemas } from '../../machines/events/link.ts';
-import type { WorkerInternal } from '../../machines/events/worker.ts';
-import { type AnyWorkerSpec, workerMachine } from '../../machines/worker.ts';
+import type { DirtyWorkerSpec } from '../../machines/events/dirty.ts';
 import { announceDirty, announceWorker } from '../app-bridge.ts';
-import { shieldSignals } from '../app-signals.ts';
-import { FaultError, toFault } from '../fault-error.ts';
-import { type Link, openLink } from '../link.ts';
+import { FaultError } from '../fault-error.ts';
 import { settles } from '../patience.ts';
-import { BOOT_ORDER_MS, beat, exitAfter, LINK_FD, noticeOver, speakLastWords } from '../supervised.ts';
+import { superviseWorker, type WorkerVoice, type WorkerWork } from '../supervised-worker.ts';
 import type { Channel } from './channel.ts';
 import { FRAME, typeOf } from './frames.ts';
 import { DIRTY_PROTOCOL, type WorkerHello } from './hello.ts';
@@ -30,152 +18,44 @@ const WELCOME_MS = 10_000;
 /** How long calls that were cancelled at the end may take to clean up. */
 const CANCELLED_MS = 200;
 
-type Internal = DirtyWorkerOrder | Extract<WorkerInternal, { type: 'link.ended' }>;
-
 export function runDirtyWorker(): void {
-  const age = Number(process.env['KIRIN_WORKER_AGE'] ?? 0);
-  const stream = new Socket({ fd: LINK_FD, readable: true, writable: true });
-  const serving = new Serving();
-  let toMachine = (_event: Internal): void => {};
-  let terminated = (): void => {};
-  shieldSignals(() => terminated());
-
-  const link: Link<LifecycleReport> = openLink<DirtyWorkerOrder, LifecycleReport>(
-    stream,
-    LINK_FD,
-    linkSchemas.dirtyWorker.down,
-    {
-      event: (order) => {
-        if (order.type === 'worker.boot') hello(order.spec);
-        toMachine(order);
-      },
-      unknown: (what) => notice('warn', `an order that is not known: ${what}`),
-      broken: () => stream.destroy(),
-      ended: () => toMachine({ type: 'link.ended' }),
-    },
-  );
-  const notice = noticeOver(link);
-  const hello = ({
-    generation: edition,
-    arbiterGeneration: generation,
-    slot,
-    socket,
-  }: DirtyWorkerSpec): void => {
-    link.send({
-      type: 'worker.hello',
-      protocol: LINK_PROTOCOL,
-      kind: 'dirtyWorker',
-      age,
-      generation: edition,
-    });
-    process.title = `kirin: dirty worker ${age} in slot ${slot}`;
-    announceWorker({ age, slot, generation });
-    announceDirty({ role: 'dirty', socket, timeoutMs: 0, generation, age });
-  };
-  let drainingSinceMs = 0;
-
-  const machine = workerMachine.provide({
-    actors: {
-      link: fromCallback<LifecycleReport>(({ sendBack, receive }) => {
-        toMachine = sendBack as typeof toMachine;
-        receive((report) => {
-          link.send(report);
-        });
-        return () => {
-          toMachine = () => {};
-        };
-      }),
-      signals: fromCallback(({ sendBack }) => {
-        terminated = () => sendBack({ type: 'signals.terminated' });
-        return () => {
-          terminated = () => {};
-        };
-      }),
-      server: fromCallback<{ type: 'server.cut' }, AnyWorkerSpec>(({ receive }) => {
-        receive(() => serving.cut('the worker was told to quit'));
-      }),
-      heartbeat: fromCallback<{ type: 'heartbeat.none' }, AnyWorkerSpec>(({ input }) =>
-        beat(link, input.heartbeatMs, () => ({ requests: 0, connections: 0, inFlight: serving.running })),
-      ),
-      claim: fromPromise<void, AnyWorkerSpec>(({ input }) =>
-        serving.connect((input as DirtyWorkerSpec).socket),
-      ),
-      load: fromPromise<void, AnyWorkerSpec>(async ({ input }) => {
-        // While the apps load the link does not hold the process, so that an event loop that runs empty shows.
-        stream.unref();
-        try {
-          await serving.start(input as DirtyWorkerSpec, (text) => notice('warn', text), lost);
-        } finally {
-          stream.ref();
-        }
-      }),
-      drain: fromPromise<{ cut: number }, { graceMs: number }>(({ input }) => {
-        drainingSinceMs = performance.now();
-        return serving.drain(input.graceMs);
-      }),
-      close: fromPromise<void, { limitMs: number }>(async ({ input }) => {
-        stream.unref();
-        const limitMs = Math.max(0, input.limitMs - (performance.now() - drainingSinceMs));
-        await serving.close(limitMs, (text) => notice('warn', text));
-      }),
-    },
-  });
-
-  const actor = createActor(machine, {
-    input: { bootOrderMs: BOOT_ORDER_MS, faultOf: (error) => toFault(error, 'app.startFailed') },
-  });
-  const isUp = (): boolean => {
-    const snapshot = actor.getSnapshot();
-    return snapshot.status === 'active' && !snapshot.matches({ alive: { booted: 'leaving' } });
-  };
-  /** Nobody can call it any more: it is of no use. Where the dirty arbiter has died the link ends too, and tells. */
-  function lost(why: string): void {
-    serving.cut(why);
-    if (!isUp()) return;
-    const fault = { code: 'link.mismatch' as const, message: `its connection to the router ended: ${why}` };
-    link.sendSync({ type: 'worker.lastWords', fault });
-    process.exit(1);
-  }
-  speakLastWords(link, isUp);
-  actor.subscribe({
-    complete: () => exitAfter(link, actor.getSnapshot().output?.exitCode ?? 0),
-    error: (error) => {
-      link.sendSync({ type: 'worker.lastWords', fault: toFault(error, 'worker.uncaught') });
-      console.error(error);
-      process.exit(70);
-    },
-  });
-  actor.start();
+  superviseWorker('dirtyWorker', 'app.startFailed', (voice) => new Serving(voice));
 }
 
 /** What takes calls: the connection to the router, the apps and what runs them. */
-class Serving {
+class Serving implements WorkerWork<DirtyWorkerSpec> {
+  readonly #voice: WorkerVoice;
   #channel: Channel | undefined;
   #apps: DirtyWorkerApps | undefined;
   #runtime: DirtyRuntime | undefined;
 
-  get running(): number {
-    return this.#runtime?.running ?? 0;
+  constructor(voice: WorkerVoice) {
+    this.#voice = voice;
   }
 
-  async connect(socket: string): Promise<void> {
+  begin({ age, slot, socket, arbiterGeneration: generation }: DirtyWorkerSpec): void {
+    process.title = `kirin: dirty worker ${age} in slot ${slot}`;
+    announceWorker({ age, slot, generation });
+    announceDirty({ role: 'dirty', socket, timeoutMs: 0, generation, age });
+  }
+
+  counts() {
+    return { requests: 0, connections: 0, inFlight: this.#runtime?.running ?? 0 };
+  }
+
+  async claim({ socket }: DirtyWorkerSpec): Promise<void> {
     this.#channel = await connectChannel(socket);
     this.#channel.unref();
   }
 
-  /** Loads the apps, and then lets calls come. `lost` is called when the connection has ended. */
-  async start(
-    spec: DirtyWorkerSpec,
-    notice: (text: string) => void,
-    lost: (why: string) => void,
-  ): Promise<void> {
+  async load(spec: DirtyWorkerSpec): Promise<void> {
     const channel = this.#channel!;
     this.#apps = new DirtyWorkerApps(spec.apps);
     await this.#apps.start();
     const runtime = new DirtyRuntime({
       apps: this.#apps.running,
       send: (frame) => channel.send(frame),
-      notice,
+      notice: this.#warn,
     });
     this.#runtime = runtime;
     const { age, arbiterGeneration: generation, secret } = spec;
@@ -202,15 +82,15 @@ class Serving {
         ended: (why) => {
           clearTimeout(limit);
           reject(refused(why));
-          lost(why);
+          this.#lost(why);
         },
       });
       channel.send(packFrame({ type: FRAME.hello }, hello));
     });
   }
 
-  cut(why: string): void {
-    this.#runtime?.cancelAll(why);
+  cut(): void {
+    this.#runtime?.cancelAll('the worker was told to quit');
   }
 
   /** Waits for what runs, and cuts what is left at the end. */
@@ -225,10 +105,18 @@ class Serving {
     return { cut };
   }
 
-  async close(limitMs: number, notice: (text: string) => void): Promise<void> {
-    await this.#apps?.close(limitMs, notice);
+  async close(limitMs: number): Promise<void> {
+    await this.#apps?.close(limitMs, this.#warn);
     this.#channel?.close();
   }
+
+  /** Nobody can call it any more. Where the dirty arbiter has died the link ends too, and tells. */
+  #lost(why: string): void {
+    this.#runtime?.cancelAll(why);
+    this.#voice.die({ code: 'link.mismatch', message: `its connection to the router ended: ${why}` });
+  }
+
+  readonly #warn = (text: string): void => this.#voice.notice('warn', text);
 }
 
 const refused = (why: string): FaultError =>

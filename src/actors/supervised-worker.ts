@@ -1,0 +1,172 @@
+/**
+ * What the processes of web and dirty workers do alike: the worker machine with its link, its signals, its heartbeat, its
+ * last words and its exit. What serving is, each of them says as `WorkerWork`. Runs in the worker and owns its exit: why it
+ * ends is told over the link before it does.
+ */
+import { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { createActor, fromCallback, fromPromise } from 'xstate';
+import type { LifecycleReport } from '../machines/events/lifecycle.ts';
+import { type Down, LINK_PROTOCOL, linkSchemas } from '../machines/events/link.ts';
+import type { WorkerInternal } from '../machines/events/worker.ts';
+import type { Fault, FaultCode } from '../machines/faults.ts';
+import { type AnyWorkerSpec, workerMachine } from '../machines/worker.ts';
+import { shieldSignals } from './app-signals.ts';
+import { toFault } from './fault-error.ts';
+import { type Link, openLink } from './link.ts';
+import {
+  BOOT_ORDER_MS,
+  beat,
+  type Counts,
+  exitAfter,
+  LINK_FD,
+  type Notice,
+  noticeOver,
+  speakLastWords,
+} from './supervised.ts';
+
+type WorkerKind = 'web' | 'dirtyWorker';
+type SpecOf<K extends WorkerKind> = Extract<Down<K>, { type: 'worker.boot' }>['spec'];
+type ToMachine<K extends WorkerKind> = Down<K> | Extract<WorkerInternal, { type: 'link.ended' }>;
+
+/** What the work is given to speak with. */
+export interface WorkerVoice {
+  /** A line for the arbiter's log. */
+  readonly notice: Notice;
+  /** `--max-requests` were taken. */
+  recycleDue(requests: number): void;
+  /** It is of no use any more: ends the process with these last words, unless it is leaving anyway. */
+  die(fault: Fault): void;
+}
+
+/** What one kind of worker serves with; times are in milliseconds. */
+export interface WorkerWork<Spec> {
+  /** The order to boot is there, and the parent knows who this is: announce it to the app, and make what serves. */
+  begin(spec: Spec): void;
+  /** For heartbeats; also asked before `begin`. */
+  counts(): Counts;
+  /** Clients can queue from here on. */
+  claim(spec: Spec): Promise<void>;
+  /** Load the app and begin to serve. */
+  load(spec: Spec): Promise<void>;
+  /** Finish what is in flight; `cut` counts what was not finished. */
+  drain(graceMs: number): Promise<{ cut: number }>;
+  /** The app's own clean-up. */
+  close(limitMs: number): Promise<void>;
+  /** Cut what is in flight. */
+  cut(): void;
+}
+
+/** `loadFault` is what an error without a code of its own means while the app is loaded. */
+export function superviseWorker<K extends WorkerKind>(
+  kind: K,
+  loadFault: FaultCode,
+  workOf: (voice: WorkerVoice) => WorkerWork<SpecOf<K>>,
+): void {
+  const age = Number(process.env['KIRIN_WORKER_AGE'] ?? 0);
+  const stream = new Socket({ fd: LINK_FD, readable: true, writable: true });
+  let toMachine = (_event: ToMachine<K>): void => {};
+  let recycleDue = (_requests: number): void => {};
+  let terminated = (): void => {};
+  let drainingSinceMs = 0;
+  shieldSignals(() => terminated());
+
+  const link: Link<LifecycleReport> = openLink<Down<K>, LifecycleReport>(
+    stream,
+    LINK_FD,
+    linkSchemas[kind].down,
+    {
+      event: (order) => {
+        if (order.type === 'worker.boot') hello(order.spec as SpecOf<K>);
+        toMachine(order);
+      },
+      unknown: (what) => notice('warn', `an order that is not known: ${what}`),
+      broken: () => stream.destroy(),
+      ended: () => toMachine({ type: 'link.ended' }),
+    },
+  );
+  const notice = noticeOver(link);
+  const isUp = (): boolean => {
+    const snapshot = actor.getSnapshot();
+    return snapshot.status === 'active' && !snapshot.matches({ alive: { booted: 'leaving' } });
+  };
+  const work = workOf({
+    notice,
+    recycleDue: (requests) => recycleDue(requests),
+    die(fault) {
+      if (!isUp()) return;
+      link.sendSync({ type: 'worker.lastWords', fault });
+      process.exit(1);
+    },
+  });
+  /** The first frame; the generation is known from the order to boot. */
+  const hello = (spec: SpecOf<K>): void => {
+    link.send({ type: 'worker.hello', protocol: LINK_PROTOCOL, kind, age, generation: spec.generation });
+    work.begin(spec);
+  };
+  /** What the machine keeps is what it was told over this kind's link. */
+  const specOf = (spec: AnyWorkerSpec): SpecOf<K> => spec as SpecOf<K>;
+
+  const machine = workerMachine.provide({
+    actors: {
+      link: fromCallback<LifecycleReport>(({ sendBack, receive }) => {
+        toMachine = sendBack as typeof toMachine;
+        receive((report) => {
+          link.send(report);
+        });
+        return () => {
+          toMachine = () => {};
+        };
+      }),
+      signals: fromCallback(({ sendBack }) => {
+        terminated = () => sendBack({ type: 'signals.terminated' });
+        return () => {
+          terminated = () => {};
+        };
+      }),
+      server: fromCallback<{ type: 'server.cut' }, AnyWorkerSpec>(({ sendBack, receive }) => {
+        recycleDue = (requests) => sendBack({ type: 'server.recycleDue', requests });
+        receive(() => work.cut());
+        return () => {
+          recycleDue = () => {};
+        };
+      }),
+      heartbeat: fromCallback<{ type: 'heartbeat.none' }, AnyWorkerSpec>(({ input }) =>
+        beat(link, input.heartbeatMs, () => work.counts()),
+      ),
+      claim: fromPromise<void, AnyWorkerSpec>(({ input }) => work.claim(specOf(input))),
+      load: fromPromise<void, AnyWorkerSpec>(async ({ input }) => {
+        // While the app loads the link does not hold the process, so that an event loop that runs empty shows.
+        stream.unref();
+        try {
+          await work.load(specOf(input));
+        } finally {
+          stream.ref();
+        }
+      }),
+      drain: fromPromise<{ cut: number }, { graceMs: number }>(({ input }) => {
+        drainingSinceMs = performance.now();
+        return work.drain(input.graceMs);
+      }),
+      close: fromPromise<void, { limitMs: number }>(async ({ input }) => {
+        // The app's clean-up may end by leaving nothing to run; the link must not hide that.
+        stream.unref();
+        await work.close(Math.max(0, input.limitMs - (performance.now() - drainingSinceMs)));
+      }),
+    },
+  });
+
+  const actor = createActor(machine, {
+    input: { bootOrderMs: BOOT_ORDER_MS, faultOf: (error) => toFault(error, loadFault) },
+  });
+  speakLastWords(link, isUp);
+  actor.subscribe({
+    complete: () => exitAfter(link, actor.getSnapshot().output?.exitCode ?? 0),
+    error: (error) => {
+      link.sendSync({ type: 'worker.lastWords', fault: toFault(error, 'worker.uncaught') });
+      console.error(error);
+      process.exit(70);
+    },
+  });
+  actor.start();
+}
