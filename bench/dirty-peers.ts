@@ -67,7 +67,7 @@ async function startKirin({ workers, threads, callers = 1 }: PeerOptions): Promi
   const dirtyWorkers = Array.from({ length: workers }, (_, index) =>
     script('dirty-worker.mjs', String(index + 1)),
   );
-  const areReady = async () => unpack(await clients[0]!.request('stash', Buffer.alloc(0))) === workers;
+  const areReady = async () => unpack(await clients[0]!.askStash(Buffer.alloc(0))) === workers;
   await until('the workers are ready', areReady, () => dirtyWorkers.map((one) => one.complaint()).join(' '));
   return {
     pids: [router.pid, ...dirtyWorkers.map(({ pid }) => pid)],

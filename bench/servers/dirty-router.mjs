@@ -11,8 +11,7 @@ const router = new Router({
   threads: Number(threads),
   graceMs: 30_000,
   // How many workers are ready: the benchmark begins when all are.
-  stash: (_, reply) =>
-    reply({ ok: true, payload: pack(router.stats().workers.filter(({ ready }) => ready).length) }),
+  stash: () => ({ ok: true, payload: pack(router.stats().workers.filter(({ ready }) => ready).length) }),
   stuck: (age, why) => console.error(`${age} is stuck: ${why}`),
   left: () => {},
   notice: (text) => console.error(text),

@@ -24,9 +24,6 @@ export const appsOfSlot = (apps: readonly Limited[], slot: number): number[] =>
 export const largestLimit = (apps: readonly Limited[]): number =>
   Math.max(0, ...apps.map((app) => app.limit ?? 0));
 
-/** The fewest workers with which every app has all it was promised, and each has one at least. */
-export const workersNeeded = (apps: readonly Limited[]): number => Math.max(1, largestLimit(apps));
-
 /** The most workers of which each has an app to load; infinite where an app is for all. */
 export const workersUseful = (apps: readonly Limited[]): number =>
   apps.some((app) => app.limit === null) ? Number.POSITIVE_INFINITY : largestLimit(apps);

@@ -6,7 +6,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { actionsOf, DirtyApp, type DirtyClass, isDirtyClass } from '../../src/actors/dirty/app.ts';
 import { runInCall } from '../../src/actors/dirty/app-call.ts';
 import { canonicalName } from '../../src/actors/dirty/app-name.ts';
-import { appNamed, findDirtyApps, parseDirtyApp } from '../../src/actors/dirty/apps.ts';
+import { findDirtyApps, parseDirtyApp } from '../../src/actors/dirty/apps.ts';
 import { inspectDirtyApp, loadDirtyClass } from '../../src/actors/dirty/apps-loading.ts';
 import { DirtyWorkerApps } from '../../src/actors/dirty/runtime-apps.ts';
 import { faultOf, temporaryDirectory } from './support.ts';
@@ -61,10 +61,8 @@ describe('the name of a dirty app', () => {
   test('is one however it is written', () => {
     assert.equal(canonicalName('./ml.js:Model'), canonicalName('ml.js:Model'));
     assert.equal(canonicalName('./lib/../ml.js:Model'), 'ml.js:Model');
-    const apps = [{ importPath: './ml.js:Model' }, { importPath: '/abs/ml.js:Model' }];
-    assert.equal(appNamed(apps, 'ml.js:Model'), apps[0]);
-    assert.equal(appNamed(apps, '/abs/./ml.js:Model'), apps[1]);
-    assert.equal(appNamed(apps, 'ml.js:Other'), undefined);
+    assert.equal(canonicalName('/abs/./ml.js:Model'), canonicalName('/abs/ml.js:Model'));
+    assert.notEqual(canonicalName('ml.js:Other'), canonicalName('./ml.js:Model'));
   });
 });
 
@@ -84,17 +82,6 @@ describe('a dirty app is found', () => {
         workers: null,
       },
     ]);
-  });
-
-  test('with the number it had in an earlier generation; a new one gets one that nobody had', (t) => {
-    const known = new Map([
-      ['lib:Pdf', 0],
-      ['./gone.js:Gone', 2],
-      ['odd:name.js:X', 5],
-    ]);
-    const texts = ['./ml.js:Model', 'odd:name.js:X:3', './ml.js:Other', 'lib:Pdf', './ml.js:Third'];
-    const numbers = findDirtyApps(texts, tree(t, files), known).map(({ number }) => number);
-    assert.deepEqual(numbers, [1, 5, 3, 0, 4]);
   });
 
   test('through a link that a deploy moves', (t) => {

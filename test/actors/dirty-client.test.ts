@@ -175,11 +175,11 @@ async function place(
     queueMax: 100,
     threads: 1,
     graceMs: 30_000,
-    stash: (payload, reply) => {
+    stash: (payload) => {
       const [operation, ...args] = unpack(payload) as [string, ...unknown[]];
-      if (operation === 'refuse')
-        reply({ ok: false, payload: pack({ code: 'STASH_FULL', message: 'it is full' }) });
-      else reply({ ok: true, payload: pack([operation, args]) });
+      return operation === 'refuse'
+        ? { ok: false, payload: pack({ code: 'STASH_FULL', message: 'it is full' }) }
+        : { ok: true, payload: pack([operation, args]) };
     },
     stuck: (age, why) => stuck.push(`${age}: ${why}`),
     left: (age) => left.push(age),
@@ -272,6 +272,55 @@ test('what cannot be sent is refused before anything is', async (t) => {
   await assert.rejects(client.with({ timeoutMs: -1 }).execute(APP, 'echo'), TypeError);
   assert.equal(worker.calls, 0);
   assert.equal(client.pending, 0);
+});
+
+test('a name that is no text is refused at once, with a connection and without, and leaves nothing pending', async (t) => {
+  const { client, router } = await place(t);
+  const nameless = undefined as unknown as string;
+  for (const app of [null, nameless, 7] as string[])
+    await assert.rejects(client.execute(app, 'echo', 1), {
+      name: 'TypeError',
+      message: /the app is named by a text/,
+    });
+  assert.equal(client.pending, 0);
+  assert.equal(await client.execute(APP, 'echo', 1), 1);
+  for (const app of [null, nameless, 7] as string[])
+    await assert.rejects(client.execute(app, 'echo', 1), {
+      name: 'TypeError',
+      message: /the app is named by a text/,
+    });
+  await assert.rejects(client.execute(APP, nameless), {
+    name: 'TypeError',
+    message: /the action is named by/,
+  });
+  assert.equal(client.pending, 0);
+  assert.equal(router.stats().apps[0]!.calls, 1);
+});
+
+test('a stream with options that cannot be fails with its first step, and has ended then', async (t) => {
+  const { client } = await place(t);
+  const stream = client.with({ timeoutMs: -1 }).stream(APP, 'count', 3);
+  await assert.rejects(stream.next(), TypeError);
+  assert.deepEqual(await stream.next(), { value: undefined, done: true });
+});
+
+test('the signal of the call that is answered ends the calls it makes, unless they have their own', async (t) => {
+  const outer = new AbortController();
+  const { client, path } = await place(t);
+  const hello = { role: 'dirty', protocol: DIRTY_PROTOCOL, pid: process.pid, age: 8, generation: 1 } as const;
+  const inner = new DirtyClient({
+    connect: path,
+    hello,
+    defaultTimeoutMs: 0,
+    outerSignal: () => outer.signal,
+  });
+  t.after(() => inner.close());
+  const own = inner.with({ signal: new AbortController().signal }).execute(APP, 'echo', 'own');
+  const ended = assert.rejects(inner.execute(APP, 'never'), DirtyCancelledError);
+  assert.equal(await own, 'own');
+  outer.abort();
+  await ended;
+  assert.equal(await client.execute(APP, 'echo', 2), 2);
 });
 
 test('a stream gives its chunks in order, and its error after them', async (t) => {
@@ -419,7 +468,7 @@ test('without a router a call ends at once, and the next one connects again', as
     queueMax: 1,
     threads: 1,
     graceMs: 1000,
-    stash: () => {},
+    stash: () => assert.fail(),
     stuck: () => {},
     left: () => {},
   });
@@ -434,11 +483,8 @@ test('without a router a call ends at once, and the next one connects again', as
 
 test('the stash is asked over the same connection, and its errors have its codes', async (t) => {
   const { client } = await place(t);
-  assert.deepEqual(unpack(await client.request('stash', pack(['get', 'table', 'key']))), [
-    'get',
-    ['table', 'key'],
-  ]);
-  await assert.rejects(client.request('stash', pack(['refuse'])), {
+  assert.deepEqual(unpack(await client.askStash(pack(['get', 'table', 'key']))), ['get', ['table', 'key']]);
+  await assert.rejects(client.askStash(pack(['refuse'])), {
     code: 'STASH_FULL',
     message: 'it is full',
   });

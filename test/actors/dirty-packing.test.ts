@@ -321,3 +321,13 @@ test('garbage is a payload error, and nothing else', () => {
   tried(Buffer.alloc(100_000, Buffer.from([0xd4, 0x73, 0x00])));
   tried(Buffer.alloc(100_000, 0x91));
 });
+
+test('what stands in many places is searched once, and what is refused in it is found', () => {
+  let shared: unknown = ['leaf'];
+  for (let level = 0; level < 60; level++) shared = [shared, shared];
+  const refusal = /^args\[1\]\[1\] is a function$/;
+  assert.throws(() => packCall({ type: FRAME.call }, 'act', [1, [shared, () => 1]], 1000), {
+    code: 'DIRTY_PAYLOAD',
+    message: refusal,
+  });
+});

@@ -358,6 +358,31 @@ test('queues are bounded in calls and in bytes, for each app and for all of them
   assert.equal(many.ends().length, 6);
 });
 
+test('a worker whose answers are not read because a caller does not read is not stuck for that', () => {
+  const world = new World({ frameBytesMax: 100_000, threads: 3 });
+  const [deaf, other] = [world.caller(), world.caller()];
+  const worker = world.worker(1);
+  deaf.call(1);
+  deaf.call(2);
+  other.call(1);
+  world.settle();
+  const calls = worker.calls();
+  deaf.channel.pause();
+  for (const { id } of calls.slice(0, 2)) worker.result(id, Buffer.alloc(90_000));
+  world.settle();
+  other.send({ type: FRAME.cancel, id: 1 });
+  world.settle();
+  worker.result(calls[2]!.id);
+  world.settle();
+  world.pass(GRACE_MS * 2);
+  assert.deepEqual(world.stuck, []);
+  deaf.channel.resume();
+  world.pass(1);
+  world.settle();
+  world.pass(GRACE_MS * 2);
+  assert.deepEqual([world.stuck, world.router.stats().calls], [[], []]);
+});
+
 test('a caller that does not read is not read, nor are the workers that answer it; then it is cut off', () => {
   const world = new World({ frameBytesMax: 100_000, threads: 2 });
   const [deaf, other] = [world.caller(), world.caller()];

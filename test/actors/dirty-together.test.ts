@@ -53,7 +53,7 @@ async function together(t: TestContext) {
     queueMax: 10,
     threads: 3,
     graceMs: 5000,
-    stash: (payload, reply) => reply(store.answer(payload)),
+    stash: (payload) => store.answer(payload),
     stuck: (_age, why) => assert.fail(why),
     left: () => {},
     notice: assert.fail,
@@ -83,7 +83,7 @@ async function together(t: TestContext) {
     hello: { role: 'web', protocol: DIRTY_PROTOCOL, pid: 1, age: 2, generation: 1 },
     defaultTimeoutMs: 60_000,
   });
-  const stash = createStashClient((payload) => client.request('stash', payload));
+  const stash = createStashClient((payload) => client.askStash(payload));
   t.after(() => {
     client.close();
     line.close();

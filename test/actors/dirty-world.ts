@@ -48,7 +48,7 @@ export class World {
       queueMax: 5,
       threads: 1,
       graceMs: GRACE_MS,
-      stash: (payload, reply) => reply({ ok: true, payload: Buffer.from(payload) }),
+      stash: (payload) => ({ ok: true, payload: Buffer.from(payload) }),
       stuck: (age) => this.stuck.push(age),
       left: (age) => this.left.push(age),
       notice: (text) => this.notices.push(text),

@@ -44,6 +44,7 @@ export const dirtyGeneration = (number: number): DirtyGeneration => ({
   threads: 1,
   resources: {},
   queueMax: 10,
+  callTimeoutMs: 0,
   bootMs: 0,
   timeoutMs: 0,
   graceMs: 0,

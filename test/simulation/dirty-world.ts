@@ -96,6 +96,7 @@ export class DirtyWorld {
       threads: 1,
       resources: { gpu: GPUS },
       queueMax: 10,
+      callTimeoutMs: 0,
       bootMs: 10_000,
       timeoutMs,
       graceMs: 8_000,

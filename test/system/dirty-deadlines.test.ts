@@ -44,6 +44,22 @@ describe('deadlines and queues', { concurrency: 2 }, () => {
     assert.deepEqual(await dirtyPids(), pids);
   });
 
+  test('a call that an action makes has the default limit, whatever limit the action has', async (t) => {
+    const { inWeb, idle } = await dirtyServer(t, [...ONE, '--dirty-threads', '2', '--dirty-timeout', '1']);
+    const error = await inWeb(
+      ({ dirty, errorOf }, app) =>
+        dirty
+          .with({ timeoutMs: 0 })
+          .execute(app, 'asks', app, 'waits', 60_000, 'inner')
+          .then(() => undefined, errorOf),
+      WORK,
+    );
+    // The action did not catch it, so it is the app's error.
+    assertCode(error!, 'DIRTY_APP_ERROR');
+    assert.equal(error!.remoteName, 'DirtyTimeoutError');
+    await idle();
+  });
+
   test('fault 13: a timeout of 0 is no limit', async (t) => {
     const { inWeb } = await dirtyServer(t, [...ONE, '--dirty-timeout', '0']);
     const answers = await inWeb(

@@ -163,4 +163,12 @@ describe('a first start of dirty workers that fails', { concurrency: 2 }, () => 
     });
 });
 
+test('an init() may take longer than a connection has to say who it is', async (t) => {
+  const code = `const { DirtyApp } = await import(process.env.TEST_KIRIN);
+    export class Model extends DirtyApp { init() { return new Promise((done) => setTimeout(done, 11_000)); } }`;
+  const { server } = tools(Tree.launch(t, ONE, { files: { 'ml.mjs': code } }));
+  await server.told(/^dirty workers are ready/);
+  assert.doesNotMatch(server.output, /was cut|ended unexpectedly/);
+});
+
 const tools = (tree: Tree) => ({ server: tree.server, site: tree.site, left: () => tree.left() });

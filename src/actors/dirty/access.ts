@@ -4,6 +4,7 @@
  */
 import type { Buffer } from 'node:buffer';
 import { appBridge } from '../app-bridge.ts';
+import { currentCall } from './app-call.ts';
 import { DirtyClient } from './client.ts';
 import { DirtyConnectionError } from './errors.ts';
 import { DIRTY_PROTOCOL } from './hello.ts';
@@ -36,6 +37,7 @@ function connecting(): DirtyClient {
       generation: access?.generation ?? 0,
     },
     defaultTimeoutMs: access?.timeoutMs ?? 0,
+    outerSignal: () => currentCall()?.signal,
   });
 }
 
@@ -60,6 +62,4 @@ export const dirty: Dirty = {
  * @example
  * await stash.put('sessions', id, { user }, { ttlMs: 3_600_000 });
  */
-export const stash: StashClient = createStashClient((payload: Buffer) =>
-  theClient().request('stash', payload),
-);
+export const stash: StashClient = createStashClient((payload: Buffer) => theClient().askStash(payload));

@@ -5,7 +5,6 @@
 import type { DirtyAppSpec } from '../../machines/events/dirty.ts';
 import { resolveApp } from '../app-path.ts';
 import { FaultError } from '../fault-error.ts';
-import { canonicalName } from './app-name.ts';
 
 /** More workers than this are a typing error. */
 const WORKERS_MAX = 1024;
@@ -48,24 +47,11 @@ function workersOf(text: string, number: string): number {
   return workers;
 }
 
-/**
- * Finds the modules, below `directory`. An app that an earlier generation had keeps its number, by which connections
- * know it; `known` is by import path. Throws FaultError `settings.invalid` and `app.notFound`.
- */
-export function findDirtyApps(
-  texts: readonly string[],
-  directory: string,
-  known: ReadonlyMap<string, number> = new Map(),
-): FoundApp[] {
+/** Finds the modules, below `directory`, and numbers them. Throws FaultError `settings.invalid` and `app.notFound`. */
+export function findDirtyApps(texts: readonly string[], directory: string): FoundApp[] {
   if (texts.length > APPS_MAX)
     throw new FaultError('settings.invalid', `--dirty-app: ${texts.length} apps, there may be ${APPS_MAX}`);
-  const taken = new Set(known.values());
-  let next = 0;
-  const numberOf = (importPath: string): number => {
-    while (taken.has(next)) next++;
-    return known.get(importPath) ?? next++;
-  };
-  const found = texts.map((text) => findDirtyApp(text, directory, numberOf));
+  const found = texts.map((text, number) => findDirtyApp(text, directory, number));
   const seen = new Map<string, string>();
   for (const [index, { path, className }] of found.entries()) {
     const same = seen.get(`${path}:${className}`);
@@ -75,11 +61,11 @@ export function findDirtyApps(
   return found;
 }
 
-function findDirtyApp(text: string, directory: string, numberOf: (importPath: string) => number): FoundApp {
+function findDirtyApp(text: string, directory: string, number: number): FoundApp {
   const { module, className, workers } = parseDirtyApp(text);
   const importPath = `${module}:${className}`;
   const path = pathOf(importPath, directory) ?? rethrown(text, module, className, directory);
-  return { importPath, number: numberOf(importPath), path, className, workers };
+  return { importPath, number, path, className, workers };
 }
 
 function pathOf(importPath: string, directory: string): string | undefined {
@@ -101,9 +87,3 @@ function rethrown(text: string, module: string, className: string, directory: st
 
 const invalid = (text: string, why: string): FaultError =>
   new FaultError('settings.invalid', `--dirty-app: "${text}" ${why}`.replace('" "', '": "'));
-
-/** Finds an app by any way to write its name. */
-export function appNamed<T extends { importPath: string }>(apps: readonly T[], name: string): T | undefined {
-  const canonical = canonicalName(name);
-  return apps.find((app) => canonicalName(app.importPath) === canonical);
-}

@@ -1,6 +1,6 @@
 /** Calls as their caller holds them: a promise of one answer, or a stream of chunks. Runs where calls are made. */
 import { Buffer } from 'node:buffer';
-import { DirtyCancelledError, DirtyConnectionError, type DirtyError } from './errors.ts';
+import { DirtyCancelledError, DirtyConnectionError, type DirtyError, errorOf } from './errors.ts';
 import { FRAME, LARGE_BYTES, payloadOf, typeOf } from './frames.ts';
 import { unpack } from './packing.ts';
 
@@ -22,24 +22,17 @@ export class SingleCall<T> implements Pending {
   #resolve: (value: T) => void;
   #reject: (error: unknown) => void;
   #isRaw: boolean;
-  #errorOf: (payload: unknown) => DirtyError;
 
   /** `isRaw`: the answer is the payload itself, in memory of its own. */
-  constructor(
-    resolve: (value: T) => void,
-    reject: (error: unknown) => void,
-    isRaw: boolean,
-    errorOf: (payload: unknown) => DirtyError,
-  ) {
+  constructor(resolve: (value: T) => void, reject: (error: unknown) => void, isRaw: boolean) {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#isRaw = isRaw;
-    this.#errorOf = errorOf;
   }
 
   heard(frame: Buffer, more: readonly Buffer[]): boolean {
     try {
-      if (typeOf(frame) === FRAME.error) this.#reject(this.#errorOf(decoded(frame, more)));
+      if (typeOf(frame) === FRAME.error) this.#reject(errorOf(decoded(frame, more)));
       else if (typeOf(frame) !== FRAME.result) this.#reject(unexpected(frame));
       else if (this.#isRaw) {
         const payload = payloadOf(frame, more);
@@ -70,7 +63,6 @@ export interface StreamHandlers {
   grant(chunks: number): void;
   /** Nobody reads any more: ends the call at the other side. */
   abandon(): void;
-  errorOf(payload: unknown): DirtyError;
 }
 
 /** A stream. Chunks come in order, and an error after the chunks that came before it. */
@@ -95,7 +87,12 @@ export class StreamCall<T> implements Pending, AsyncIterableIterator<T> {
   next(): Promise<IteratorResult<T>> {
     if (this.#state === 'new') {
       this.#state = 'open';
-      this.#handlers.begin();
+      // What is wrong with the arguments is the first answer, as it is of a promise.
+      try {
+        this.#handlers.begin();
+      } catch (error) {
+        this.failed(error);
+      }
     }
     if (this.#chunks.length > 0) {
       const value = this.#chunks.shift()!;
@@ -132,7 +129,7 @@ export class StreamCall<T> implements Pending, AsyncIterableIterator<T> {
           this.#end();
           return true;
         case FRAME.error:
-          this.failed(this.#handlers.errorOf(decoded(frame, more)));
+          this.failed(errorOf(decoded(frame, more)));
           return true;
         default:
           throw unexpected(frame);

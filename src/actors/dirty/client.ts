@@ -16,7 +16,6 @@ import {
   DirtyOverloadedError,
   DirtyPayloadError,
   DirtyTimeoutError,
-  errorOf,
 } from './errors.ts';
 import {
   bareFrame,
@@ -40,8 +39,8 @@ export interface DirtyClientOptions {
   hello: CallerHello;
   /** Of a call that says nothing else, in milliseconds; 0: no limit. */
   defaultTimeoutMs: number;
-  /** Makes an error of an `error` frame's unpacked payload; replaced where others answer on the same wire. */
-  errorOf?(payload: unknown): DirtyError;
+  /** The signal of the call that is being answered, which ends those that its action makes. */
+  outerSignal?: (() => AbortSignal | undefined) | undefined;
 }
 
 /** What the router is granted beyond a deadline before the caller goes without its answer. */
@@ -65,7 +64,6 @@ interface Entry {
 
 export class DirtyClient implements Dirty {
   readonly #options: DirtyClientOptions;
-  readonly #errorOf: (payload: unknown) => DirtyError;
   #line: Line | undefined;
   #opening: Promise<Line> | undefined;
   readonly #pending = new Map<number, Entry>();
@@ -75,7 +73,6 @@ export class DirtyClient implements Dirty {
 
   constructor(options: DirtyClientOptions) {
     this.#options = options;
-    this.#errorOf = options.errorOf ?? errorOf;
   }
 
   execute<R = unknown>(app: string, action: string, ...args: unknown[]): Promise<R> {
@@ -101,12 +98,12 @@ export class DirtyClient implements Dirty {
     return appHandle<C>(this, name);
   }
 
-  /** Asks the router itself. The answer is a `result`'s payload; rejects with the error's. */
-  request(_kind: 'stash', payload: Buffer): Promise<Buffer> {
+  /** Asks the stash. The answer is a `result`'s payload; rejects with the error's. */
+  askStash(payload: Buffer): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const frame = Buffer.allocUnsafe(HEADER_BYTES + payload.length);
       frame.set(payload, HEADER_BYTES);
-      const call = new SingleCall<Buffer>(resolve, reject, true, this.#errorOf);
+      const call = new SingleCall<Buffer>(resolve, reject, true);
       const entry = this.#enter(call, REQUEST_MS, undefined);
       if (!entry) return;
       writeHeader(frame, { type: FRAME.stash, id: entry.id });
@@ -132,7 +129,7 @@ export class DirtyClient implements Dirty {
 
   #execute(options: CallOptions, app: string, action: string, args: unknown[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const call = new SingleCall(resolve, reject, false, this.#errorOf);
+      const call = new SingleCall(resolve, reject, false);
       this.#begin(call, 0, options, app, action, args);
     });
   }
@@ -154,7 +151,6 @@ export class DirtyClient implements Dirty {
       abandon: () => {
         if (entry) this.#abandon(entry);
       },
-      errorOf: this.#errorOf,
     });
     return call;
   }
@@ -168,8 +164,10 @@ export class DirtyClient implements Dirty {
     action: string,
     args: unknown[],
   ): Entry | undefined {
+    nameOf('app', app, './ml.js:Model');
+    nameOf('action', action, 'predict');
     const timeoutMs = timeoutOf(options.timeoutMs ?? this.#options.defaultTimeoutMs);
-    const { signal } = options;
+    const signal = options.signal ?? this.#options.outerSignal?.();
     if (signal?.aborted) {
       call.failed(cancelled(signal));
       return undefined;
@@ -326,6 +324,13 @@ export class DirtyClient implements Dirty {
 
 const late = ({ isSent }: Entry): DirtyError =>
   new DirtyTimeoutError(`the dirty arbiter ${isSent ? 'did not answer' : 'was not there'} in time`);
+
+/** Throws TypeError: a setting that is missing must not call something else. */
+function nameOf(what: 'app' | 'action', name: unknown, example: string): void {
+  if (typeof name === 'string') return;
+  const given = name === null ? 'null' : typeof name;
+  throw new TypeError(`the ${what} is named by a text such as "${example}", not by ${given}`);
+}
 
 function timeoutOf(timeoutMs: number): number {
   if (!(timeoutMs >= 0))

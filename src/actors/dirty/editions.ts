@@ -82,7 +82,7 @@ export class Editions {
     this.#deps.expect(worker, generation, secret);
     this.#staff.set(age, worker);
     const { socket, heartbeatMs } = this.#deps;
-    const { threads, graceMs, generation: arbiterGeneration } = generation;
+    const { callTimeoutMs, graceMs, generation: arbiterGeneration } = generation;
     return {
       cwd: generation.cwd,
       env: { ...generation.env, ...variablesOf(tokens) },
@@ -97,7 +97,7 @@ export class Editions {
           socket,
           secret,
           apps,
-          threads,
+          callTimeoutMs,
           graceMs,
           heartbeatMs,
         },

@@ -81,7 +81,7 @@ export class DirtyHouse {
       queueMax: generation.queueMax,
       threads: generation.threads,
       graceMs: generation.graceMs,
-      stash: (payload, reply) => reply(stash.answer(payload)),
+      stash: (payload) => stash.answer(payload),
       stuck: this.#deps.stuck,
       left: (age) => this.#waiting.get(age)?.(),
       notice: this.#deps.notice,
@@ -156,7 +156,10 @@ export class DirtyHouse {
       if (!this.#waiting.delete(age)) return;
       pass({
         ...order,
-        graceMs: Math.max(CLOSE_RESERVE_MS, order.graceMs - (performance.now() - startedMs)),
+        graceMs: Math.min(
+          order.graceMs,
+          Math.max(CLOSE_RESERVE_MS, order.graceMs - (performance.now() - startedMs)),
+        ),
       });
     };
     this.#waiting.set(age, now);
@@ -243,5 +246,6 @@ export class DirtyHouse {
     this.#router?.close();
     for (const close of this.#closers.splice(0)) close();
     this.#stash?.close();
+    this.#stash = undefined;
   }
 }

@@ -1,31 +1,43 @@
 /**
  * Where in a value it is that which cannot be sent: `args[0].cb is a function`. Runs at every end, and only after the
- * packer has refused the value, so that what can be sent is never walked twice.
+ * packer has refused the value: what can be sent is walked once, by the packer.
  */
 import { DEPTH_MAX } from './packing-kinds.ts';
 import { refusedKindOf } from './packing-write.ts';
 
 /** The first refused place in `value`, which is called `name`, with the reason; undefined when there is none. */
 export function refusedPlace(value: unknown, name: string): string | undefined {
-  return search(value, name, new Map(), 0);
+  return search(value, name, { ancestors: new Map(), clean: new Set() }, 0);
 }
 
-type Ancestors = Map<object, string>;
+/** What is looked into at most; what is refused beyond it is refused without its place. */
+const OBJECTS_MAX = 100_000;
 
-function search(value: unknown, place: string, ancestors: Ancestors, depth: number): string | undefined {
+interface Seen {
+  /** Where the objects are that the one at hand is in. */
+  readonly ancestors: Map<object, string>;
+  /** Objects in which nothing is refused: one that stands in many places is searched once. */
+  readonly clean: Set<object>;
+}
+
+function search(value: unknown, place: string, seen: Seen, depth: number): string | undefined {
   if (typeof value === 'function' || typeof value === 'symbol') return `${place} is a ${typeof value}`;
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return undefined;
+  const { ancestors, clean } = seen;
   const above = ancestors.get(value);
   if (above !== undefined) return `${place} is a cycle: it is ${above} again`;
+  if (clean.has(value) || clean.size >= OBJECTS_MAX) return undefined;
   if (depth >= DEPTH_MAX) return `${place.slice(0, 60)}… is nested deeper than ${DEPTH_MAX}`;
   ancestors.set(value, place);
   for (const [inner, where] of innerOf(value, place)) {
-    const found = search(inner, where, ancestors, depth + 1);
+    const found = search(inner, where, seen, depth + 1);
     if (found) return found;
   }
   ancestors.delete(value);
   const refused = isPlain(value) ? undefined : refusedKindOf(value);
-  return refused && `${place} is ${refused}`;
+  if (refused) return `${place} is ${refused}`;
+  clean.add(value);
+  return undefined;
 }
 
 const isPlain = (value: object): boolean => {

@@ -46,6 +46,7 @@ export async function prepareDirty(
     threads: settings.dirtyThreads,
     resources: settings.dirtyResources,
     queueMax: settings.dirtyQueue,
+    callTimeoutMs: settings.dirtyTimeoutMs,
     bootMs: settings.bootTimeoutMs,
     // An action that computes for long is no hang: its call has a deadline.
     timeoutMs: 0,

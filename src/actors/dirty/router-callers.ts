@@ -6,30 +6,20 @@ import type { Channel } from './channel.ts';
 import type { Call } from './router-calls.ts';
 import type { Worker } from './router-workers.ts';
 
-export type CallerRole = 'web' | 'dirty';
-
-/** What the stash still has to answer. */
-export const STASH = 'stash';
-
 export class Caller {
   readonly channel: Channel;
-  readonly role: CallerRole;
   readonly pid: number;
-  readonly age: number;
   readonly generation: number;
-  readonly pending = new Map<number, Call | typeof STASH>();
-  stashPending = 0;
+  readonly pending = new Map<number, Call>();
   /** Workers that are not read because this caller does not read. */
   readonly holds = new Set<Worker>();
   /** Since when it has read nothing while too much waits for it; monotonic. */
   congestedMs: number | undefined;
   congestedBytes = 0;
 
-  constructor(channel: Channel, role: CallerRole, pid: number, age: number, generation: number) {
+  constructor(channel: Channel, pid: number, generation: number) {
     this.channel = channel;
-    this.role = role;
     this.pid = pid;
-    this.age = age;
     this.generation = generation;
   }
 }

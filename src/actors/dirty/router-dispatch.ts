@@ -121,7 +121,7 @@ export class Dispatch {
   }
 
   callerGone(caller: Caller): void {
-    for (const call of [...caller.pending.values()]) if (typeof call === 'object') this.drop(call);
+    for (const call of [...caller.pending.values()]) this.drop(call);
     caller.pending.clear();
     this.#backpressure.release(caller);
   }
@@ -210,7 +210,9 @@ export class Dispatch {
     const now = this.options.now();
     for (const call of this.calls.values()) {
       if (call.state === 'abandoned') {
-        if (now - call.abandonedMs > this.options.graceMs) this.#stuck(call, now);
+        // It may have answered: what it says is not read while a caller of others in it does not read.
+        if (call.worker!.heldBy.size > 0) call.abandonedMs = now;
+        else if (now - call.abandonedMs > this.options.graceMs) this.#stuck(call, now);
       } else if (call.deadlineMs <= now) {
         call.app.counts.timeouts++;
         const tookMs = Math.round(now - call.arrivedMs);

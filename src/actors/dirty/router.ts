@@ -22,22 +22,17 @@ import {
 import { type CallerHello, DIRTY_PROTOCOL, helloOf, type Welcome, type WorkerHello } from './hello.ts';
 import { packFrame, unpack } from './packing.ts';
 import { Backpressure } from './router-backpressure.ts';
-import { Caller, STASH } from './router-callers.ts';
+import { Caller } from './router-callers.ts';
 import { App } from './router-calls.ts';
 import { Dispatch } from './router-dispatch.ts';
 import { type RouterStats, statsOf } from './router-stats.ts';
 import { Worker } from './router-workers.ts';
+import type { StashReply } from './stash-service.ts';
 import { Sweep } from './sweep.ts';
 
 export interface AppEntry {
   importPath: string;
   number: number;
-}
-
-/** The payload of a `result`, else that of an `error`. */
-export interface StashAnswer {
-  ok: boolean;
-  payload: Buffer;
 }
 
 export interface RouterOptions {
@@ -50,8 +45,8 @@ export interface RouterOptions {
   graceMs: number;
   /** The largest payload; default 64 MiB. */
   frameBytesMax?: number | undefined;
-  /** Answers a `stash` frame's payload, once, now or later. The payload is valid until this returns. */
-  stash(payload: Buffer, reply: (answer: StashAnswer) => void): void;
+  /** Answers a `stash` frame's payload, which is valid until this returns. */
+  stash(payload: Buffer): StashReply;
   /** The worker of that age keeps what it should have let go: it has to be killed. Said once. */
   stuck(age: number, why: string): void;
   /** The worker of that age was leaving, and runs nothing any more. Said once. */
@@ -66,8 +61,6 @@ export interface RouterOptions {
 const HELLO_MS = 10_000;
 /** Connections that have not said who they are. */
 const STRANGERS_MAX = 1000;
-/** Questions to the stash of one caller that may wait. */
-const STASH_PENDING_MAX = 1000;
 /** How long a caller for which too much waits may read nothing. */
 const CALLER_PATIENCE_MS = 30_000;
 
@@ -243,8 +236,8 @@ export class Router {
     channel.send(packFrame({ type: FRAME.welcome }, welcome));
   }
 
-  #enterCaller(channel: Channel, { role, pid, age, generation }: CallerHello): Role {
-    const caller = new Caller(channel, role, pid, age, generation);
+  #enterCaller(channel: Channel, { pid, generation }: CallerHello): Role {
+    const caller = new Caller(channel, pid, generation);
     this.#callers.add(caller);
     this.#welcome(channel);
     return {
@@ -300,9 +293,9 @@ export class Router {
       }
       // What is about a call that has just ended crossed its answer on the way.
       case FRAME.credit:
-        return typeof known === 'object' ? this.#dispatch.credit(known, numberOf(frame)) : undefined;
+        return known && this.#dispatch.credit(known, numberOf(frame));
       case FRAME.cancel:
-        if (typeof known === 'object') this.#dispatch.drop(known);
+        if (known) this.#dispatch.drop(known);
         return undefined;
       case FRAME.stash:
         if (known) return `id ${id} is pending already`;
@@ -331,23 +324,11 @@ export class Router {
   }
 
   #askStash(caller: Caller, id: number, payload: Buffer): void {
-    if (caller.stashPending >= STASH_PENDING_MAX)
-      return this.#refuse(
-        caller,
-        id,
-        new DirtyError('DIRTY_OVERLOADED', `${STASH_PENDING_MAX} questions wait`),
-      );
-    caller.pending.set(id, STASH);
-    caller.stashPending++;
-    this.#options.stash(payload, ({ ok, payload: answer }) => {
-      if (caller.pending.get(id) !== STASH) return;
-      caller.pending.delete(id);
-      caller.stashPending--;
-      const frame = Buffer.allocUnsafe(HEADER_BYTES + answer.length);
-      writeHeader(frame, { type: ok ? FRAME.result : FRAME.error, id });
-      frame.set(answer, HEADER_BYTES);
-      this.#backpressure.send(caller, frame, NO_MORE);
-    });
+    const { ok, payload: answer } = this.#options.stash(payload);
+    const frame = Buffer.allocUnsafe(HEADER_BYTES + answer.length);
+    writeHeader(frame, { type: ok ? FRAME.result : FRAME.error, id });
+    frame.set(answer, HEADER_BYTES);
+    this.#backpressure.send(caller, frame, NO_MORE);
   }
 
   // ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -152,18 +152,13 @@ class SocketChannel implements Channel {
     this.#sentMs = performance.now();
     // A turn of the event loop that waits for nothing costs as much as a write: only where it is likely to save some.
     if (this.#sentMs - before < BUSY_MS) setImmediate(this.#turn);
-    else process.nextTick(this.#calm);
+    else process.nextTick(this.#turn);
   }
 
-  /** The end of a callback and of all it woke: one that sent more than one frame is busy. */
-  #calm = (): void => {
-    if (this.#to > this.#from) {
-      this.#flush();
-      setImmediate(this.#turn);
-    } else this.#gathering = false;
-  };
-
-  /** The end of a turn: one that had something to gather is followed by one that gathers from its beginning. */
+  /**
+   * The end of a callback and of all it woke, or of a turn: where there was something to gather, the next turn gathers from
+   * its beginning.
+   */
   #turn = (): void => {
     if (this.#to > this.#from) {
       this.#flush();

@@ -10,6 +10,7 @@ import type { HeartbeatTable } from '../heartbeat.ts';
 import type { Editions } from './editions.ts';
 import type { Known } from './house.ts';
 import type { Router } from './router.ts';
+import type { RouterStats } from './router-stats.ts';
 import type { StashStore } from './stash-store.ts';
 
 export interface TreeParts {
@@ -29,6 +30,10 @@ interface PoolSnapshot {
 /** Calls that are listed; all are counted. */
 const CALLS_MAX = 1000;
 
+/** Names of apps, and pids, in all: the answer must fit a frame. */
+const NAMES_MAX = 10_000;
+const namesEach = (places: number): number => Math.max(1, Math.floor(NAMES_MAX / places));
+
 const seconds = (ms: number): number => Math.round(Math.max(0, ms) / 10) / 100;
 
 export function describeTree(actor: DirtyArbiterActor, parts: TreeParts): DirtyStatus {
@@ -39,13 +44,14 @@ export function describeTree(actor: DirtyArbiterActor, parts: TreeParts): DirtyS
   const pids = new Map([...parts.known].map(([age, { pid }]) => [age, pid]));
   const committed = editions.get(pool?.context.committed.number ?? 1);
   return {
-    workers: pool ? workersOf(pool, parts) : [],
+    workers: pool ? workersOf(pool, stats, parts) : [],
     apps: stats.apps.map(({ importPath, number, queued, running, ...counts }) => ({
       importPath,
       limit: committed?.apps.find((app) => app.number === number)?.workers ?? null,
       workerPids: [...editions.staff.values()]
         .filter(({ apps }) => apps.some((app) => app.number === number))
-        .flatMap(({ age }) => pids.get(age) ?? []),
+        .flatMap(({ age }) => pids.get(age) ?? [])
+        .slice(0, namesEach(stats.apps.length)),
       queued,
       running,
       ...counts,
@@ -69,10 +75,12 @@ export function describeTree(actor: DirtyArbiterActor, parts: TreeParts): DirtyS
 
 function workersOf(
   pool: PoolSnapshot,
-  { heartbeats, known, editions, router }: TreeParts,
+  stats: RouterStats,
+  { heartbeats, known, editions }: TreeParts,
 ): DirtyStatus['workers'] {
-  const served = new Map(router.stats().workers.map((worker) => [worker.age, worker]));
+  const served = new Map(stats.workers.map((worker) => [worker.age, worker]));
   const nowMs = performance.now();
+  const each = namesEach(pool.context.members.length);
   return pool.context.members
     .toSorted((a, b) => a.age - b.age)
     .map(({ age, slot, generation: edition }) => {
@@ -92,7 +100,7 @@ function workersOf(
         uptime: seconds(nowMs - spawnedMs),
         rssBytes: pulse?.figures?.rssBytes ?? 0,
         loopDelayMs: pulse?.figures?.loopDelayMs ?? 0,
-        apps: staffed?.apps.map(({ importPath }) => importPath) ?? [],
+        apps: (staffed?.apps ?? []).slice(0, each).map(({ importPath }) => importPath),
         resources: Object.fromEntries(
           Object.entries(staffed?.tokens ?? {}).map(([name, tokens]) => [name, [...tokens]]),
         ),

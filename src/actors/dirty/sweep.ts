@@ -9,12 +9,10 @@ export const SWEEP_MS = 50;
 export class Sweep {
   #timer: NodeJS.Timeout | undefined;
   #look: () => boolean;
-  #isRef: boolean;
 
   /** `look` is called every `SWEEP_MS`; false stops it until it is armed again. */
-  constructor(look: () => boolean, isRef = false) {
+  constructor(look: () => boolean) {
     this.#look = look;
-    this.#isRef = isRef;
   }
 
   arm(): void {
@@ -22,7 +20,7 @@ export class Sweep {
     this.#timer = setInterval(() => {
       if (!this.#look()) this.stop();
     }, SWEEP_MS);
-    if (!this.#isRef) this.#timer.unref();
+    this.#timer.unref();
   }
 
   stop(): void {

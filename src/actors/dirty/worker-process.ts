@@ -33,25 +33,25 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
     this.#voice = voice;
   }
 
-  begin({ age, slot, socket, arbiterGeneration: generation }: DirtyWorkerSpec): void {
+  begin({ age, slot, socket, callTimeoutMs, arbiterGeneration: generation }: DirtyWorkerSpec): void {
     process.title = `kirin: dirty worker ${age} in slot ${slot}`;
     announceWorker({ age, slot, generation });
-    announceDirty({ role: 'dirty', socket, timeoutMs: 0, generation, age });
+    announceDirty({ role: 'dirty', socket, timeoutMs: callTimeoutMs, generation, age });
   }
 
   counts() {
     return { requests: 0, connections: 0, inFlight: this.#runtime?.running ?? 0 };
   }
 
-  async claim({ socket }: DirtyWorkerSpec): Promise<void> {
-    this.#channel = await connectChannel(socket);
-    this.#channel.unref();
-  }
+  /** Calls queue in the router, whoever is there to take them. */
+  async claim(): Promise<void> {}
 
   async load(spec: DirtyWorkerSpec): Promise<void> {
-    const channel = this.#channel!;
     this.#apps = new DirtyWorkerApps(spec.apps);
     await this.#apps.start();
+    // Only now: the router gives nobody long to say who he is, and an app may take minutes to load.
+    const channel = await connectChannel(spec.socket);
+    this.#channel = channel;
     const runtime = new DirtyRuntime({
       apps: this.#apps.running,
       send: (frame) => channel.send(frame),
@@ -69,7 +69,6 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
       apps,
       secret,
     };
-    channel.ref();
     await new Promise<void>((resolve, reject) => {
       const limit = setTimeout(() => reject(refused(`no welcome for ${WELCOME_MS} ms`)), WELCOME_MS);
       channel.open({

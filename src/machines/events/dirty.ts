@@ -35,6 +35,8 @@ export const DirtyGenerationSchema = v.object({
   resources: v.record(v.string(), count),
   /** Calls of one app that may wait. */
   queueMax: count,
+  /** How long a call may take that an action makes and that says nothing else; 0: no limit. */
+  callTimeoutMs: ms,
   bootMs: ms,
   /** Longest silence of a ready worker's event loop; 0: none. An action that computes for long is no hang. */
   timeoutMs: ms,
@@ -68,7 +70,7 @@ export const DirtyWorkerSpecSchema = v.object({
   /** Shows the router that it is the worker that was started. */
   secret: text,
   apps: v.array(DirtyAppSpecSchema),
-  threads: count,
+  callTimeoutMs: ms,
   graceMs: ms,
   heartbeatMs: ms,
 });
