@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { DirtyClient } from '../src/actors/dirty/client.ts';
 import { DIRTY_PROTOCOL } from '../src/actors/dirty/hello.ts';
 import { unpack } from '../src/actors/dirty/packing.ts';
+import { dirtyBundle } from './dirty-bundle.ts';
 import { startServer } from './fleet.ts';
 
 const servers = fileURLToPath(new URL('servers', import.meta.url));
@@ -51,13 +51,13 @@ export async function startPeer(name: PeerName, options: PeerOptions): Promise<P
 async function startKirin({ workers, threads, callers = 1 }: PeerOptions): Promise<Peer> {
   const directory = mkdtempSync(join(tmpdir(), 'kirin-bench-'));
   const path = join(directory, 'dirty');
-  const script = (file: string, ...args: string[]) =>
-    startServer([process.execPath, '--import', 'tsx', join(servers, file), path, ...args]);
-  const router = script('dirty-router.mjs', String(workers), String(threads));
+  const bundle = await dirtyBundle();
+  const script = (file: string, ...args: string[]) => startServer([process.execPath, file, path, ...args]);
+  const router = script(bundle.router, String(workers), String(threads));
   const clients = Array.from(
     { length: callers },
     (_, index) =>
-      new DirtyClient({
+      new bundle.client.DirtyClient({
         connect: path,
         hello: { role: 'web', protocol: DIRTY_PROTOCOL, pid: process.pid, age: index + 1, generation: 1 },
         defaultTimeoutMs: 60_000,
@@ -65,7 +65,7 @@ async function startKirin({ workers, threads, callers = 1 }: PeerOptions): Promi
   );
   await until('the router listens', () => existsSync(path), router.complaint);
   const dirtyWorkers = Array.from({ length: workers }, (_, index) =>
-    script('dirty-worker.mjs', String(index + 1)),
+    script(bundle.worker, String(index + 1)),
   );
   const areReady = async () => unpack(await clients[0]!.askStash(Buffer.alloc(0))) === workers;
   await until('the workers are ready', areReady, () => dirtyWorkers.map((one) => one.complaint()).join(' '));

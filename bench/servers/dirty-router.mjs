@@ -1,4 +1,4 @@
-// The router of Kirin's dirty arbiter by itself: SOCKET WORKERS THREADS. Run with tsx.
+// The router of Kirin's dirty arbiter by itself: SOCKET WORKERS THREADS. Run as a bundle.
 import { createServer } from 'node:net';
 import { pack } from '../../src/actors/dirty/packing.ts';
 import { Router } from '../../src/actors/dirty/router.ts';

@@ -1,4 +1,4 @@
-// A dirty worker of Kirin's by itself: SOCKET AGE. Run with tsx.
+// A dirty worker of Kirin's by itself: SOCKET AGE. Run as a bundle.
 import { actionsOf, DirtyApp } from '../../src/actors/dirty/app.ts';
 import { FRAME } from '../../src/actors/dirty/frames.ts';
 import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';

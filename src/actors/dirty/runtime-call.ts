@@ -5,6 +5,25 @@ import { DirtyCancelledError, type DirtyError, DirtyTimeoutError } from './error
 /** Node's timers count no further; nobody waits so long. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
+/** What the action sees: of a class, since an object with a getter of its own costs as much as all the rest of a call. */
+class RunningCallView implements DirtyCall {
+  readonly app: string;
+  readonly action: string;
+  readonly deadline: number | undefined;
+  readonly #running: RunningCall;
+
+  constructor(running: RunningCall, app: string, action: string, deadline: number | undefined) {
+    this.#running = running;
+    this.app = app;
+    this.action = action;
+    this.deadline = deadline;
+  }
+
+  get signal(): AbortSignal {
+    return this.#running.signal;
+  }
+}
+
 export class RunningCall {
   readonly id: number;
   /** What the action sees as `this.call`. */
@@ -18,16 +37,8 @@ export class RunningCall {
 
   /** `timeoutMs` 0: it may take as long as it likes. */
   constructor(id: number, app: string, action: string, timeoutMs: number) {
-    const signal = (): AbortSignal => this.signal;
     this.id = id;
-    this.call = {
-      app,
-      action,
-      deadline: timeoutMs === 0 ? undefined : Date.now() + timeoutMs,
-      get signal() {
-        return signal();
-      },
-    };
+    this.call = new RunningCallView(this, app, action, timeoutMs === 0 ? undefined : Date.now() + timeoutMs);
   }
 
   /** Made when it is first asked for: most actions never do. */

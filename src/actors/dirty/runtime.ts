@@ -73,7 +73,7 @@ export class DirtyRuntime {
     switch (typeOf(frame)) {
       case FRAME.call:
         if (this.#running.has(id)) throw new Error(`call ${id} is running already`);
-        void this.#answer(id, frame, more);
+        this.#answer(id, frame, more);
         return true;
       case FRAME.credit:
         this.#running.get(id)?.addCredit(numberOf(frame));
@@ -97,21 +97,43 @@ export class DirtyRuntime {
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
-  /** Never rejects. */
-  async #answer(id: number, frame: Buffer, more: readonly Buffer[]): Promise<void> {
+  /** What the action gives at once is answered at once: waiting for a value that is there costs as much as a call. */
+  #answer(id: number, frame: Buffer, more: readonly Buffer[]): void {
     const wantsStream = (flagsOf(frame) & FLAG_STREAM) !== 0;
     let running: RunningCall | undefined;
-    let answer: Buffer;
     try {
       const app = this.#app(appOf(frame));
       // A large frame is ours; a small one lies in memory that is used again when this turn is over.
       const { action, args } = callOf(payloadOf(frame, more), more.length > 0 || frame.length >= LARGE_BYTES);
       running = new RunningCall(id, app.importPath, action, numberOf(frame));
       this.#running.set(id, running);
-      answer = await this.#run(running, app, action, args, wantsStream);
+      const value = this.#begin(running, app, action, args);
+      if (!isThenable(value) && !isStream(value) && !wantsStream)
+        this.#end(id, running, this.#packed({ type: FRAME.result, id }, value, 'the result'));
+      else void this.#answerLater(running, app, value, wantsStream);
+    } catch (error) {
+      this.#end(id, running, packFrame({ type: FRAME.error, id }, payloadOfError(error, running)));
+    }
+  }
+
+  /** Never rejects. */
+  async #answerLater(
+    running: RunningCall,
+    app: RunningApp,
+    value: unknown,
+    wantsStream: boolean,
+  ): Promise<void> {
+    const { id } = running;
+    let answer: Buffer;
+    try {
+      answer = await this.#rest(running, app, await value, wantsStream);
     } catch (error) {
       answer = packFrame({ type: FRAME.error, id }, payloadOfError(error, running));
     }
+    this.#end(id, running, answer);
+  }
+
+  #end(id: number, running: RunningCall | undefined, answer: Buffer): void {
     running?.done();
     this.#running.delete(id);
     this.#options.send(answer);
@@ -125,20 +147,17 @@ export class DirtyRuntime {
     throw new Refusal(new DirtyAppNotFoundError(`this worker has no app ${number}`));
   }
 
-  /** The last frame of the answer. */
-  async #run(
-    running: RunningCall,
-    app: RunningApp,
-    name: string,
-    args: unknown[],
-    wantsStream: boolean,
-  ): Promise<Buffer> {
-    const { id, call } = running;
+  #begin({ call }: RunningCall, app: RunningApp, name: string, args: unknown[]): unknown {
     const action = app.actions.get(name);
     if (!action) throw new Refusal(noAction(app, name));
     // Of a generator nothing runs here yet: it belongs to the call step by step.
-    const value = await runInCall(call, () => Reflect.apply(action, app.instance, args));
-    if (isStream(value) !== wantsStream) throw new Refusal(wrongWay(app, name, wantsStream));
+    return runInCall(call, () => Reflect.apply(action, app.instance, args));
+  }
+
+  /** The last frame of the answer. */
+  async #rest(running: RunningCall, app: RunningApp, value: unknown, wantsStream: boolean): Promise<Buffer> {
+    const { id, call } = running;
+    if (isStream(value) !== wantsStream) throw new Refusal(wrongWay(app, call.action, wantsStream));
     if (!wantsStream) {
       if (running.isCancelled) throw running.reason;
       return this.#packed({ type: FRAME.result, id }, value, 'the result');
@@ -146,7 +165,9 @@ export class DirtyRuntime {
     const chunk = (each: unknown): void =>
       this.#options.send(this.#packed({ type: FRAME.chunk, id }, each, 'the chunk'));
     await streamOut(running, value as object, chunk, (error) =>
-      this.#options.notice(`${app.importPath}: ${name} failed to clean up: ${payloadOfError(error).message}`),
+      this.#options.notice(
+        `${app.importPath}: ${call.action} failed to clean up: ${payloadOfError(error).message}`,
+      ),
     );
     return bareFrame({ type: FRAME.end, id });
   }
@@ -159,6 +180,9 @@ export class DirtyRuntime {
     }
   }
 }
+
+const isThenable = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 
 function callOf(bytes: Buffer, isLasting: boolean): { action: string; args: unknown[] } {
   const payload = unpacked(bytes, isLasting);

@@ -1,9 +1,9 @@
 /**
  * A channel over a Unix socket. Runs at every end.
  *
- * Writing: the first frame of a turn of the event loop is written at once, since it may be the only one; what follows
- * in the same turn is gathered and leaves in one write. Small frames are gathered in one slab, which is used again
- * as soon as the system has taken everything.
+ * Writing: what is sent while the frames of one read are handed on leaves in one write when all have been; a frame that is
+ * sent by itself is written at once, and what follows it in the same turn of the event loop leaves in one write. Small frames
+ * are gathered in one slab, which is used again as soon as the system has taken everything.
  *
  * Reading: the connecting side gives the socket the memory to read into, which Node allows there alone: small frames
  * land in one buffer that is used again, and a large one is read straight into its own. An accepted socket gives new
@@ -16,10 +16,11 @@ import { type Channel, type ChannelHandlers, CLOSE_MS } from './channel.ts';
 import { FrameReader } from './frame-reader.ts';
 import { FRAME_BYTES_MAX, LARGE_BYTES, NO_MORE } from './frames.ts';
 import { recycle } from './packing-write.ts';
+import { type Gathering, inReadTurn, isBatchTurn, waitsForRead } from './read-turn.ts';
 
 const SLAB_BYTES = 128 * 1024;
 const READ_BYTES = 64 * 1024;
-/** Frames that follow each other so closely are gathered until the end of the turn. */
+/** Writes that follow each other so closely are joined at the end of the turn. */
 const BUSY_MS = 0.04;
 /** How long the other side may take to accept. */
 const CONNECT_MS = 5000;
@@ -64,7 +65,7 @@ export function connectChannel(path: string, options: SocketChannelOptions = {})
 export const acceptedChannel = (socket: Socket, options: SocketChannelOptions = {}): Channel =>
   new SocketChannel(socket, false, options);
 
-class SocketChannel implements Channel {
+class SocketChannel implements Channel, Gathering {
   #socket: Socket;
   #connected: boolean;
   #reader: FrameReader;
@@ -72,13 +73,15 @@ class SocketChannel implements Channel {
   #ended = false;
   #closing: { why: string; limit: NodeJS.Timeout } | undefined;
   #broken: string | undefined;
+  /** How many frames have come. */
+  #frames = 0;
   /** Small frames that wait for the end of this turn: `slab` from `from` to `to`. */
   #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
   #from = 0;
   #to = 0;
-  /** Whether a frame was written in this turn already, so that the next are gathered. */
-  #gathering = false;
-  /** When a frame was last written at once. */
+  /** Whether what is gathered is going to be written in this turn. */
+  #isDue = false;
+  /** When what followed a read was last written. */
   #sentMs = 0;
 
   constructor(socket: Socket, connected: boolean, { frameBytesMax = FRAME_BYTES_MAX }: SocketChannelOptions) {
@@ -86,7 +89,10 @@ class SocketChannel implements Channel {
     this.#connected = connected;
     this.#reader = new FrameReader(
       {
-        frame: (frame, more) => this.#handlers?.frame(frame, more),
+        frame: (frame, more) => {
+          this.#frames++;
+          this.#handlers?.frame(frame, more);
+        },
         broken: (why) => {
           this.#broken = why;
           this.#socket.destroy();
@@ -108,7 +114,7 @@ class SocketChannel implements Channel {
       queueMicrotask(() => handlers.ended('the connection was closed', false));
       return;
     }
-    if (!this.#connected) this.#socket.on('data', (chunk: Buffer) => this.#reader.push(chunk));
+    if (!this.#connected) this.#socket.on('data', (chunk: Buffer) => this.#read(chunk));
     this.#socket.resume();
   }
 
@@ -119,9 +125,17 @@ class SocketChannel implements Channel {
 
   /** So many bytes were read into a buffer: the one that is used again, or the target. */
   take(buffer: Buffer, bytes: number, isUsed: boolean): boolean {
-    if (isUsed) this.#reader.push(buffer.subarray(0, bytes));
+    if (isUsed) this.#read(buffer.subarray(0, bytes));
     else this.#reader.advance(bytes);
     return true;
+  }
+
+  #read(bytes: Buffer): void {
+    inReadTurn(() => {
+      const before = this.#frames;
+      this.#reader.push(bytes);
+      return this.#frames - before;
+    });
   }
 
   get ended(): boolean {
@@ -134,36 +148,33 @@ class SocketChannel implements Channel {
 
   send(frame: Buffer, more: readonly Buffer[] = NO_MORE): void {
     if (this.ended) return;
-    const isLarge = more.length > 0 || frame.length >= LARGE_BYTES;
-    if (!isLarge) {
-      this.#gather(frame);
-      if (this.#gathering) return;
-      this.#flush();
-    } else {
+    if (more.length > 0 || frame.length >= LARGE_BYTES) {
       this.#socket.cork();
       this.#flush();
       this.#socket.write(frame, () => recycle(frame));
       for (const one of more) this.#socket.write(one);
       this.#socket.uncork();
+      return;
     }
-    if (this.#gathering) return;
-    this.#gathering = true;
-    const before = this.#sentMs;
-    this.#sentMs = performance.now();
-    // A turn of the event loop that waits for nothing costs as much as a write: only where it is likely to save some.
-    if (this.#sentMs - before < BUSY_MS) setImmediate(this.#turn);
-    else process.nextTick(this.#turn);
+    this.#gather(frame);
+    if (this.#isDue) return;
+    this.#isDue = true;
+    if (waitsForRead(this)) return;
+    if (!isBatchTurn()) this.#flush();
+    process.nextTick(this.#due);
   }
 
-  /**
-   * The end of a callback and of all it woke, or of a turn: where there was something to gather, the next turn gathers from
-   * its beginning.
-   */
-  #turn = (): void => {
-    if (this.#to > this.#from) {
-      this.#flush();
-      setImmediate(this.#turn);
-    } else this.#gathering = false;
+  readEnded(): void {
+    const before = this.#sentMs;
+    this.#sentMs = performance.now();
+    // Other connections have something for this one too, and are read in the same turn of the event loop.
+    if (this.#sentMs - before < BUSY_MS) setImmediate(this.#due);
+    else this.#due();
+  }
+
+  #due = (): void => {
+    this.#isDue = false;
+    this.#flush();
   };
 
   #gather(frame: Buffer): void {
