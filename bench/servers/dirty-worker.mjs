@@ -4,6 +4,7 @@ import { FRAME } from '../../src/actors/dirty/frames.ts';
 import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';
 import { packFrame } from '../../src/actors/dirty/packing.ts';
 import { DirtyRuntime } from '../../src/actors/dirty/runtime.ts';
+import { RuntimeDoor } from '../../src/actors/dirty/runtime-door.ts';
 import { connectChannel } from '../../src/actors/dirty/socket-channel.ts';
 import { actions } from './dirty-actions.mjs';
 
@@ -17,8 +18,11 @@ const channel = await connectChannel(socket);
 const runtime = new DirtyRuntime({
   apps: new Map([[0, app]]),
   send: (frame) => channel.send(frame),
+  direct: (caller) => door.to(caller),
   notice: (text) => console.error(text),
 });
+const door = new RuntimeDoor({ payload: (...brought) => runtime.brought(...brought) });
+const direct = await door.open(`${socket}-${age}`);
 channel.open({ frame: (frame, more) => void runtime.take(frame, more), ended: () => process.exit() });
 channel.send(
   packFrame(
@@ -31,6 +35,7 @@ channel.send(
       generation: 1,
       apps: [0],
       secret: 'bench',
+      direct,
     },
   ),
 );

@@ -17,6 +17,7 @@ import { UNIX_PATH_BYTES_MAX } from './address.ts';
 import { FaultError } from './fault-error.ts';
 import { acquireLock, type LockFile } from './lock-file.ts';
 import { bindUnixHandle, SocketError, type SocketHandle } from './socket-handle.ts';
+import { withUmask } from './umask.ts';
 
 export interface UnixSocket {
   readonly path: string;
@@ -115,16 +116,6 @@ function place(path: string, lock: LockFile, mode: number | undefined): UnixSock
   } catch (error) {
     handle?.close();
     throw explain(path, error);
-  }
-}
-
-function withUmask<T>(mode: number | undefined, call: () => T): T {
-  if (mode === undefined) return call();
-  const before = process.umask(0o777 & ~mode);
-  try {
-    return call();
-  } finally {
-    process.umask(before);
   }
 }
 

@@ -22,6 +22,7 @@ import {
 } from '../../src/actors/dirty/errors.ts';
 import {
   bareFrame,
+  FLAG_DIRECT,
   FLAG_STREAM,
   FRAME,
   flagsOf,
@@ -53,6 +54,8 @@ class TestWorker {
   channel!: Channel;
   calls = 0;
   #running = new Map<number, { abort: AbortController; credit: number; wake(): void }>();
+  /** Calls whose payload is on its way. */
+  #words = new Map<number, Buffer>();
   #actions: Record<string, Act>;
   ended: string | undefined;
 
@@ -84,17 +87,20 @@ class TestWorker {
     else if (typeOf(frame) === FRAME.credit) {
       if (running) running.credit += numberOf(frame);
       running?.wake();
-    } else void this.#run(frame, more);
+    } else if (typeOf(frame) === FRAME.payload)
+      void this.#run(this.#words.get(idOf(frame))!, payloadOf(frame, more));
+    else if ((flagsOf(frame) & FLAG_DIRECT) !== 0) this.#words.set(idOf(frame), Buffer.from(frame));
+    else void this.#run(frame, payloadOf(frame, more));
   }
 
-  async #run(frame: Buffer, more: readonly Buffer[]): Promise<void> {
+  async #run(frame: Buffer, payload: Buffer): Promise<void> {
     this.calls++;
     const [id, limitMs, isStream] = [
       idOf(frame),
       numberOf(frame),
       (flagsOf(frame) & FLAG_STREAM) !== 0,
     ] as const;
-    const [action, args] = unpack(payloadOf(frame, more)) as [string, unknown[]];
+    const [action, args] = unpack(payload) as [string, unknown[]];
     const running = { abort: new AbortController(), credit: 0, wake: () => {} };
     this.#running.set(id, running);
     running.abort.signal.addEventListener('abort', () => running.wake());
@@ -514,7 +520,7 @@ test('a client keeps its process alive while something is pending, and not after
     const { DirtyClient } = await import('${client}');
     const client = new DirtyClient({
       connect: ${JSON.stringify(path)},
-      hello: { role: 'web', protocol: 1, pid: process.pid, age: 1, generation: 1 },
+      hello: { role: 'web', protocol: ${DIRTY_PROTOCOL}, pid: process.pid, age: 1, generation: 1 },
       defaultTimeoutMs: 60_000,
     });
     client.with({ timeoutMs: 200 }).execute('${APP}', 'hang').catch(async ({ code }) => {
@@ -541,7 +547,7 @@ test('garbage ends its connection, and disturbs nobody else', async (t) => {
     packFrame({ type: FRAME.call }, ['echo', []]),
     packFrame(
       { type: FRAME.hello },
-      { role: 'worker', protocol: 1, pid: 1, age: 1, generation: 1, apps: [0], secret: 'guess' },
+      { role: 'worker', protocol: DIRTY_PROTOCOL, pid: 1, age: 1, generation: 1, apps: [0], secret: 'guess' },
     ),
     packFrame({ type: FRAME.hello }, 'me'),
   ]) {

@@ -6,6 +6,8 @@ import { FrameReader } from '../../src/actors/dirty/frame-reader.ts';
 import {
   appOf,
   bareFrame,
+  callerIdOf,
+  callerOf,
   FRAME,
   FRAME_BYTES_MAX,
   type FrameType,
@@ -40,6 +42,8 @@ const wholeOf = (frame: Buffer, more: readonly Buffer[]): Whole => ({
   app: appOf(frame),
   id: idOf(frame),
   number: numberOf(frame),
+  caller: callerOf(frame),
+  callerId: callerIdOf(frame),
   payload: Buffer.from(payloadOf(frame, more)),
 });
 
@@ -86,6 +90,8 @@ const frames = fc.record<Whole>(
     app: uint16,
     id: uint32,
     number: uint32,
+    caller: uint32,
+    callerId: uint32,
     payload: fc
       .tuple(
         fc.oneof(fc.nat(300), fc.integer({ min: LARGE_BYTES - 40, max: LARGE_BYTES + 40 }), fc.nat(300_000)),
@@ -132,6 +138,8 @@ const call = frameOf({
   app: 2,
   id: 3,
   number: 4,
+  caller: 0,
+  callerId: 0,
   payload: Buffer.from('hello'),
 });
 
@@ -157,6 +165,8 @@ test('a large frame that comes byte by byte costs no more than itself', () => {
     app: 0,
     id: 9,
     number: 0,
+    caller: 0,
+    callerId: 0,
     payload: Buffer.alloc(LARGE_BYTES, 5),
   });
   for (const byte of large) one.push(Buffer.from([byte]));
@@ -184,9 +194,9 @@ test('what is no frame breaks the stream once, and nothing after it is read', ()
   const cases: [Buffer, RegExp][] = [
     [wrong(0, 0), /not a frame/],
     [wrong(1, 0x4b), /not a frame/],
-    [wrong(2, 2), /version 2 of the wire, this is 1/],
+    [wrong(2, 1), /version 1 of the wire, this is 2/],
     [wrong(3, 0), /type 0/],
-    [wrong(3, 11), /type 11/],
+    [wrong(3, 13), /type 13/],
     [wrong(16, 255), /at most 67108864/],
   ];
   for (const [bytes, message] of cases)
@@ -202,7 +212,16 @@ test('what is no frame breaks the stream once, and nothing after it is read', ()
 
 test('the bound is what was set, to the byte', () => {
   const of = (length: number) =>
-    frameOf({ type: FRAME.call, flags: 0, app: 0, id: 1, number: 0, payload: Buffer.alloc(length) });
+    frameOf({
+      type: FRAME.call,
+      flags: 0,
+      app: 0,
+      id: 1,
+      number: 0,
+      caller: 0,
+      callerId: 0,
+      payload: Buffer.alloc(length),
+    });
   const { reader: one, heard } = reader(true, 1000);
   one.push(of(1000));
   one.push(of(1001));

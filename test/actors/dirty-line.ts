@@ -3,10 +3,17 @@ import type { Buffer } from 'node:buffer';
 import type { Channel } from '../../src/actors/dirty/channel.ts';
 import { DirtyConnectionError } from '../../src/actors/dirty/errors.ts';
 import { FRAME, payloadOf, typeOf } from '../../src/actors/dirty/frames.ts';
-import { DIRTY_PROTOCOL, type Welcome, type WorkerHello, welcomeOf } from '../../src/actors/dirty/hello.ts';
+import {
+  DIRTY_PROTOCOL,
+  type Door,
+  type Welcome,
+  type WorkerHello,
+  welcomeOf,
+} from '../../src/actors/dirty/hello.ts';
 import { packFrame, unpack } from '../../src/actors/dirty/packing.ts';
 import { DirtyRuntime } from '../../src/actors/dirty/runtime.ts';
 import type { RunningApp } from '../../src/actors/dirty/runtime-apps.ts';
+import { RuntimeDoor } from '../../src/actors/dirty/runtime-door.ts';
 import { connectChannel } from '../../src/actors/dirty/socket-channel.ts';
 
 export interface RuntimeLineOptions {
@@ -18,6 +25,8 @@ export interface RuntimeLineOptions {
   secret: string;
   /** By their numbers; all that are to be had are there already. */
   apps: ReadonlyMap<number, RunningApp>;
+  /** Takes large payloads from callers by themselves. */
+  door?: string | undefined;
   /** What is worth a warning in the log. */
   notice(text: string): void;
   /** The connection was lost; whatever ran was told to end. Not said after `close`. */
@@ -26,6 +35,7 @@ export interface RuntimeLineOptions {
 
 export interface RuntimeLine {
   readonly runtime: DirtyRuntime;
+  readonly door: RuntimeDoor;
   /** Takes no more calls. */
   close(): void;
 }
@@ -35,16 +45,26 @@ const WELCOME_MS = 10_000;
 
 /** Resolves when the router has said welcome; calls may come at once. Rejects with DirtyConnectionError. */
 export async function openRuntimeLine(options: RuntimeLineOptions): Promise<RuntimeLine> {
+  let runtime: DirtyRuntime | undefined;
+  const door = new RuntimeDoor({ payload: (...brought) => runtime!.brought(...brought) });
+  const direct = options.door === undefined ? undefined : await door.open(options.door);
   let channel: Channel;
   try {
     channel = await connectChannel(options.socket);
   } catch (error) {
     throw new DirtyConnectionError(`there is no router: ${(error as Error).message}`, { cause: error });
   }
-  return greeted(channel, options);
+  const line = await greeted(channel, door, direct, options);
+  runtime = line.runtime;
+  return line;
 }
 
-function greeted(channel: Channel, options: RuntimeLineOptions): Promise<RuntimeLine> {
+function greeted(
+  channel: Channel,
+  door: RuntimeDoor,
+  direct: Door | undefined,
+  options: RuntimeLineOptions,
+): Promise<RuntimeLine> {
   const { pid, age, generation, secret, apps, notice } = options;
   return new Promise((resolve, reject) => {
     const limit = setTimeout(() => channel.close(`it did not say welcome for ${WELCOME_MS} ms`), WELCOME_MS);
@@ -53,14 +73,21 @@ function greeted(channel: Channel, options: RuntimeLineOptions): Promise<Runtime
     const close = (): void => {
       isClosed = true;
       channel.close();
+      door.close();
     };
     const welcomed = (frame: Buffer, more: readonly Buffer[]): void => {
       clearTimeout(limit);
       const welcome = typeOf(frame) === FRAME.welcome ? welcomeIn(payloadOf(frame, more)) : undefined;
       if (!welcome) return channel.close('it is no router of this version');
       const { frameBytesMax } = welcome;
-      runtime = new DirtyRuntime({ apps, notice, frameBytesMax, send: (answer) => channel.send(answer) });
-      resolve({ runtime, close });
+      runtime = new DirtyRuntime({
+        apps,
+        notice,
+        frameBytesMax,
+        send: (answer) => channel.send(answer),
+        direct: (caller) => door.to(caller),
+      });
+      resolve({ runtime, door, close });
     };
     channel.open({
       frame(frame, more) {
@@ -83,6 +110,7 @@ function greeted(channel: Channel, options: RuntimeLineOptions): Promise<Runtime
       generation,
       apps: [...apps.keys()],
       secret,
+      direct,
     };
     channel.send(packFrame({ type: FRAME.hello }, hello));
   });

@@ -1,15 +1,17 @@
 /** The router by itself, in a world of the test's own: each of its rules by example. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FRAME } from '../../src/actors/dirty/frames.ts';
+import { FLAG_DIRECT, FRAME } from '../../src/actors/dirty/frames.ts';
+import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';
 import { APPS, GRACE_MS, Peer, SECRET, World } from './dirty-world.ts';
 
 test('a caller is told the apps with their numbers', () => {
   const world = new World();
   assert.deepEqual(world.caller().take(FRAME.welcome)[0]!.value, {
-    protocol: 1,
+    protocol: DIRTY_PROTOCOL,
     apps: APPS,
     frameBytesMax: 64 * 1024 * 1024,
+    caller: 1,
   });
 });
 
@@ -469,13 +471,21 @@ test('a frame that breaks the rules ends its connection, and everything that is 
 });
 
 test('who is not expected is not let in', () => {
-  const hello = { role: 'worker', protocol: 1, pid: 1, age: 1, generation: 1, apps: [0], secret: SECRET };
+  const hello = {
+    role: 'worker',
+    protocol: DIRTY_PROTOCOL,
+    pid: 1,
+    age: 1,
+    generation: 1,
+    apps: [0],
+    secret: SECRET,
+  };
   const wrong: [object, RegExp][] = [
     [{ ...hello, secret: 'guess' }, /not started here/],
     [{ ...hello, age: 2 }, /not started here/],
     [{ ...hello, apps: [0, 1] }, /not the one that was started/],
     [{ ...hello, generation: 3 }, /not the one that was started/],
-    [{ ...hello, protocol: 2 }, /protocol 2/],
+    [{ ...hello, protocol: 1 }, /protocol 1/],
     [{ ...hello, role: 'king' }, /no role/],
     [{}, /protocol undefined/],
   ];
@@ -521,4 +531,61 @@ test('the stash answers under its own ids', () => {
     caller.take(FRAME.result).map(({ id, value }) => [id, value]),
     [[5, ['get', 'key']]],
   );
+});
+
+test('a direct call waits without its payload; its caller is told where it runs, and the worker who called', () => {
+  const world = new World();
+  const caller = world.caller();
+  const door = { address: '/run/worker', secret: 'open' };
+  const worker = world.worker(1, [0], 1, door);
+  caller.send({ type: FRAME.call, flags: FLAG_DIRECT, id: 8, app: 0, number: 500 });
+  world.settle();
+  const [word] = worker.take(FRAME.call);
+  assert.deepEqual([word!.flags, word!.caller, word!.callerId, word!.number], [FLAG_DIRECT, 1, 8, 500]);
+  const [told] = caller.take(FRAME.direct);
+  assert.deepEqual([told!.id, told!.number, told!.value], [8, 1, { worker: 1, ...door }]);
+  worker.send({ type: FRAME.end, flags: FLAG_DIRECT, id: word!.id });
+  world.settle();
+  const [end] = caller.take(FRAME.end);
+  assert.deepEqual([end!.id, end!.flags, end!.number], [8, FLAG_DIRECT, 1]);
+  assert.deepEqual([world.app().running, world.router.stats().calls], [0, []]);
+});
+
+test('a payload that passes the router after all reaches the worker under its number, once', () => {
+  const world = new World();
+  const caller = world.caller();
+  const worker = world.worker(1);
+  caller.send({ type: FRAME.call, flags: FLAG_DIRECT, id: 8, app: 0 });
+  world.settle();
+  assert.equal(caller.take(FRAME.direct)[0]!.value, undefined);
+  const [word] = worker.take(FRAME.call);
+  caller.send({ type: FRAME.payload, id: 8 }, ['act', [1]]);
+  // Of a call that has ended meanwhile: it starts nothing.
+  caller.send({ type: FRAME.payload, id: 9 }, ['act', [1]]);
+  world.settle();
+  assert.deepEqual(
+    worker.take(FRAME.payload).map(({ id, value }) => [id, value]),
+    [[word!.id, ['act', [1]]]],
+  );
+  worker.result(word!.id);
+  world.settle();
+  assert.deepEqual(caller.ends(), ['8 result']);
+  caller.call(10);
+  world.settle();
+  caller.send({ type: FRAME.payload, id: 10 }, ['act', [1]]);
+  world.settle();
+  assert.match(world.notices.join(), /a payload that nobody has asked for/);
+  world.router.close();
+});
+
+test('a stream cannot be answered directly', () => {
+  const world = new World();
+  const caller = world.caller();
+  const worker = world.worker(1);
+  caller.call(1, { stream: true });
+  world.settle();
+  worker.send({ type: FRAME.end, flags: FLAG_DIRECT, id: worker.calls()[0]!.id });
+  world.settle();
+  assert.match(world.notices.join(), /a direct result of a stream/);
+  world.router.close();
 });

@@ -1,6 +1,8 @@
 /** A router in a world of the test's own: channels in memory, a clock that stands still, and what arrives on a list. */
 import {
   bareFrame,
+  callerIdOf,
+  callerOf,
   FLAG_STREAM,
   FRAME,
   flagsOf,
@@ -10,7 +12,7 @@ import {
   payloadOf,
   typeOf,
 } from '../../src/actors/dirty/frames.ts';
-import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';
+import { DIRTY_PROTOCOL, type Door } from '../../src/actors/dirty/hello.ts';
 import { packFrame, unpack } from '../../src/actors/dirty/packing.ts';
 import { Router, type RouterOptions } from '../../src/actors/dirty/router.ts';
 import { channelPair, type MemoryChannel } from './dirty-memory-channel.ts';
@@ -27,6 +29,8 @@ export interface Heard {
   id: number;
   number: number;
   flags: number;
+  caller: number;
+  callerId: number;
   value: unknown;
 }
 
@@ -88,12 +92,12 @@ export class World {
     return peer;
   }
 
-  worker(age: number, apps: number[] = [0], generation = 1): Peer {
+  worker(age: number, apps: number[] = [0], generation = 1, direct?: Door): Peer {
     this.router.expect(age, generation, apps, SECRET);
     const peer = new Peer(this.connect());
     peer.send(
       { type: FRAME.hello },
-      { role: 'worker', protocol: DIRTY_PROTOCOL, pid: 43, age, generation, apps, secret: SECRET },
+      { role: 'worker', protocol: DIRTY_PROTOCOL, pid: 43, age, generation, apps, secret: SECRET, direct },
     );
     this.settle();
     return peer;
@@ -120,6 +124,8 @@ export class Peer {
           id: idOf(frame),
           number: numberOf(frame),
           flags: flagsOf(frame),
+          caller: callerOf(frame),
+          callerId: callerIdOf(frame),
           value: payload.length > 0 ? unpack(payload) : undefined,
         });
       },

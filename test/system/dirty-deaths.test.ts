@@ -4,6 +4,7 @@ import { renameSync } from 'node:fs';
 import net from 'node:net';
 import { describe, test } from 'node:test';
 import { FRAME } from '../../src/actors/dirty/frames.ts';
+import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';
 import { packFrame } from '../../src/actors/dirty/packing.ts';
 import { assertCode, type DirtyServer, dirtyServer, WORK } from './dirty-server.ts';
 import { eventually, Site } from './harness.ts';
@@ -121,10 +122,10 @@ describe('deaths', { concurrency: 2 }, () => {
     }, WORK);
     await it.server.printed(/begun held/);
     const path = await socketOf(it);
-    const who = { protocol: 1, pid: 1, age: 99, generation: 1 };
+    const who = { protocol: DIRTY_PROTOCOL, pid: 1, age: 99, generation: 1 };
     const hello = (value: object) => packFrame({ type: FRAME.hello }, value);
     const otherVersion = Buffer.from(hello({ role: 'web', ...who }));
-    otherVersion[2] = 2;
+    otherVersion[2] = 1;
     const tooLong = Buffer.from(hello({ role: 'web', ...who }));
     tooLong.writeUInt32BE(0xffffffff, 16);
     const call = packFrame({ type: FRAME.call, id: 1, app: 0 }, ['echo', [1]]);
@@ -135,7 +136,7 @@ describe('deaths', { concurrency: 2 }, () => {
       ['another version', otherVersion],
       ['a frame of 4 GiB', tooLong],
       ['a call before hello', call],
-      ['another protocol', hello({ role: 'web', ...who, protocol: 2 })],
+      ['another protocol', hello({ role: 'web', ...who, protocol: 1 })],
       ['a worker of another secret', hello({ role: 'worker', ...who, age: 1, apps: [0], secret: 'guessed' })],
       ['a hello that is nothing', hello([])],
       ['an answer from a caller', Buffer.concat([web, packFrame({ type: FRAME.result, id: 1 }, 1)])],

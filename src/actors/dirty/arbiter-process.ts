@@ -3,9 +3,9 @@
  * the stash. Runs in the dirty arbiter and owns its exit. No code of an app runs here.
  */
 import type { ChildProcess } from 'node:child_process';
-import { rmdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { createServer, type Server, Socket } from 'node:net';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createActor, fromCallback, fromPromise } from 'xstate';
 import { childMachine } from '../../machines/child.ts';
@@ -176,10 +176,14 @@ export function runDirtyArbiter(): void {
   actor.start();
 }
 
-/** Removes these files, and their directory where nothing else is in it. */
+/** Removes these files, what workers that were killed have left beside them, and their directory where nothing else is in it. */
 function tidy(files: readonly string[]): void {
   try {
-    for (const file of files) rmSync(file, { force: true });
+    for (const file of files) {
+      const directory = dirname(file);
+      for (const name of readdirSync(directory))
+        if (name.startsWith(basename(file))) rmSync(join(directory, name), { force: true });
+    }
     if (files[0] !== undefined) rmdirSync(dirname(files[0]));
   } catch {
     // Somebody else has put something there, or was faster.

@@ -32,6 +32,8 @@ export interface Line {
   readonly names: readonly string[];
   /** The largest payload, in bytes. */
   readonly frameBytesMax: number;
+  /** What the router calls this caller. */
+  readonly caller: number;
 }
 
 export interface LineHandlers {
@@ -104,7 +106,8 @@ function greeted(
           welcome.apps.map(({ importPath, number }) => [canonicalName(importPath), number]),
         );
         const names = welcome.apps.map(({ importPath }) => importPath);
-        resolve({ channel, apps, names, frameBytesMax: Math.min(welcome.frameBytesMax, FRAME_BYTES_MAX) });
+        const frameBytesMax = Math.min(welcome.frameBytesMax, FRAME_BYTES_MAX);
+        resolve({ channel, apps, names, frameBytesMax, caller: welcome.caller });
       },
       ended(why) {
         clearTimeout(limit);

@@ -6,11 +6,12 @@
 import { Buffer } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
 import { canonicalName } from './app-name.ts';
+import { nameOf, notFound, packed, timeoutOf } from './client-arguments.ts';
 import { CREDIT, cancelled, type Pending, SingleCall, StreamCall } from './client-call.ts';
 import { type Connect, type Line, openLine } from './client-connection.ts';
+import { DirectLines, type OpenDirect, wordOf } from './client-direct.ts';
 import { appHandle } from './client-handle.ts';
 import {
-  DirtyAppNotFoundError,
   DirtyConnectionError,
   type DirtyError,
   DirtyOverloadedError,
@@ -19,24 +20,34 @@ import {
 } from './errors.ts';
 import {
   bareFrame,
+  DIRECT_BYTES,
+  FLAG_DIRECT,
   FLAG_STREAM,
   FRAME,
+  flagsOf,
   HEADER_BYTES,
   idOf,
+  numberOf,
   payloadBytesOf,
   setApp,
   setNumber,
+  typeOf,
   UINT32_MAX,
   writeHeader,
 } from './frames.ts';
 import type { CallerHello } from './hello.ts';
-import { packCall } from './packing.ts';
+import { connectChannel } from './socket-channel.ts';
 import { Sweep } from './sweep.ts';
 import type { AppHandle, CallOptions, Dirty } from './types.ts';
 
 export interface DirtyClientOptions {
   connect: Connect;
   hello: CallerHello;
+  /**
+   * Opens the way to a worker for large payloads, by the address that the worker told the router. Default: a Unix socket where
+   * `connect` is one; else everything goes through the router.
+   */
+  openDirect?: OpenDirect | undefined;
   /** Of a call that says nothing else, in milliseconds; 0: no limit. */
   defaultTimeoutMs: number;
   /** The signal of the call that is being answered, which ends those that its action makes. */
@@ -58,13 +69,20 @@ interface Entry {
   /** Passed once already: it ends only when the next look finds it pending too, since we may be the late ones. */
   isOverdue: boolean;
   isSent: boolean;
+  /** What the worker is brought when the router says so. */
+  payload: Buffer | undefined;
+  /** The worker that has sent its result on its own way; undefined when none has. */
+  from: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly aborted: (() => void) | undefined;
 }
 
 export class DirtyClient implements Dirty {
   readonly #options: DirtyClientOptions;
+  readonly #openDirect: OpenDirect | undefined;
   #line: Line | undefined;
+  /** Belongs to the line: the router that takes its place has other workers. */
+  #direct: DirectLines | undefined;
   #opening: Promise<Line> | undefined;
   readonly #pending = new Map<number, Entry>();
   #id = 0;
@@ -73,6 +91,8 @@ export class DirtyClient implements Dirty {
 
   constructor(options: DirtyClientOptions) {
     this.#options = options;
+    this.#openDirect =
+      options.openDirect ?? (typeof options.connect === 'string' ? connectChannel : undefined);
   }
 
   execute<R = unknown>(app: string, action: string, ...args: unknown[]): Promise<R> {
@@ -122,6 +142,7 @@ export class DirtyClient implements Dirty {
     this.#sweep.stop();
     this.#line?.channel.close();
     this.#line = undefined;
+    this.#direct?.close();
     this.#failAll(new DirtyConnectionError('the client was closed'));
   }
 
@@ -198,6 +219,8 @@ export class DirtyClient implements Dirty {
       limitMs: limitMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + limitMs,
       isOverdue: false,
       isSent: false,
+      payload: undefined,
+      from: undefined,
       signal,
       aborted: signal && (() => this.#fail(entry, cancelled(signal))),
     };
@@ -237,7 +260,10 @@ export class DirtyClient implements Dirty {
       );
     entry.isSent = true;
     entry.limitMs += ROUTER_GRACE_MS;
-    line.channel.send(frame);
+    if (bytes >= DIRECT_BYTES && this.#direct && app !== undefined) {
+      entry.payload = frame;
+      line.channel.send(wordOf(frame));
+    } else line.channel.send(frame);
     if (entry.call instanceof StreamCall)
       line.channel.send(bareFrame({ type: FRAME.credit, id: entry.id, number: CREDIT }));
   }
@@ -245,6 +271,7 @@ export class DirtyClient implements Dirty {
   /** It has ended, one way or another. False when it had before. */
   #leave(entry: Entry): boolean {
     if (!this.#pending.delete(entry.id)) return false;
+    entry.payload = undefined;
     if (entry.signal) entry.signal.removeEventListener('abort', entry.aborted!);
     if (this.#pending.size === 0) this.#line?.channel.unref();
     return true;
@@ -274,6 +301,8 @@ export class DirtyClient implements Dirty {
         frame: (frame, more) => this.#heard(frame, more),
         ended: (error) => {
           this.#line = undefined;
+          this.#direct?.close();
+          this.#direct = undefined;
           this.#failAll(error);
         },
       },
@@ -285,6 +314,7 @@ export class DirtyClient implements Dirty {
           throw new DirtyConnectionError('the client was closed');
         }
         this.#line = line.channel.ended ? undefined : line;
+        this.#direct = this.#line && this.#directLines(line.caller);
         if (this.#pending.size > 0) line.channel.ref();
         else line.channel.unref();
         return line;
@@ -295,10 +325,47 @@ export class DirtyClient implements Dirty {
     return this.#opening;
   }
 
+  #directLines(caller: number): DirectLines | undefined {
+    if (!this.#openDirect || caller === 0) return undefined;
+    const direct: DirectLines = new DirectLines(this.#openDirect, caller, {
+      frame: (_worker, frame, more) => this.#heardDirectly(frame, more),
+      ended: (worker) => {
+        for (const entry of [...this.#pending.values()])
+          if (entry.from === worker && direct === this.#direct) this.#fail(entry, lostResult());
+      },
+    });
+    return direct;
+  }
+
+  /** Nothing but results comes that way: how else a call ends is the router's to say. */
+  #heardDirectly(frame: Buffer, more: readonly Buffer[]): void {
+    const entry = this.#pending.get(idOf(frame));
+    if (entry && typeOf(frame) === FRAME.result && entry.call.heard(frame, more)) this.#leave(entry);
+  }
+
+  /** The router says where a worker is, and of a call that it waits there for its payload. */
+  async #bring(frame: Buffer, more: readonly Buffer[]): Promise<void> {
+    const entry = this.#pending.get(idOf(frame));
+    let way = this.#direct?.to(frame, more);
+    if (way instanceof Promise) way = await way;
+    const payload = entry?.payload;
+    if (!payload) return;
+    entry.payload = undefined;
+    // Both know the call by the caller's id.
+    writeHeader(payload, { type: FRAME.payload, id: entry.id });
+    if (way && !way.ended) way.send(payload);
+    else this.#tell(payload);
+  }
+
   #heard(frame: Buffer, more: readonly Buffer[]): void {
+    if (typeOf(frame) === FRAME.direct) return void this.#bring(frame, more);
     const entry = this.#pending.get(idOf(frame));
     // What comes after a cancellation crossed it on the way.
-    if (entry?.call.heard(frame, more)) this.#leave(entry);
+    if (!entry) return;
+    if (typeOf(frame) === FRAME.end && (flagsOf(frame) & FLAG_DIRECT) !== 0) {
+      entry.from = numberOf(frame);
+      if (!this.#direct?.has(entry.from)) this.#fail(entry, lostResult());
+    } else if (entry.call.heard(frame, more)) this.#leave(entry);
   }
 
   #failAll(error: DirtyError): void {
@@ -325,32 +392,5 @@ export class DirtyClient implements Dirty {
 const late = ({ isSent }: Entry): DirtyError =>
   new DirtyTimeoutError(`the dirty arbiter ${isSent ? 'did not answer' : 'was not there'} in time`);
 
-/** Throws TypeError: a setting that is missing must not call something else. */
-function nameOf(what: 'app' | 'action', name: unknown, example: string): void {
-  if (typeof name === 'string') return;
-  const given = name === null ? 'null' : typeof name;
-  throw new TypeError(`the ${what} is named by a text such as "${example}", not by ${given}`);
-}
-
-function timeoutOf(timeoutMs: number): number {
-  if (!(timeoutMs >= 0))
-    throw new TypeError(`timeoutMs is a number of milliseconds, not ${String(timeoutMs)}`);
-  return Math.min(Math.ceil(timeoutMs), UINT32_MAX);
-}
-
-/** Undefined when it cannot be packed: the call has failed then. */
-function packed(call: Pending, action: string, args: unknown[]): Buffer | undefined {
-  try {
-    return packCall({ type: FRAME.call }, action, args);
-  } catch (error) {
-    call.failed(error as DirtyError);
-    return undefined;
-  }
-}
-
-function notFound(app: string, known: Iterable<string>): DirtyError {
-  const others = [...known].join(', ');
-  return new DirtyAppNotFoundError(
-    `there is no dirty app ${app}${others ? `; there ${others.includes(',') ? 'are' : 'is'} ${others}` : ''}`,
-  );
-}
+const lostResult = (): DirtyError =>
+  new DirtyConnectionError('the connection to the dirty worker ended before its result had come');

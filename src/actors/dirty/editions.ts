@@ -3,6 +3,7 @@
  * Runs in the dirty arbiter. An app keeps its number on the wire over all editions, since callers know it by that.
  */
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { amountsNeeded, appsOfSlot, type Tokens, tokensFor } from '../../machines/allocation.ts';
 import type { ProcessInput } from '../../machines/child.ts';
 import type { DirtyAppSpec, DirtyGeneration } from '../../machines/events/dirty.ts';
@@ -17,6 +18,8 @@ export interface Staffed {
   readonly edition: number;
   readonly apps: readonly DirtyAppSpec[];
   readonly tokens: Tokens;
+  /** The path of its own socket. */
+  readonly door: string;
 }
 
 export interface EditionsDeps {
@@ -31,6 +34,8 @@ export class Editions {
   readonly #editions = new Map<number, DirtyGeneration>();
   readonly #numbers = new Map<string, number>();
   readonly #staff = new Map<number, Staffed>();
+  /** Ages begin anew with each dirty arbiter. */
+  readonly #run = randomBytes(3).toString('hex');
 
   constructor(deps: EditionsDeps) {
     this.#deps = deps;
@@ -63,8 +68,12 @@ export class Editions {
     return this.#staff;
   }
 
+  /** Its process has ended; one that was killed has left its socket behind. */
   gone(age: number): void {
+    const worker = this.#staff.get(age);
+    if (!worker) return;
     this.#staff.delete(age);
+    rmSync(worker.door, { force: true });
   }
 
   /** How a worker is started. Throws FaultError where it cannot be given what its apps hold. */
@@ -77,11 +86,12 @@ export class Editions {
     );
     const apps = generation.apps.filter(({ number }) => numbers.includes(number));
     const tokens = this.#tokens(slot, apps, generation);
-    const worker: Staffed = { age, slot, edition, apps, tokens };
+    const { socket, heartbeatMs } = this.#deps;
+    const door = `${socket}-${this.#run}-${age}`;
+    const worker: Staffed = { age, slot, edition, apps, tokens, door };
     const secret = randomBytes(16).toString('hex');
     this.#deps.expect(worker, generation, secret);
     this.#staff.set(age, worker);
-    const { socket, heartbeatMs } = this.#deps;
     const { callTimeoutMs, graceMs, generation: arbiterGeneration } = generation;
     return {
       cwd: generation.cwd,
@@ -95,6 +105,7 @@ export class Editions {
           generation: edition,
           arbiterGeneration,
           socket,
+          door,
           secret,
           apps,
           callTimeoutMs,

@@ -1,17 +1,19 @@
 /**
- * Frames of the dirty wire (docs/dirty.md): a fixed header of 20 bytes, then a payload that only the two ends read.
+ * Frames of the dirty wire (docs/dirty.md): a fixed header of 28 bytes, then a payload that only the two ends read.
  * Runs at every end. A frame is one Buffer that begins with its header, so that a router changes a number in place
  * and sends the same bytes on. What is not a frame is told as broken; nothing here throws on what a peer sent.
  */
 import { Buffer } from 'node:buffer';
 
-export const HEADER_BYTES = 20;
+export const HEADER_BYTES = 28;
 /** From this size on a frame has memory of its own; a smaller one lies in a buffer that is used again. */
 export const LARGE_BYTES = 64 * 1024;
+/** A payload from this size on goes from its caller to the worker, or back, without passing the router, where it can. */
+export const DIRECT_BYTES = 128 * 1024;
 /** The largest payload, where nothing else is set. */
 export const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 /** The version in every header. */
-export const VERSION = 1;
+export const VERSION = 2;
 /** The largest id, and the largest number. */
 export const UINT32_MAX = 0xffff_ffff;
 
@@ -26,12 +28,16 @@ export const FRAME = {
   credit: 8,
   cancel: 9,
   stash: 10,
+  direct: 11,
+  payload: 12,
 } as const;
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];
-const TYPE_MAX = 10;
+const TYPE_MAX = 12;
 
 /** Flag of a call: its answer is a stream. */
 export const FLAG_STREAM = 1;
+/** Flag of a call: its payload comes by another way. Flag of an end: the result went by another way. */
+export const FLAG_DIRECT = 2;
 
 export interface Header {
   type: FrameType;
@@ -39,12 +45,15 @@ export interface Header {
   app?: number;
   id?: number;
   number?: number;
+  /** Who called, as the router numbers callers, and by which id: told to workers. */
+  caller?: number;
+  callerId?: number;
 }
 
 const MAGIC_0 = 0x4b;
 const MAGIC_1 = 0x44;
 
-/** Writes the header into the first 20 bytes of `frame`, which `payloadBytes` follow there or elsewhere. */
+/** Writes the header into the first 28 bytes of `frame`, which `payloadBytes` follow there or elsewhere. */
 export function writeHeader(frame: Buffer, header: Header, payloadBytes = frame.length - HEADER_BYTES): void {
   frame[0] = MAGIC_0;
   frame[1] = MAGIC_1;
@@ -55,6 +64,7 @@ export function writeHeader(frame: Buffer, header: Header, payloadBytes = frame.
   writeUint32(frame, 8, header.id ?? 0);
   writeUint32(frame, 12, header.number ?? 0);
   writeUint32(frame, 16, payloadBytes);
+  setOrigin(frame, header.caller ?? 0, header.callerId ?? 0);
 }
 
 /** A frame without a payload. */
@@ -69,12 +79,20 @@ export const flagsOf = (frame: Buffer): number => (frame[4]! << 8) | frame[5]!;
 export const appOf = (frame: Buffer): number => (frame[6]! << 8) | frame[7]!;
 export const idOf = (frame: Buffer): number => uint32(frame, 8);
 export const numberOf = (frame: Buffer): number => uint32(frame, 12);
+export const callerOf = (frame: Buffer): number => uint32(frame, 20);
+export const callerIdOf = (frame: Buffer): number => uint32(frame, 24);
 /** What its header says: the payload may be in several buffers. */
 export const payloadBytesOf = (frame: Buffer): number => uint32(frame, 16);
 
+export const setFlags = (frame: Buffer, flags: number): void => writeUint16(frame, 4, flags);
 export const setApp = (frame: Buffer, app: number): void => writeUint16(frame, 6, app);
 export const setId = (frame: Buffer, id: number): void => writeUint32(frame, 8, id);
 export const setNumber = (frame: Buffer, number: number): void => writeUint32(frame, 12, number);
+
+export function setOrigin(frame: Buffer, caller: number, callerId: number): void {
+  writeUint32(frame, 20, caller);
+  writeUint32(frame, 24, callerId);
+}
 
 // By hand: four plain stores are several times as fast as the checked methods of Buffer.
 const uint32 = (bytes: Buffer, at: number): number =>
@@ -98,7 +116,7 @@ export const payloadOf = (frame: Buffer, more: readonly Buffer[] = NO_MORE): Buf
 
 export const NO_MORE: readonly Buffer[] = [];
 
-/** Why the first 20 bytes are no header that may be sent here; undefined if they are one. */
+/** Why the first 28 bytes are no header that may be sent here; undefined if they are one. */
 export function headerFault(bytes: Buffer, at: number, frameBytesMax: number): string | undefined {
   if (bytes[at] !== MAGIC_0 || bytes[at + 1] !== MAGIC_1) return 'not a frame';
   if (bytes[at + 2] !== VERSION) return `version ${bytes[at + 2]} of the wire, this is ${VERSION}`;

@@ -10,6 +10,10 @@ export class Caller {
   readonly channel: Channel;
   readonly pid: number;
   readonly generation: number;
+  /** What workers know it by. */
+  readonly number: number;
+  /** Ages of workers whose door it was told of. */
+  readonly introduced = new Set<number>();
   readonly pending = new Map<number, Call>();
   /** Workers that are not read because this caller does not read. */
   readonly holds = new Set<Worker>();
@@ -17,8 +21,9 @@ export class Caller {
   congestedMs: number | undefined;
   congestedBytes = 0;
 
-  constructor(channel: Channel, pid: number, generation: number) {
+  constructor(channel: Channel, number: number, pid: number, generation: number) {
     this.channel = channel;
+    this.number = number;
     this.pid = pid;
     this.generation = generation;
   }

@@ -26,6 +26,10 @@ export interface Call {
   readonly callerId: number;
   readonly app: App;
   readonly isStream: boolean;
+  /** Its payload stays with its caller until it runs. */
+  readonly isDirect: boolean;
+  /** Its payload came through the router after all. */
+  hasPayload: boolean;
   readonly bytes: number;
   readonly arrivedMs: number;
   /** Monotonic; Infinity without a limit. */

@@ -4,23 +4,30 @@
  * 1. First come, first served in each app; a slot that comes free takes the oldest call that its worker may take.
  * 2. A call goes to a worker of its caller's generation while there is one that has the app; else to any.
  * 3. Every call ends in exactly one answer. What comes after it is dropped here.
- * 4. A slot is busy until its worker says that the call has ended. One that keeps it beyond the grace is stuck.
+ * 4. A large payload need not pass here: its call waits without it, and its caller brings it to the worker when it runs.
+ * 5. A slot is busy until its worker says that the call has ended. One that keeps it beyond the grace is stuck.
  */
 import { Buffer } from 'node:buffer';
 import type { DirtyCode } from './errors.ts';
 import {
   bareFrame,
+  DIRECT_BYTES,
+  FLAG_DIRECT,
   FLAG_STREAM,
   FRAME,
   flagsOf,
+  HEADER_BYTES,
   idOf,
   LARGE_BYTES,
   NO_MORE,
   numberOf,
+  payloadBytesOf,
   setId,
   setNumber,
+  setOrigin,
   typeOf,
   UINT32_MAX,
+  writeHeader,
 } from './frames.ts';
 import { packFrame } from './packing.ts';
 import type { Backpressure } from './router-backpressure.ts';
@@ -45,6 +52,9 @@ export interface DispatchOptions {
 
 /** As many chunks a caller may be ahead of what came: more is a caller that does not count. */
 const CREDIT_MAX = 1_000_000;
+
+/** Of a worker that has no door. */
+const NO_OFFER = Buffer.alloc(0);
 
 export class Dispatch {
   readonly options: DispatchOptions;
@@ -73,6 +83,8 @@ export class Dispatch {
       callerId: idOf(frame),
       app,
       isStream: (flagsOf(frame) & FLAG_STREAM) !== 0,
+      isDirect: (flagsOf(frame) & FLAG_DIRECT) !== 0,
+      hasPayload: false,
       bytes,
       arrivedMs: now,
       deadlineMs: limitMs === 0 ? Number.POSITIVE_INFINITY : now + limitMs,
@@ -114,6 +126,19 @@ export class Dispatch {
     return undefined;
   }
 
+  /**
+   * The payload of a direct call, from a caller that could not bring it to the worker itself. Why the frame breaks its
+   * connection; undefined when all is well.
+   */
+  payload(call: Call, frame: Buffer, more: readonly Buffer[]): string | undefined {
+    if (!call.isDirect || call.hasPayload || call.state !== 'running')
+      return 'a payload that nobody has asked for';
+    call.hasPayload = true;
+    setId(frame, call.number);
+    call.worker?.channel?.send(frame, more);
+    return undefined;
+  }
+
   /** Its caller does not want it any more: nobody is told. */
   drop(call: Call): void {
     call.app.counts.cancelled++;
@@ -143,19 +168,47 @@ export class Dispatch {
     const call = worker.running.get(idOf(frame));
     if (!call) return `an answer to ${idOf(frame)}, which it does not run`;
     const type = typeOf(frame);
+    if (type === FRAME.end && (flagsOf(frame) & FLAG_DIRECT) !== 0)
+      return this.#answeredDirectly(call, worker);
     if (call.isStream ? type === FRAME.result : type === FRAME.chunk || type === FRAME.end)
       return `${call.isStream ? 'a result of a stream' : 'a chunk of a call that is no stream'}`;
     if (call.state === 'running') {
       if (type === FRAME.chunk && call.credit-- <= 0) return 'a chunk that nobody has asked for';
       if (type === FRAME.error) call.app.counts.errors++;
       setId(frame, call.callerId);
+      const isLarge = payloadBytesOf(frame) >= DIRECT_BYTES;
       this.#backpressure.send(call.caller, frame, more, worker);
+      // So that the next large result need not pass here.
+      if (isLarge) this.#introduce(call.caller, worker);
     }
     if (type !== FRAME.chunk) {
       this.#end(call);
       this.fill(worker);
     }
     return undefined;
+  }
+
+  /** The result is on its way by another connection, which its caller is told so that it knows what it waits for. */
+  #answeredDirectly(call: Call, worker: Worker): string | undefined {
+    if (call.isStream) return 'a direct result of a stream';
+    if (call.state === 'running') {
+      const told = { type: FRAME.end, flags: FLAG_DIRECT, id: call.callerId, number: worker.age };
+      this.#backpressure.send(call.caller, bareFrame(told), NO_MORE);
+    }
+    this.#end(call);
+    this.fill(worker);
+    return undefined;
+  }
+
+  /** Tells a caller where the worker takes large payloads. */
+  #introduce(caller: Caller, worker: Worker, callerId = 0): void {
+    if (callerId === 0 && (!worker.offer || caller.introduced.has(worker.age))) return;
+    caller.introduced.add(worker.age);
+    const offer = worker.offer ?? NO_OFFER;
+    const frame = Buffer.allocUnsafe(HEADER_BYTES + offer.length);
+    writeHeader(frame, { type: FRAME.direct, id: callerId, number: worker.age });
+    frame.set(offer, HEADER_BYTES);
+    this.#backpressure.send(caller, frame, NO_MORE);
   }
 
   /** Gives a worker's free slots what waits for them; tells when it has nothing to do any more. */
@@ -248,9 +301,11 @@ export class Dispatch {
     worker.calls++;
     worker.running.set(call.number, call);
     setId(frame, call.number);
+    setOrigin(frame, call.caller.number, call.callerId);
     if (call.deadlineMs !== Number.POSITIVE_INFINITY)
       setNumber(frame, Math.max(1, Math.ceil(call.deadlineMs - this.options.now())));
     worker.channel!.send(frame, more);
+    if (call.isDirect) this.#introduce(call.caller, worker, call.callerId);
     if (call.credit > 0) this.#sendCredit(call, call.credit);
   }
 

@@ -2,6 +2,7 @@
  * The router's side of a dirty worker: who is expected, who is ready, and what runs where. Runs in the dirty arbiter.
  * A worker says hello when all its apps are ready, so that one whose hello came may be sent calls.
  */
+import { Buffer } from 'node:buffer';
 import { timingSafeEqual } from 'node:crypto';
 import type { Channel } from './channel.ts';
 import type { Caller } from './router-callers.ts';
@@ -18,6 +19,8 @@ export class Worker {
   readonly running = new Map<number, Call>();
   /** Calls that it was given. */
   calls = 0;
+  /** What callers are told, so that they can bring large payloads to it; undefined when it has no door. */
+  offer: Buffer | undefined;
   isLeaving = false;
   /** Told once that nothing runs in one that leaves. */
   hasLeft = false;

@@ -17,10 +17,18 @@ import {
   numberOf,
   payloadOf,
   typeOf,
+  UINT32_MAX,
   writeHeader,
 } from './frames.ts';
-import { type CallerHello, DIRTY_PROTOCOL, helloOf, type Welcome, type WorkerHello } from './hello.ts';
-import { packFrame, unpack } from './packing.ts';
+import {
+  type CallerHello,
+  DIRTY_PROTOCOL,
+  helloOf,
+  type Offer,
+  type Welcome,
+  type WorkerHello,
+} from './hello.ts';
+import { pack, packFrame, unpack } from './packing.ts';
 import { Backpressure } from './router-backpressure.ts';
 import { Caller } from './router-callers.ts';
 import { App } from './router-calls.ts';
@@ -73,6 +81,7 @@ export class Router {
   readonly #callers = new Set<Caller>();
   /** Connections that have not said who they are, and since when. */
   readonly #strangers = new Map<Channel, number>();
+  #lastCaller = 0;
   readonly #backpressure: Backpressure;
   readonly #dispatch: Dispatch;
   readonly #sweep = new Sweep(() => this.sweep());
@@ -138,6 +147,7 @@ export class Router {
     const worker = this.#workers.get(age);
     if (!worker) return;
     this.#workers.delete(age);
+    for (const caller of this.#callers) caller.introduced.delete(age);
     const { channel } = worker;
     this.#dispatch.gone(worker, `the dirty worker ${age} ended`);
     channel?.close('its process has ended');
@@ -227,19 +237,21 @@ export class Router {
     return role;
   }
 
-  #welcome(channel: Channel): void {
+  #welcome(channel: Channel, caller = 0): void {
     const welcome: Welcome = {
       protocol: DIRTY_PROTOCOL,
       apps: [...this.#apps.values()].map(({ importPath, number }) => ({ importPath, number })),
       frameBytesMax: this.#frameBytesMax,
+      caller,
     };
     channel.send(packFrame({ type: FRAME.welcome }, welcome));
   }
 
   #enterCaller(channel: Channel, { pid, generation }: CallerHello): Role {
-    const caller = new Caller(channel, pid, generation);
+    this.#lastCaller = this.#lastCaller >= UINT32_MAX ? 1 : this.#lastCaller + 1;
+    const caller = new Caller(channel, this.#lastCaller, pid, generation);
     this.#callers.add(caller);
-    this.#welcome(channel);
+    this.#welcome(channel, caller.number);
     return {
       hear: (frame, more) => this.#heardCaller(caller, frame, more),
       ended: () => {
@@ -251,7 +263,7 @@ export class Router {
     };
   }
 
-  #enterWorker(channel: Channel, { age, generation, apps, secret }: WorkerHello): Role | string {
+  #enterWorker(channel: Channel, { age, generation, apps, secret, direct }: WorkerHello): Role | string {
     const worker = this.#workers.get(age);
     if (!worker?.knows(secret)) return `a worker of age ${age} that was not started here`;
     if (worker.channel || worker.lostMs !== undefined) return `worker ${age} is here twice`;
@@ -259,6 +271,7 @@ export class Router {
     if (worker.generation !== generation || !sameNumbers(expected, apps))
       return `worker ${age} is not the one that was started`;
     worker.channel = channel;
+    if (direct) worker.offer = pack({ worker: age, ...direct } satisfies Offer);
     this.#welcome(channel);
     this.#dispatch.ready(worker);
     return {
@@ -269,7 +282,7 @@ export class Router {
 
   /** A worker without its connection serves nobody. It ends by itself, or has to be ended. */
   #lost(worker: Worker): void {
-    if (!worker.channel) return;
+    if (!worker.channel || this.#closed) return;
     worker.lostMs = this.#now();
     this.#dispatch.gone(worker, `the connection of dirty worker ${worker.age} ended`);
     if (worker.isLeaving) this.#dispatch.fill(worker);
@@ -297,6 +310,8 @@ export class Router {
       case FRAME.cancel:
         if (known) this.#dispatch.drop(known);
         return undefined;
+      case FRAME.payload:
+        return known && this.#dispatch.payload(known, frame, more);
       case FRAME.stash:
         if (known) return `id ${id} is pending already`;
         this.#askStash(caller, id, payloadOf(frame, more));

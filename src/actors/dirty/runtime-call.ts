@@ -1,6 +1,8 @@
 /** One call that runs: what its action may know of it, and what ends it early. Runs in dirty workers. */
+import type { Buffer } from 'node:buffer';
 import type { DirtyCall } from './app-call.ts';
 import { DirtyCancelledError, type DirtyError, DirtyTimeoutError } from './errors.ts';
+import { callerIdOf, callerOf, idOf, numberOf } from './frames.ts';
 
 /** Node's timers count no further; nobody waits so long. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
@@ -26,6 +28,9 @@ class RunningCallView implements DirtyCall {
 
 export class RunningCall {
   readonly id: number;
+  /** Who called, and by which id, as the router says. */
+  readonly caller: number;
+  readonly callerId: number;
   /** What the action sees as `this.call`. */
   readonly call: DirtyCall;
   #controller: AbortController | undefined;
@@ -35,9 +40,12 @@ export class RunningCall {
   #credit = 0;
   #wake: (() => void) | undefined;
 
-  /** `timeoutMs` 0: it may take as long as it likes. */
-  constructor(id: number, app: string, action: string, timeoutMs: number) {
-    this.id = id;
+  /** `word` is the header of the call. Its limit 0: it may take as long as it likes. */
+  constructor(word: Buffer, app: string, action: string) {
+    const timeoutMs = numberOf(word);
+    this.id = idOf(word);
+    this.caller = callerOf(word);
+    this.callerId = callerIdOf(word);
     this.call = new RunningCallView(this, app, action, timeoutMs === 0 ? undefined : Date.now() + timeoutMs);
   }
 

@@ -5,10 +5,13 @@
 import type { Buffer } from 'node:buffer';
 import { didYouMean } from '../../settings/suggest.ts';
 import { runInCall } from './app-call.ts';
+import type { Channel } from './channel.ts';
 import {
   DirtyActionError,
   DirtyAppError,
   DirtyAppNotFoundError,
+  DirtyCancelledError,
+  DirtyConnectionError,
   DirtyError,
   DirtyPayloadError,
   type ErrorPayload,
@@ -17,6 +20,8 @@ import {
 import {
   appOf,
   bareFrame,
+  DIRECT_BYTES,
+  FLAG_DIRECT,
   FLAG_STREAM,
   FRAME,
   FRAME_BYTES_MAX,
@@ -26,16 +31,20 @@ import {
   NO_MORE,
   numberOf,
   payloadOf,
+  setId,
   typeOf,
 } from './frames.ts';
 import { packFrame, unpack } from './packing.ts';
 import type { RunningApp } from './runtime-apps.ts';
+import { AwaitingCalls } from './runtime-awaiting.ts';
 import { RunningCall } from './runtime-call.ts';
 import { isStream, streamOut } from './runtime-stream.ts';
 
 export interface RuntimeOptions {
   apps: ReadonlyMap<number, RunningApp>;
   send(frame: Buffer): void;
+  /** A caller's own way to this worker, for what is large; undefined when there is none. */
+  direct?(caller: number): Channel | undefined;
   /** What is worth a warning in the log. */
   notice(text: string): void;
   /** The largest payload of an answer. */
@@ -50,21 +59,26 @@ class Refusal {
   }
 }
 
+const UNWANTED = 'the answer is not wanted any more';
 /** A name of an action, in a message. */
 const NAME_LENGTH_MAX = 100;
 
 export class DirtyRuntime {
   readonly #options: Required<RuntimeOptions>;
   readonly #running = new Map<number, RunningCall>();
+  readonly #awaiting = new AwaitingCalls(
+    (word, [frame, more], credit) => this.#answer(word, frame, more, credit),
+    (id) => this.#refuse(id, new DirtyConnectionError('its arguments did not come')),
+  );
   #idle: (() => void)[] = [];
 
   constructor(options: RuntimeOptions) {
-    this.#options = { frameBytesMax: FRAME_BYTES_MAX, ...options };
+    this.#options = { frameBytesMax: FRAME_BYTES_MAX, direct: () => undefined, ...options };
   }
 
-  /** How many calls run. */
+  /** How many calls run, or have a place and wait for their arguments. */
   get running(): number {
-    return this.#running.size;
+    return this.#running.size + this.#awaiting.size;
   }
 
   /** Takes a frame of the router; whether it was one of a call that is answered here. */
@@ -73,40 +87,55 @@ export class DirtyRuntime {
     switch (typeOf(frame)) {
       case FRAME.call:
         if (this.#running.has(id)) throw new Error(`call ${id} is running already`);
-        this.#answer(id, frame, more);
+        if ((flagsOf(frame) & FLAG_DIRECT) !== 0) this.#awaiting.add(frame);
+        else this.#answer(frame, frame, more);
+        return true;
+      case FRAME.payload:
+        this.#awaiting.came(id, frame, more);
         return true;
       case FRAME.credit:
-        this.#running.get(id)?.addCredit(numberOf(frame));
+        if (this.#running.has(id)) this.#running.get(id)!.addCredit(numberOf(frame));
+        else this.#awaiting.addCredit(id, numberOf(frame));
         return true;
       case FRAME.cancel:
-        this.#running.get(id)?.cancel('the answer is not wanted any more');
+        if (this.#awaiting.drop(id)) this.#refuse(id, new DirtyCancelledError(UNWANTED));
+        else this.#running.get(id)?.cancel(UNWANTED);
         return true;
       default:
         return false;
     }
   }
 
+  /** Takes what a caller brought by itself. */
+  brought(caller: number, callerId: number, frame: Buffer, more: readonly Buffer[]): void {
+    this.#awaiting.brought(caller, callerId, frame, more);
+  }
+
   /** Tells all that run to end: nobody is there any more to answer to. */
   cancelAll(why: string): void {
+    for (const id of this.#awaiting.ids())
+      if (this.#awaiting.drop(id)) this.#refuse(id, new DirtyCancelledError(why));
     for (const running of this.#running.values()) running.cancel(why);
   }
 
   /** Resolves when nothing runs. Whoever drains sees to it that nothing new comes, and has the limit. */
   drain(): Promise<void> {
-    if (this.#running.size === 0) return Promise.resolve();
+    if (this.running === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
   /** What the action gives at once is answered at once: waiting for a value that is there costs as much as a call. */
-  #answer(id: number, frame: Buffer, more: readonly Buffer[]): void {
-    const wantsStream = (flagsOf(frame) & FLAG_STREAM) !== 0;
+  #answer(word: Buffer, frame: Buffer, more: readonly Buffer[], credit = 0): void {
+    const id = idOf(word);
+    const wantsStream = (flagsOf(word) & FLAG_STREAM) !== 0;
     let running: RunningCall | undefined;
     try {
-      const app = this.#app(appOf(frame));
+      const app = this.#app(appOf(word));
       // A large frame is ours; a small one lies in memory that is used again when this turn is over.
       const { action, args } = callOf(payloadOf(frame, more), more.length > 0 || frame.length >= LARGE_BYTES);
-      running = new RunningCall(id, app.importPath, action, numberOf(frame));
+      running = new RunningCall(word, app.importPath, action);
       this.#running.set(id, running);
+      running.addCredit(credit);
       const value = this.#begin(running, app, action, args);
       if (!isThenable(value) && !isStream(value) && !wantsStream)
         this.#end(id, running, this.#packed({ type: FRAME.result, id }, value, 'the result'));
@@ -133,12 +162,27 @@ export class DirtyRuntime {
     this.#end(id, running, answer);
   }
 
+  #refuse(id: number, error: DirtyError): void {
+    this.#end(id, undefined, packFrame({ type: FRAME.error, id }, errorPayloadOf(error)));
+  }
+
   #end(id: number, running: RunningCall | undefined, answer: Buffer): void {
     running?.done();
     this.#running.delete(id);
-    this.#options.send(answer);
-    if (this.#running.size > 0) return;
+    this.#options.send(
+      running && answer.length >= DIRECT_BYTES ? this.#sentDirectly(running, answer) : answer,
+    );
+    if (this.running > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** Large results go to their caller by its own way, where there is one and it is free. What the router is told then. */
+  #sentDirectly(running: RunningCall, answer: Buffer): Buffer {
+    const way = typeOf(answer) === FRAME.result ? this.#options.direct(running.caller) : undefined;
+    if (!way || way.ended || way.queuedBytes > this.#options.frameBytesMax) return answer;
+    setId(answer, running.callerId);
+    way.send(answer);
+    return bareFrame({ type: FRAME.end, flags: FLAG_DIRECT, id: running.id });
   }
 
   #app(number: number): RunningApp {

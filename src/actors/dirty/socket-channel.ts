@@ -28,6 +28,8 @@ const CONNECT_MS = 5000;
 export interface SocketChannelOptions {
   /** The largest payload that is accepted, in bytes; default `FRAME_BYTES_MAX`. */
   frameBytesMax?: number | undefined;
+  /** Large frames in one piece each, for who looks into them; default: for the connecting side. */
+  whole?: boolean | undefined;
 }
 
 /** Connects to the socket of that path. Rejects with the error of the system, or after 5 s. */
@@ -84,7 +86,11 @@ class SocketChannel implements Channel, Gathering {
   /** When what followed a read was last written. */
   #sentMs = 0;
 
-  constructor(socket: Socket, connected: boolean, { frameBytesMax = FRAME_BYTES_MAX }: SocketChannelOptions) {
+  constructor(
+    socket: Socket,
+    connected: boolean,
+    { frameBytesMax = FRAME_BYTES_MAX, whole = connected }: SocketChannelOptions,
+  ) {
     this.#socket = socket;
     this.#connected = connected;
     this.#reader = new FrameReader(
@@ -98,7 +104,7 @@ class SocketChannel implements Channel, Gathering {
           this.#socket.destroy();
         },
       },
-      { exact: connected, frameBytesMax },
+      { exact: whole, frameBytesMax },
     );
     // Nothing is read before there is somebody to hear it.
     if (connected) socket.pause();

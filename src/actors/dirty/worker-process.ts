@@ -11,6 +11,7 @@ import { DIRTY_PROTOCOL, type WorkerHello } from './hello.ts';
 import { packFrame } from './packing.ts';
 import { DirtyRuntime } from './runtime.ts';
 import { DirtyWorkerApps } from './runtime-apps.ts';
+import { RuntimeDoor } from './runtime-door.ts';
 import { connectChannel } from './socket-channel.ts';
 
 /** How long the router may take to answer a hello. */
@@ -28,6 +29,7 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
   #channel: Channel | undefined;
   #apps: DirtyWorkerApps | undefined;
   #runtime: DirtyRuntime | undefined;
+  #door: RuntimeDoor | undefined;
 
   constructor(voice: WorkerVoice) {
     this.#voice = voice;
@@ -55,9 +57,13 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
     const runtime = new DirtyRuntime({
       apps: this.#apps.running,
       send: (frame) => channel.send(frame),
+      direct: (caller) => door.to(caller),
       notice: this.#warn,
     });
     this.#runtime = runtime;
+    const door = new RuntimeDoor({ payload: (...brought) => runtime.brought(...brought) });
+    this.#door = door;
+    const direct = await door.open(spec.door);
     const { age, arbiterGeneration: generation, secret } = spec;
     const apps = spec.apps.map(({ number }) => number);
     const hello: WorkerHello = {
@@ -68,6 +74,7 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
       generation,
       apps,
       secret,
+      direct,
     };
     await new Promise<void>((resolve, reject) => {
       const limit = setTimeout(() => reject(refused(`no welcome for ${WELCOME_MS} ms`)), WELCOME_MS);
@@ -107,6 +114,7 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
   async close(limitMs: number): Promise<void> {
     await this.#apps?.close(limitMs, this.#warn);
     this.#channel?.close();
+    this.#door?.close();
   }
 
   /** Nobody can call it any more. Where the dirty arbiter has died the link ends too, and tells. */

@@ -67,6 +67,8 @@ export const DirtyWorkerSpecSchema = v.object({
   generation: count,
   arbiterGeneration: count,
   socket: text,
+  /** The socket that it makes itself, for large payloads. */
+  door: text,
   /** Shows the router that it is the worker that was started. */
   secret: text,
   apps: v.array(DirtyAppSpecSchema),
