@@ -7,13 +7,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildSync } from 'esbuild';
+import type { DirtyClient } from '../src/actors/dirty/client.ts';
+import type { connectChannel } from '../src/actors/dirty/socket-channel.ts';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 export interface DirtyBundle {
   readonly router: string;
   readonly worker: string;
-  readonly client: typeof import('../src/actors/dirty/client.ts');
+  readonly DirtyClient: typeof DirtyClient;
+  readonly connectChannel: typeof connectChannel;
 }
 
 let bundle: Promise<DirtyBundle> | undefined;
@@ -27,7 +30,7 @@ export function dirtyBundle(): Promise<DirtyBundle> {
       entryPoints: {
         router: here('servers/dirty-router.mjs'),
         worker: here('servers/dirty-worker.mjs'),
-        client: here('../src/actors/dirty/client.ts'),
+        client: here('servers/dirty-client.mjs'),
       },
       outdir,
       outExtension: { '.js': '.mjs' },
@@ -37,10 +40,13 @@ export function dirtyBundle(): Promise<DirtyBundle> {
       target: 'node20.19',
       logLevel: 'warning',
     });
+    const client = (await import(pathToFileURL(join(outdir, 'client.mjs')).href)) as DirtyBundle;
+    const { DirtyClient, connectChannel } = client;
     return {
       router: join(outdir, 'router.mjs'),
       worker: join(outdir, 'worker.mjs'),
-      client: (await import(pathToFileURL(join(outdir, 'client.mjs')).href)) as DirtyBundle['client'],
+      DirtyClient,
+      connectChannel,
     };
   })();
   return bundle;

@@ -28,6 +28,8 @@ export interface PeerOptions {
   threads: number;
   /** Connections that call. Kirin alone knows more than one. */
   callers?: number;
+  /** Large payloads too go through Kirin's router. */
+  isRouted?: boolean;
 }
 
 export interface Peer {
@@ -48,7 +50,7 @@ export async function startPeer(name: PeerName, options: PeerOptions): Promise<P
   return name === 'fork' ? startFork(options) : startPiscina(options);
 }
 
-async function startKirin({ workers, threads, callers = 1 }: PeerOptions): Promise<Peer> {
+async function startKirin({ workers, threads, callers = 1, isRouted = false }: PeerOptions): Promise<Peer> {
   const directory = mkdtempSync(join(tmpdir(), 'kirin-bench-'));
   const path = join(directory, 'dirty');
   const bundle = await dirtyBundle();
@@ -57,8 +59,8 @@ async function startKirin({ workers, threads, callers = 1 }: PeerOptions): Promi
   const clients = Array.from(
     { length: callers },
     (_, index) =>
-      new bundle.client.DirtyClient({
-        connect: path,
+      new bundle.DirtyClient({
+        connect: isRouted ? () => bundle.connectChannel(path) : path,
         hello: { role: 'web', protocol: DIRTY_PROTOCOL, pid: process.pid, age: index + 1, generation: 1 },
         defaultTimeoutMs: 60_000,
       }),
