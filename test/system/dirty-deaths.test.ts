@@ -1,7 +1,8 @@
 /** What becomes of calls when a process is killed in the middle of them, or somebody talks nonsense to the router. */
 import assert from 'node:assert/strict';
-import { renameSync } from 'node:fs';
+import { readdirSync, renameSync, statSync } from 'node:fs';
 import net from 'node:net';
+import { basename, dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { FRAME } from '../../src/actors/dirty/frames.ts';
 import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';
@@ -19,6 +20,33 @@ const socketOf = ({ inWeb }: DirtyServer): Promise<string> =>
   });
 
 describe('deaths', { concurrency: 2 }, () => {
+  test('a worker that is killed with large arguments ends its call once, and leaves no socket behind', async (t) => {
+    const it = await dirtyServer(t, ONE);
+    const { inWeb, server } = it;
+    const path = await socketOf(it);
+    const doors = () => readdirSync(dirname(path)).filter((name) => name.startsWith(`${basename(path)}-`));
+    const echo = (app: string) =>
+      inWeb(async ({ dirty }, name) => {
+        const bytes = Buffer.alloc(1 << 20, 7);
+        return bytes.equals(await dirty.execute<Buffer>(name, 'echo', bytes));
+      }, app);
+    assert.equal(await echo(WORK), true);
+    const [door] = doors();
+    assert.equal(statSync(join(dirname(path), door!)).mode & 0o777, 0o600);
+    const ended = inWeb(
+      ({ dirty, errorOf }, app) =>
+        dirty.execute(app, 'waits', 60_000, 'large', Buffer.alloc(1 << 20)).then(() => undefined, errorOf),
+      WORK,
+    );
+    await server.printed(/begun large/);
+    const [pid] = await it.dirtyPids();
+    process.kill(pid!, 'SIGKILL');
+    assertCode((await ended)!, 'DIRTY_WORKER_DIED');
+    assert.equal(await echo(WORK), true);
+    assert.equal(doors().length, 1);
+    assert.notEqual(doors()[0], door);
+  });
+
   test('kill -9 of a dirty worker ends each call in it once, those that wait go on', async (t) => {
     const it = await dirtyServer(t, [...ONE, '--dirty-threads', '3']);
     const ended = it.inWeb(async ({ dirty, errorOf }, app) => {

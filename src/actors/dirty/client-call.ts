@@ -1,7 +1,7 @@
 /** Calls as their caller holds them: a promise of one answer, or a stream of chunks. Runs where calls are made. */
 import { Buffer } from 'node:buffer';
 import { DirtyCancelledError, DirtyConnectionError, type DirtyError, errorOf } from './errors.ts';
-import { FRAME, LARGE_BYTES, payloadOf, typeOf } from './frames.ts';
+import { FRAME, LARGE_BYTES, payloadBytesOf, payloadOf, typeOf } from './frames.ts';
 import { unpack } from './packing.ts';
 
 /** What is pending on a connection. Each ends once. */
@@ -52,10 +52,11 @@ export class SingleCall<T> implements Pending {
 const unexpected = (frame: Buffer): DirtyError =>
   new DirtyConnectionError(`a frame of type ${typeOf(frame)} for a call that does not take it`);
 
-/** So many chunks the other side may be ahead of the one that reads. */
+/** So many chunks the other side may be ahead of the one that reads, at first. */
 export const CREDIT = 16;
-/** Credit is given again in lots of this size, not chunk by chunk. */
-const CREDIT_LOT = CREDIT / 2;
+/** So many while they are small: what waits is bounded in bytes more than in number. */
+export const CREDIT_SMALL = 128;
+const SMALL_BYTES = 4096;
 
 export interface StreamHandlers {
   /** The first chunk is asked for: begins the call. */
@@ -69,9 +70,13 @@ export interface StreamHandlers {
 export class StreamCall<T> implements Pending, AsyncIterableIterator<T> {
   #handlers: StreamHandlers;
   #state: 'new' | 'open' | 'ended' = 'new';
-  /** Never more than `CREDIT`. */
+  /** Never more than the window. */
   #chunks: T[] = [];
+  /** How far the other side may be ahead, and what was read of that since it was last told. */
+  #window = CREDIT;
   #taken = 0;
+  /** The largest chunk since then, in bytes. */
+  #largest = 0;
   #error: unknown;
   #hasError = false;
   #readers: { resolve(result: IteratorResult<T>): void; reject(error: unknown): void }[] = [];
@@ -123,6 +128,7 @@ export class StreamCall<T> implements Pending, AsyncIterableIterator<T> {
     try {
       switch (typeOf(frame)) {
         case FRAME.chunk:
+          this.#largest = Math.max(this.#largest, payloadBytesOf(frame));
           this.#give(decoded(frame, more) as T);
           return false;
         case FRAME.end:
@@ -164,9 +170,14 @@ export class StreamCall<T> implements Pending, AsyncIterableIterator<T> {
   }
 
   #took(): void {
-    if (++this.#taken < CREDIT_LOT || this.#state !== 'open') return;
-    this.#handlers.grant(this.#taken);
+    // In lots of half the window, not chunk by chunk.
+    if (++this.#taken < this.#window / 2 || this.#state !== 'open') return;
+    const window = this.#largest <= SMALL_BYTES ? CREDIT_SMALL : CREDIT;
+    const credit = Math.max(0, this.#taken + window - this.#window);
+    this.#window += credit - this.#taken;
     this.#taken = 0;
+    this.#largest = 0;
+    if (credit > 0) this.#handlers.grant(credit);
   }
 
   #end(): void {

@@ -89,6 +89,11 @@ export class RunningCall {
     this.#wake?.();
   }
 
+  /** Whether a chunk may be sent at once. */
+  get hasRoom(): boolean {
+    return this.#credit > 0;
+  }
+
   /** Waits for room for a chunk, or for a reason to end; the router's deadline and the caller's end both bound it. */
   async room(): Promise<void> {
     while (this.#credit === 0 && !this.#reason)

@@ -7,9 +7,13 @@ import type { RunningCall } from './runtime-call.ts';
 
 type Step = IteratorResult<unknown>;
 interface Steps {
-  next(): Step | Promise<Step>;
+  next(): Step | PromiseLike<Step>;
   return?(): unknown;
 }
+
+/** Whether it has to be waited for. */
+export const isThenable = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>
+  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 
 /** A generator that never waits may go on for so long before others have their turn. */
 const TURN_MS = 20;
@@ -43,16 +47,18 @@ export async function streamOut(
   let ended = false;
   try {
     for (;;) {
-      await running.room();
+      // What is there is not waited for: that would cost more than the rest of a chunk.
+      if (!running.hasRoom) await running.room();
       if (running.reason) throw running.reason;
       ended = true;
-      const step = await runInCall(call, () => steps.next());
+      const next = runInCall(call, () => steps.next());
+      const step = isThenable(next) ? await next : next;
       if (running.reason) throw running.reason;
       if (step.done) return;
       ended = false;
       running.takeCredit();
       // A sync generator may yield promises, as for await takes them.
-      send(await step.value);
+      send(isThenable(step.value) ? await step.value : step.value);
       if (performance.now() - sinceMs < TURN_MS) continue;
       await new Promise((resolve) => setImmediate(resolve));
       sinceMs = performance.now();

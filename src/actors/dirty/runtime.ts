@@ -38,7 +38,7 @@ import { packFrame, unpack } from './packing.ts';
 import type { RunningApp } from './runtime-apps.ts';
 import { AwaitingCalls } from './runtime-awaiting.ts';
 import { RunningCall } from './runtime-call.ts';
-import { isStream, streamOut } from './runtime-stream.ts';
+import { isStream, isThenable, streamOut } from './runtime-stream.ts';
 
 export interface RuntimeOptions {
   apps: ReadonlyMap<number, RunningApp>;
@@ -224,9 +224,6 @@ export class DirtyRuntime {
     }
   }
 }
-
-const isThenable = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 
 function callOf(bytes: Buffer, isLasting: boolean): { action: string; args: unknown[] } {
   const payload = unpacked(bytes, isLasting);
