@@ -20,6 +20,7 @@ const entries = {
   'dirty-arbiter': 'src/actors/entry/dirty-arbiter.ts',
   'dirty-worker': 'src/actors/entry/dirty-worker.ts',
   'dirty-inspect': 'src/actors/entry/dirty-inspect.ts',
+  hooks: 'src/actors/entry/hooks.ts',
   config: 'src/settings/config-entry.ts',
   index: 'src/index.ts',
 };

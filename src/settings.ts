@@ -9,6 +9,7 @@ import { startDirectory } from './actors/app-path.ts';
 import { overlayEnv } from './actors/environment.ts';
 import type { Learn } from './actors/redaction.ts';
 import { type ConfigFile, findConfigFile, loadConfigFile } from './settings/config-file.ts';
+import type { HookFile } from './settings/hooks-table.ts';
 import { invalid, parseValue } from './settings/parse.ts';
 import { SETTINGS, type Setting, type SettingKey, settingList, variableOf } from './settings/table.ts';
 
@@ -62,6 +63,10 @@ export interface Settings {
   dirtyGracefulTimeoutMs: number;
   /** Calls of one app. Default 1000. */
   dirtyQueue: number;
+  /** The hooks of the configuration file; undefined when there are none. */
+  hooks: HookFile | undefined;
+  /** Default 30,000; 0: no limit. */
+  hookTimeoutMs: number;
   /** Tokens by the name of their resource. */
   dirtyResources: Record<string, number>;
   /** Default 64 MiB. */
@@ -134,6 +139,8 @@ const DEFAULTS: Omit<Settings, 'app'> = {
   dirtyThreads: 1,
   dirtyGracefulTimeoutMs: 30_000,
   dirtyQueue: 1000,
+  hooks: undefined,
+  hookTimeoutMs: 30_000,
   dirtyResources: {},
   dirtyStashBytesMax: 64 * 1024 ** 2,
   controlSocket: CONTROL_SOCKET,
@@ -217,10 +224,16 @@ class Reading {
     }
     const { app, origin } = this.#app();
     found.set('app', origin);
-    const settings = { ...(resolved as unknown as Settings), app, chdir, envFile, env };
+    const hooks = this.#hooks();
+    const settings = { ...(resolved as unknown as Settings), app, chdir, envFile, env, hooks };
     refuseContradictions(settings);
     origins.set(settings, found);
     return settings;
+  }
+
+  #hooks(): HookFile | undefined {
+    const { path: file, hooks: names } = this.#file ?? {};
+    return file === undefined || !names?.length ? undefined : { file, names };
   }
 
   #chdir(): string | undefined {

@@ -62,6 +62,8 @@ test('the defaults', async () => {
     dirtyGracefulTimeoutMs: 30_000,
     dirtyQueue: 1000,
     dirtyResources: {},
+    hooks: undefined,
+    hookTimeoutMs: 30_000,
     dirtyStashBytesMax: 64 * 1024 * 1024,
     controlSocket: '/kirin.ctl',
     controlSocketMode: 0o600,

@@ -20,6 +20,7 @@ export const FAULTS = {
   'app.exportMissing': EXIT.app,
   'app.notServable': EXIT.app,
   'app.startFailed': EXIT.boot,
+  'hook.failed': EXIT.boot,
   'boot.timeout': EXIT.boot,
   'boot.exited': EXIT.boot,
   'process.spawnFailed': EXIT.boot,

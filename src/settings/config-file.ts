@@ -5,7 +5,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { FaultError } from '../actors/fault-error.ts';
-import { type Evaluation, evaluateConfig } from './config-process.ts';
+import { type Evaluated, type Evaluation, evaluateConfig } from './config-process.ts';
+import { type HookName, hookKeys, hookOf } from './hooks-table.ts';
 import { oneLine } from './one-line.ts';
 import { invalid } from './parse.ts';
 import { type Entries, plainEntries } from './plain-data.ts';
@@ -18,6 +19,8 @@ export interface ConfigFile {
   path: string;
   /** As written, by setting, with the key it was written under. */
   values: Map<SettingKey | 'app', { key: string; raw: unknown }>;
+  /** The hooks it has. */
+  hooks: HookName[];
 }
 
 /** The file of `directory`, if it has one; two are an error, since one of them would be ignored. */
@@ -35,16 +38,16 @@ export function findConfigFile(directory: string): string | undefined {
 export async function loadConfigFile(path: string, evaluation: Evaluation): Promise<ConfigFile> {
   const name = basename(path);
   if (!existsSync(path)) throw invalid(`--config: there is no file ${path}`);
-  let entries: Entries;
+  let evaluated: Evaluated;
   try {
-    entries = path.endsWith('.json')
-      ? plainEntries(JSON.parse(readFileSync(path, 'utf8')))
+    evaluated = path.endsWith('.json')
+      ? { entries: plainEntries(JSON.parse(readFileSync(path, 'utf8'))), hooks: [] }
       : await evaluateConfig(path, evaluation);
   } catch (error) {
     if (error instanceof FaultError) throw error;
     throw invalid(`${name}: ${oneLine(error)}`);
   }
-  return { path, values: assign(name, entries) };
+  return { path, values: assign(name, evaluated.entries), hooks: evaluated.hooks };
 }
 
 function assign(name: string, entries: Entries): ConfigFile['values'] {
@@ -53,8 +56,11 @@ function assign(name: string, entries: Entries): ConfigFile['values'] {
   for (const setting of settingList) for (const key of fileKeysOf(setting)) owners.set(key, setting.key);
   for (const [key, raw] of entries) {
     const owner = owners.get(key);
+    // Where functions can be, hooks have been taken out already.
+    if (owner === undefined && hookOf(key) !== undefined)
+      throw invalid(`${name}: "${key}" is a hook, a function, which JSON cannot hold: write kirin.config.js`);
     if (owner === undefined)
-      throw invalid(`${name}: unknown setting "${key}"${didYouMean(key, owners.keys())}`);
+      throw invalid(`${name}: unknown setting "${key}"${didYouMean(key, [...owners.keys(), ...hookKeys()])}`);
     if (raw === undefined) continue;
     const other = values.get(owner);
     if (other) throw invalid(`${name}: "${other.key}" and "${key}" are the same setting; keep one`);

@@ -5,6 +5,7 @@
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { askOnce } from '../actors/one-shot/ask.ts';
+import type { HookName } from './hooks-table.ts';
 import type { Entries } from './plain-data.ts';
 
 /** How long a configuration may take to make up its mind. */
@@ -21,8 +22,14 @@ export interface Evaluation {
   limitMs?: number;
 }
 
+/** What a file says: its settings, and which hooks it has. */
+export interface Evaluated {
+  entries: Entries;
+  hooks: HookName[];
+}
+
 /** Throws a plain error of one line, or FaultError `order.superseded` (or the signal's own) when it is given up. */
-export async function evaluateConfig(path: string, evaluation: Evaluation): Promise<Entries> {
+export async function evaluateConfig(path: string, evaluation: Evaluation): Promise<Evaluated> {
   const { env, directory, signal, limitMs = LOAD_MS } = evaluation;
   const isThere = statSync(directory, { throwIfNoEntry: false })?.isDirectory();
   return (await askOnce({
@@ -33,5 +40,5 @@ export async function evaluateConfig(path: string, evaluation: Evaluation): Prom
     signal,
     limitMs,
     doing: 'reading the settings',
-  })) as Entries;
+  })) as Evaluated;
 }

@@ -1,4 +1,5 @@
 /** Settings as they are written in a configuration file, for those who show them. Values of `env` are hidden. */
+import { basename } from 'node:path';
 import { HIDDEN, isSecretName } from '../actors/redaction.ts';
 import { originOf, type Settings } from '../settings.ts';
 import { type Setting, type SettingKey, settingList } from './table.ts';
@@ -21,7 +22,14 @@ export function shownSettings(settings: Settings): ShownSetting[] {
     origin: originOf(settings, setting.key),
     public: setting.public === true,
   }));
-  return [app, ...others];
+  const { hooks } = settings;
+  const called = (hooks?.names ?? []).map((name) => ({
+    name,
+    value: 'function',
+    origin: `"${name}" in ${basename(hooks!.file)}`,
+    public: false,
+  }));
+  return [app, ...others, ...called];
 }
 
 function shownValue({ type }: Setting, value: unknown): unknown {

@@ -2,6 +2,7 @@
  * Every setting, once: what it is called on the command line, in the environment and in the configuration file,
  * what it takes and what it means. Options, `--help`, variables, keys and the reference are derived from it.
  */
+import { camel } from './camel.ts';
 import { CONTROL_SETTINGS } from './control-table.ts';
 import { DIRTY_SETTINGS } from './dirty-table.ts';
 
@@ -191,6 +192,17 @@ export const SETTINGS = {
     reloadable: true,
     public: true,
   },
+  /** Of a hook that an arbiter calls; those in a worker have the boot limit. */
+  hookTimeoutMs: {
+    name: 'hook_timeout',
+    flag: 'hook-timeout',
+    type: seconds(),
+    defaultText: '30',
+    group: 'Workers',
+    text: 'Seconds a hook of the configuration may take; 0: no limit',
+    reloadable: true,
+    public: true,
+  },
   gracefulTimeoutMs: {
     name: 'graceful_timeout',
     flag: 'graceful-timeout',
@@ -291,8 +303,6 @@ export const settingList: readonly (Setting & { key: SettingKey })[] = Object.en
 /** The `KIRIN_…` variable of a setting, where it has one. */
 export const variableOf = (setting: Setting): string | undefined =>
   setting.variable === false ? undefined : `KIRIN_${setting.flag.replaceAll('-', '_').toUpperCase()}`;
-
-const camel = (name: string) => name.replace(/[_-]([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 /** The keys a configuration file may use: Gunicorn's name and the flag's, each in snake_case and camelCase. */
 export const fileKeysOf = (setting: Setting): string[] => [

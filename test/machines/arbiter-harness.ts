@@ -45,6 +45,7 @@ export const dirtyGeneration = (number: number): DirtyGeneration => ({
   resources: {},
   queueMax: 10,
   callTimeoutMs: 0,
+  hooks: null,
   bootMs: 0,
   timeoutMs: 0,
   graceMs: 0,

@@ -97,6 +97,7 @@ export class DirtyWorld {
       resources: { gpu: GPUS },
       queueMax: 10,
       callTimeoutMs: 0,
+      hooks: null,
       bootMs: 10_000,
       timeoutMs,
       graceMs: 8_000,

@@ -22,6 +22,7 @@ import { backoffOf } from '../../machines/pool-context.ts';
 import { toFault } from '../fault-error.ts';
 import { HeartbeatTable } from '../heartbeat.ts';
 import { type Link, openLink } from '../link.ts';
+import { settles } from '../patience.ts';
 import { processActor } from '../process.ts';
 import { BOOT_ORDER_MS, beat, exitAfter, LINK_FD, noticeOver } from '../supervised.ts';
 import { bindUnixSocket, type UnixSocket } from '../unix-socket.ts';
@@ -31,6 +32,8 @@ import { acceptedChannel } from './socket-channel.ts';
 /** Limits that are no settings, in milliseconds. */
 const LIMITS = { quitMs: 2000, abortMs: 1000, stableMs: 10_000, killAgainMs: 5000 };
 const BACKLOG = 1024;
+/** How long hooks that are told of the last workers may take. */
+const LAST_HOOKS_MS = 3000;
 
 type ToMachine = DirtyArbiterOrder | DirtyArbiterInternal;
 
@@ -121,6 +124,7 @@ export function runDirtyArbiter(): void {
       ),
       open: fromPromise<void, DirtyArbiterSpec>(async ({ input }) => {
         house.open(input);
+        await house.hooksOfConfig.starting({ pid: process.pid, age });
         await listenOn(input.socket, house);
       }),
       pool: poolMachine.provide({
@@ -158,6 +162,7 @@ export function runDirtyArbiter(): void {
   /** No machine supervises any more: nothing that was started may live. */
   const crash = (error: unknown): never => {
     for (const child of live) child.kill('SIGKILL');
+    house.hooksOfConfig.kill();
     house.close();
     link.sendSync({ type: 'worker.lastWords', fault: toFault(error, 'worker.uncaught') });
     process.exit(70);
@@ -166,9 +171,13 @@ export function runDirtyArbiter(): void {
   actor.subscribe({
     complete: () => {
       house.close();
+      const { output } = actor.getSnapshot();
       // The arbiter has died and cannot tidy up: nobody comes back to this socket and this stash.
       if (process.ppid !== parentPid) tidy(files);
-      exitAfter(link, actor.getSnapshot().output?.exitCode ?? 0);
+      void settles(house.hooksOfConfig.idle(), LAST_HOOKS_MS).then(() => {
+        house.hooksOfConfig.kill();
+        exitAfter(link, output?.exitCode ?? 0);
+      });
     },
     error: crash,
   });

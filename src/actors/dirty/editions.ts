@@ -92,7 +92,7 @@ export class Editions {
     const secret = randomBytes(16).toString('hex');
     this.#deps.expect(worker, generation, secret);
     this.#staff.set(age, worker);
-    const { callTimeoutMs, graceMs, generation: arbiterGeneration } = generation;
+    const { callTimeoutMs, graceMs, hooks, generation: arbiterGeneration } = generation;
     return {
       cwd: generation.cwd,
       env: { ...generation.env, ...variablesOf(tokens) },
@@ -111,6 +111,8 @@ export class Editions {
           callTimeoutMs,
           graceMs,
           heartbeatMs,
+          tokens,
+          hooks,
         },
       },
     };

@@ -11,6 +11,7 @@ import type { LeaveOrder, LifecycleReport } from '../../machines/events/lifecycl
 import type { PoolReport } from '../../machines/events/pool.ts';
 import type { HeartbeatTable } from '../heartbeat.ts';
 import type { ProcessHooks, ProcessLaunch } from '../process.ts';
+import { DirtyHooks } from './dirty-hooks.ts';
 import { Editions } from './editions.ts';
 import { Router } from './router.ts';
 import { openStash, type StashStore } from './stash-store.ts';
@@ -47,6 +48,8 @@ export class DirtyHouse {
   #editions: Editions | undefined;
   #router: Router | undefined;
   #stash: StashStore | undefined;
+  /** The user's own hooks. */
+  readonly hooksOfConfig: DirtyHooks;
   /** The newest edition that passed its commit point. */
   #committed = 1;
   /** Replacements fail, and nobody has become ready since. */
@@ -56,6 +59,7 @@ export class DirtyHouse {
 
   constructor(deps: HouseDeps) {
     this.#deps = deps;
+    this.hooksOfConfig = new DirtyHooks(deps.notice);
   }
 
   get router(): Router {
@@ -103,6 +107,7 @@ export class DirtyHouse {
   }
 
   keep(edition: number, generation: DirtyGeneration): void {
+    this.hooksOfConfig.keep(edition, generation);
     if (!this.#editions) return void this.#early.set(edition, generation);
     const kept = this.#editions.keep(edition, generation);
     this.router.setApps(kept.apps);
@@ -111,6 +116,7 @@ export class DirtyHouse {
 
   release(edition: number): void {
     this.#editions?.release(edition);
+    this.hooksOfConfig.release(edition);
     this.#hope();
   }
 
@@ -194,7 +200,16 @@ export class DirtyHouse {
     });
   }
 
-  #tell(type: string, { age, pid, cause, code, signal, fault }: ChildContext): void {
+  #tell(type: string, { age, slot, generation, pid, cause, code, signal, fault }: ChildContext): void {
+    if (type === 'process.exited')
+      this.hooksOfConfig.workerExit(generation, {
+        pid,
+        age,
+        slot,
+        code,
+        signal,
+        reason: fault?.message ?? null,
+      });
     const name = `dirty worker ${age} (pid ${pid})`;
     if (type === 'process.spawned') return this.onNews({ level: 'info', text: `${name} started` });
     if (type === 'worker.ready') return this.onNews({ level: 'info', text: `${name} is ready` });

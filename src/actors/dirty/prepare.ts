@@ -52,12 +52,18 @@ export async function prepareDirty(
     timeoutMs: 0,
     graceMs: settings.dirtyGracefulTimeoutMs,
     settleMs: settings.reloadSettleMs,
+    hooks: hooksOf(settings),
     surge: settings.maxSurge,
   };
   return {
     generation: { ...generation, workers: workersOf(generation, notice) },
     limits: limitsOf(settings),
   };
+}
+
+function hooksOf({ hooks, hookTimeoutMs }: Settings): DirtyGeneration['hooks'] {
+  if (!hooks) return null;
+  return { file: hooks.file, names: [...hooks.names], limitMs: hookTimeoutMs };
 }
 
 /** As many as were asked for, within what the apps allow. */

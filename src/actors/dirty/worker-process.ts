@@ -1,8 +1,10 @@
 /** A dirty worker's process: what is supervised there loads dirty apps and runs their actions. Runs in the dirty worker. */
 
 import type { DirtyWorkerSpec } from '../../machines/events/dirty.ts';
+import type { HookFile } from '../../settings/hooks-table.ts';
 import { announceDirty, announceWorker } from '../app-bridge.ts';
 import { FaultError } from '../fault-error.ts';
+import { HookRunner } from '../hooks/run-hook.ts';
 import { settles } from '../patience.ts';
 import { superviseWorker, type WorkerVoice, type WorkerWork } from '../supervised-worker.ts';
 import type { Channel } from './channel.ts';
@@ -49,8 +51,20 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
   async claim(): Promise<void> {}
 
   async load(spec: DirtyWorkerSpec): Promise<void> {
-    this.#apps = new DirtyWorkerApps(spec.apps);
+    const { age, slot, apps, tokens, arbiterGeneration, hooks: file } = spec;
+    const hooks = new HookRunner(file as (HookFile & typeof file) | null);
+    const subject = {
+      pid: process.pid,
+      age,
+      slot,
+      generation: arbiterGeneration,
+      apps: apps.map(({ importPath }) => importPath),
+      resources: tokens,
+    };
+    await hooks.run('dirty_post_fork', subject);
+    this.#apps = new DirtyWorkerApps(apps);
     await this.#apps.start();
+    await hooks.run('dirty_worker_init', subject);
     // Only now: the router gives nobody long to say who he is, and an app may take minutes to load.
     const channel = await connectChannel(spec.socket);
     this.#channel = channel;
@@ -64,15 +78,14 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
     const door = new RuntimeDoor({ payload: (...brought) => runtime.brought(...brought) });
     this.#door = door;
     const direct = await door.open(spec.door);
-    const { age, arbiterGeneration: generation, secret } = spec;
-    const apps = spec.apps.map(({ number }) => number);
+    const { secret } = spec;
     const hello: WorkerHello = {
       role: 'worker',
       protocol: DIRTY_PROTOCOL,
       pid: process.pid,
       age,
-      generation,
-      apps,
+      generation: arbiterGeneration,
+      apps: apps.map(({ number }) => number),
       secret,
       direct,
     };

@@ -21,6 +21,9 @@ export const DirtyAppSpecSchema = v.object({
 });
 export type DirtyAppSpec = v.InferOutput<typeof DirtyAppSpecSchema>;
 
+/** Which hooks there are to be called, and where; how long one may take, in milliseconds. */
+const HooksSchema = v.nullable(v.object({ file: text, names: v.array(text), limitMs: ms }));
+
 /** What a generation of dirty workers is: code, place, environment and limits. */
 export const DirtyGenerationSchema = v.object({
   /** The arbiter's number; callers of the same number are served by it first. */
@@ -42,6 +45,7 @@ export const DirtyGenerationSchema = v.object({
   timeoutMs: ms,
   graceMs: ms,
   settleMs: ms,
+  hooks: HooksSchema,
   surge: v.union([v.object({ count }), v.object({ percent: v.number() })]),
 });
 export type DirtyGeneration = v.InferOutput<typeof DirtyGenerationSchema>;
@@ -75,6 +79,9 @@ export const DirtyWorkerSpecSchema = v.object({
   callTimeoutMs: ms,
   graceMs: ms,
   heartbeatMs: ms,
+  /** The tokens that it holds, by resource. */
+  tokens: v.record(v.string(), v.pipe(v.array(count), v.readonly())),
+  hooks: HooksSchema,
 });
 export type DirtyWorkerSpec = v.InferOutput<typeof DirtyWorkerSpecSchema>;
 

@@ -1,0 +1,71 @@
+/**
+ * The hooks that a dirty arbiter calls, of each edition its own, in processes that are kept for them. Runs in the dirty arbiter,
+ * which none of them can hold or end.
+ */
+import type { DirtyGeneration } from '../../machines/events/dirty.ts';
+import { HOOKS, type HookName } from '../../settings/hooks-table.ts';
+import { HookHost } from '../hooks/host.ts';
+
+export interface ArbiterSubject {
+  /** Of the dirty arbiter. */
+  pid: number;
+  age: number;
+}
+
+/** A dirty worker that has ended. */
+export interface ExitSubject {
+  pid: number;
+  age: number;
+  slot: number;
+  code: number | null;
+  signal: string | null;
+  /** Why, where it was not told to leave. */
+  reason: string | null;
+}
+
+export class DirtyHooks {
+  readonly #hosts = new Map<number, HookHost>();
+  readonly #warn: (text: string) => void;
+
+  constructor(warn: (text: string) => void) {
+    this.#warn = warn;
+  }
+
+  keep(edition: number, { hooks, env, cwd }: DirtyGeneration): void {
+    if (!hooks || this.#hosts.has(edition)) return;
+    const names = (hooks.names as HookName[]).filter((name) => HOOKS[name].place === 'dirtyArbiter');
+    if (names.length === 0) return;
+    const { file, limitMs } = hooks;
+    this.#hosts.set(edition, new HookHost({ file: { file, names }, env, cwd, limitMs }));
+  }
+
+  release(edition: number): void {
+    this.#hosts.get(edition)?.close();
+    this.#hosts.delete(edition);
+  }
+
+  /** Before the first worker. Rejects with FaultError `hook.failed`. */
+  async starting(subject: ArbiterSubject): Promise<void> {
+    const [first] = this.#hosts.values();
+    await first?.run('on_dirty_starting', subject);
+  }
+
+  /** Nobody waits for it; one that fails is a warning. */
+  workerExit(edition: number, subject: ExitSubject): void {
+    this.#hosts
+      .get(edition)
+      ?.run('dirty_worker_exit', subject)
+      .catch(({ message }: Error) => this.#warn(message));
+  }
+
+  /** Resolves when all that was called has ended. */
+  async idle(): Promise<void> {
+    await Promise.all([...this.#hosts.values()].map((host) => host.idle()));
+  }
+
+  /** Ends what runs. */
+  kill(): void {
+    for (const host of this.#hosts.values()) host.kill();
+    this.#hosts.clear();
+  }
+}
