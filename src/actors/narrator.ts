@@ -230,6 +230,12 @@ export function tellOrder(log: Log, report: ArbiterReport): void {
   });
 }
 
+function replacedIn({ replaced = 0, dirtyReplaced }: OrderEnded): string {
+  if (dirtyReplaced === undefined) return workers(replaced);
+  const dirty = `${dirtyReplaced} dirty worker${dirtyReplaced === 1 ? '' : 's'}`;
+  return `${workers(replaced - dirtyReplaced)} and ${dirty}`;
+}
+
 /** How an order ended, as a line. Plain successes of orders that need no word are told at debug level. */
 function tellOrderEnd(log: Log, end: OrderEnded): void {
   const what = end.order.replace('arbiter.', '');
@@ -242,8 +248,7 @@ function tellOrderEnd(log: Log, end: OrderEnded): void {
         : '; nothing was changed';
   switch (end.type) {
     case 'order.done':
-      if (what === 'reload')
-        return log.info(`reload done: ${workers(end.replaced ?? 0)} of the new generation`, fields);
+      if (what === 'reload') return log.info(`reload done: ${replacedIn(end)} of the new generation`, fields);
       return log.debug(`${what} done`, fields);
     case 'order.refused':
       return log.warn(

@@ -167,7 +167,7 @@ export const arbiterParts = arbiterSetup.extend({
       const replaced = event.replaced + joint.replaced;
       const remaining = joint.remaining + (event.type === 'pool.failed' ? event.remaining : 0);
       if (fault) enqueue.emit({ type: 'order.failed', ...order, fault, replaced, remaining });
-      else enqueue.emit({ type: 'order.done', ...order, replaced });
+      else enqueue.emit({ type: 'order.done', ...order, replaced, dirtyReplaced: joint.replaced });
       enqueue.assign({
         joints: withoutJoint(context.joints, orderId),
         pending: context.pending.filter((one) => one !== order),

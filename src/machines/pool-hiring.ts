@@ -22,6 +22,7 @@ export const hiring = poolSetup.createStateConfig({
       exit: 'endCooling',
       after: { backoff: { target: 'free' } },
       on: {
+        'pool.hurry': { target: 'free' },
         'pool.review': [
           { guard: 'isForgiven', target: 'free' },
           { actions: [{ type: 'staff', params: { scope: 'trial' } }, 'releaseGenerations'] },

@@ -54,6 +54,8 @@ export const poolMachine = poolSetup.createMachine({
         // Too late, or of a trial that is over: its order was answered.
         'pool.commit': {},
         'pool.abandon': {},
+        // Nothing is being waited out.
+        'pool.hurry': {},
       },
       states: {
         opening: {

@@ -146,7 +146,7 @@ type Tree = ReturnType<typeof tree>;
 function up(): Tree {
   const one = tree();
   one.pass(100);
-  one.link({ type: 'link.up' });
+  one.link({ type: 'link.up', orderId: 0 });
   return one;
 }
 
@@ -208,7 +208,7 @@ test('it keeps one dirty arbiter alive, and tells when the first is ready', () =
   assert.match(one.state, /down/);
   one.pass(100);
   assert.deepEqual(one.heard, [{ type: 'dirty.opened' }]);
-  one.link({ type: 'link.up' });
+  one.link({ type: 'link.up', orderId: 0 });
   assert.match(one.state, /up/);
 });
 
@@ -226,7 +226,7 @@ test('one that dies is replaced, and a replacement that cannot boot is told and 
   const one = up();
   one.break(true);
   one.crash(1);
-  one.link({ type: 'link.down' });
+  one.link({ type: 'link.down', orderId: 0 });
   one.pass(300);
   assert.ok(one.heard.some(({ type }) => type === 'dirty.degraded'));
   one.break(false);
@@ -270,21 +270,111 @@ test('what a signal asked of the dirty arbiter, or what has ended, is told nobod
 
 test('while no dirty arbiter is ready orders fail at once', () => {
   const one = tree();
-  one.tell(...every(1), commit(2), abandon(2));
-  assert.deepEqual(one.ends, ['failed 1', 'failed 2', 'failed 3', 'failed 4']);
+  one.tell(scale(1), retire(2), cancel(3), commit(2), abandon(2));
+  assert.deepEqual(one.ends, ['failed 1', 'failed 2', 'failed 3']);
   assert.deepEqual([new Set(one.faults), one.overLink], [new Set(['dirty.down']), []]);
   one.link(done(1), refused(1), failed(1), superseded(1), standing(1), committed(1), taken(1));
-  assert.equal(one.ends.length, 4);
+  one.link({ type: 'link.down', orderId: 1 });
+  assert.equal(one.ends.length, 3);
+});
+
+/** A tree whose dirty arbiters fail to boot, and which waits before it starts the next one. */
+function failing(): Tree {
+  const one = up();
+  one.break(true);
+  one.crash(1);
+  one.link({ type: 'link.down', orderId: 0 });
+  one.pass(300);
+  assert.ok(one.heard.some(({ type }) => type === 'dirty.degraded'));
+  assert.equal(one.processes.size, 0);
+  return one;
+}
+
+test('a reload while there is no dirty arbiter starts the next one at once, and stands or has failed as a whole', () => {
+  const one = failing();
+  one.break(false);
+  one.tell(replace(1));
+  assert.deepEqual([one.processes.size, one.ends, one.passed], [1, [], ['replace']]);
+  one.link({ type: 'link.up', orderId: 1 });
+  assert.deepEqual([one.ends, one.pending], [['standing 1'], [1]]);
+  one.tell(commit(1));
+  assert.deepEqual([one.ends.slice(1), one.pending], [['committed 1', 'done 1'], []]);
+  assert.deepEqual(one.passed, ['replace', 'commit']);
+});
+
+test('one that cannot be started with it fails the reload, with its reason', () => {
+  const one = failing();
+  one.tell(replace(1));
+  one.pass(150);
+  one.link({ type: 'link.down', orderId: 1 });
+  assert.deepEqual([one.ends, one.pending], [['failed 1'], []]);
+  assert.deepEqual(one.faults.at(-1), fault.code);
+});
+
+test('one that was on its way already tries it as any other', () => {
+  const one = tree();
+  one.tell(replace(1));
+  one.link({ type: 'link.up', orderId: 0 }, standing(1));
+  one.tell(commit(1));
+  one.link(committed(1), done(1));
+  assert.deepEqual(
+    [one.ends, one.passed],
+    [
+      ['standing 1', 'committed 1', 'done 1'],
+      ['replace', 'commit'],
+    ],
+  );
+});
+
+test('what it was started with can be given up, before it is up and after', () => {
+  for (const isUp of [false, true]) {
+    const one = failing();
+    one.tell(replace(1));
+    if (isUp) one.link({ type: 'link.up', orderId: 1 });
+    one.tell(abandon(1));
+    assert.deepEqual([one.ends.at(-1), one.pending, one.passed], ['failed 1', [], ['replace', 'abandon']]);
+    one.link({ type: 'link.down', orderId: 1 });
+    assert.equal(one.ends.filter((end) => end === 'failed 1').length, 1);
+  }
+});
+
+test('its death before the commit fails the reload', () => {
+  const one = failing();
+  one.tell(replace(1));
+  one.link({ type: 'link.up', orderId: 1 }, { type: 'link.down', orderId: 1 });
+  assert.deepEqual([one.ends, one.pending], [['standing 1', 'failed 1'], []]);
+});
+
+test('another reload takes its place; one that is committed goes on', () => {
+  const one = rolling();
+  one.link({ type: 'link.down', orderId: 0 });
+  one.tell(replace(2), replace(3));
+  assert.deepEqual([one.ends.slice(2), one.pending], [['superseded 2'], [1, 3]]);
+  one.link({ type: 'link.up', orderId: 3 });
+  assert.deepEqual([one.ends.slice(3), one.pending], [['done 1', 'standing 3'], [3]]);
+});
+
+test('one that never comes fails with its limit, and is given up', () => {
+  const one = failing();
+  one.tell(replace(1));
+  one.pass(ORDER_LIMIT_MS);
+  assert.deepEqual([one.ends, one.passed], [['failed 1'], ['replace', 'abandon']]);
+  assert.equal(one.faults.at(-1), 'dirty.overdue');
 });
 
 test('its death answers what it was asked', () => {
   const one = up();
   one.tell(...every(1));
-  one.link({ type: 'link.down' });
+  one.link({ type: 'link.down', orderId: 0 });
   assert.deepEqual(one.ends, ['failed 1', 'failed 2', 'failed 3', 'failed 4']);
   assert.deepEqual(new Set(one.faults), new Set(['dirty.died']));
   one.pass(ORDER_LIMIT_MS);
-  one.link({ type: 'link.up' }, { type: 'link.up' }, { type: 'link.down' }, { type: 'link.down' });
+  one.link(
+    { type: 'link.up', orderId: 0 },
+    { type: 'link.up', orderId: 0 },
+    { type: 'link.down', orderId: 0 },
+    { type: 'link.down', orderId: 0 },
+  );
   assert.equal(one.ends.length, 4);
 });
 
@@ -293,16 +383,16 @@ test('an order to commit that is still on its way commits nothing: the death of 
   one.tell(replace(1));
   one.link(standing(1));
   one.tell(commit(1));
-  one.link({ type: 'link.down' });
+  one.link({ type: 'link.down', orderId: 0 });
   assert.deepEqual(one.ends, ['standing 1', 'failed 1']);
 });
 
 test('a reload that is committed goes on with the next dirty arbiter, which starts with its generation', () => {
   const one = rolling();
   one.tell(scale(2));
-  one.link({ type: 'link.down' });
+  one.link({ type: 'link.down', orderId: 0 });
   assert.deepEqual([one.ends.slice(2), one.pending], [['failed 2'], [1]]);
-  one.link({ type: 'link.up' });
+  one.link({ type: 'link.up', orderId: 0 });
   assert.deepEqual(one.ends.slice(2), ['failed 2', 'done 1']);
 });
 
@@ -310,7 +400,7 @@ test('one that was told to leave from outside refuses what it was rolling over; 
   const one = rolling();
   one.link(refused(1));
   assert.deepEqual(one.pending, [1]);
-  one.link({ type: 'link.down' }, { type: 'link.up' });
+  one.link({ type: 'link.down', orderId: 0 }, { type: 'link.up', orderId: 0 });
   assert.deepEqual(one.ends.slice(2), ['done 1']);
 });
 
@@ -321,11 +411,11 @@ test('a committed reload ends also where the dirty arbiter says so itself, or ne
     [superseded, 'superseded 1'],
   ] as const) {
     const one = rolling();
-    one.link(say(1), { type: 'link.down' }, { type: 'link.up' });
+    one.link(say(1), { type: 'link.down', orderId: 0 }, { type: 'link.up', orderId: 0 });
     assert.deepEqual(one.ends.slice(2), [end]);
   }
   const one = rolling();
-  one.link({ type: 'link.down' });
+  one.link({ type: 'link.down', orderId: 0 });
   one.pass(ORDER_LIMIT_MS);
   assert.deepEqual([one.ends.slice(2), one.faults], [['failed 1'], ['dirty.overdue']]);
 });
@@ -366,6 +456,17 @@ test('a reload that moves is not overdue', () => {
   assert.deepEqual(one.ends.at(-1), 'failed 1');
 });
 
+test('a reload is refused beyond the bound also where there is no dirty arbiter', () => {
+  const one = up();
+  for (let orderId = 1; orderId <= DIRTY_PENDING_MAX; orderId++) {
+    one.tell(replace(orderId));
+    one.link(committed(orderId));
+  }
+  one.link({ type: 'link.down', orderId: 0 });
+  one.tell(replace(1000));
+  assert.deepEqual([one.ends.at(-1), one.faults], ['refused 1000', ['order.tooMany']]);
+});
+
 test('orders are taken up to a bound', () => {
   for (const order of [scale, replace, retire, cancel]) {
     const one = up();
@@ -387,7 +488,7 @@ test('stop wins: what is pending is refused, and a second order hastens', () => 
   assert.deepEqual(one.ends.slice(4), ['refused 3', 'refused 4', 'refused 5', 'refused 6']);
   assert.deepEqual(new Set(one.faults), new Set(['order.stopping']));
   one.link(done(1), refused(1), failed(1), superseded(1), standing(1), committed(1), taken(1));
-  one.link({ type: 'link.down' }, { type: 'link.up' });
+  one.link({ type: 'link.down', orderId: 0 }, { type: 'link.up', orderId: 0 });
   one.pass(300);
   assert.equal(one.processes.size, 1);
   one.tell({ type: 'dirty.stop', leave: 'kill' });
@@ -405,7 +506,7 @@ test('what the pool of one never says, and limits of orders that have ended, cha
   one.send({ type: 'pool.committed', orderId: 1, generation: 1, workers: 1 });
   one.send({ type: 'pool.generationGone', generation: 1 });
   one.send({ type: 'order.overdue', orderId: 1 });
-  one.link({ type: 'link.down' });
+  one.link({ type: 'link.down', orderId: 0 });
   one.send({ type: 'order.overdue', orderId: 1 });
   one.deafen();
   one.tell({ type: 'dirty.stop', leave: 'drain' });

@@ -3,6 +3,7 @@
  * is ordered of them. Its chance is its own, so that a run without a dirty tree is the same run.
  */
 import { fromCallback, type InspectionEvent } from 'xstate';
+import { TreeGenerations } from '../../src/actors/dirty/tree-generations.ts';
 import { childMachine, type ProcessInput } from '../../src/machines/child.ts';
 import { type DirtyLinkReport, dirtyTreeMachine } from '../../src/machines/dirty-tree.ts';
 import type { ArbiterOrder } from '../../src/machines/events/arbiter.ts';
@@ -44,14 +45,22 @@ export class DirtyWorld {
   /** Whether this run has a dirty tree. */
   readonly wanted: boolean;
   readonly processes = new Set<DirtyProcess>();
-  /** What the next dirty arbiter is started with. */
-  committed: DirtyGeneration | undefined;
+  readonly #generations = new TreeGenerations({
+    send: (order) => {
+      if (!this.#linked) this.#telling.violate(`${order.type} has no dirty arbiter to go to`);
+      this.#linked?.tell(order);
+    },
+    quit: () => this.#newest?.tell({ type: 'worker.quit', orderId: 0, graceMs: 2000 }),
+    report: (report) => this.#toTree(report),
+  });
+  /** The dirty arbiter that was started last. */
+  #newest: DirtyProcess | undefined;
   readonly #web: World;
   readonly #random: Random;
   readonly #telling: Telling;
   readonly #limits: ChildLimits;
   readonly #orderLimitMs: number;
-  readonly #replaced = new Map<number, DirtyGeneration>();
+  readonly #startedWith = new WeakMap<DirtyProcess, DirtyGeneration>();
   readonly #workers: World[] = [];
   readonly #given = new Set<number>();
   readonly #ended = new Set<number>();
@@ -104,8 +113,13 @@ export class DirtyWorld {
       settleMs: 1_000,
       surge,
     };
-    this.committed ??= generation;
+    if (!this.committed) this.#generations.begin(generation);
     return generation;
+  }
+
+  /** What the next dirty arbiter is started with, unless a reload is its trial. */
+  get committed(): DirtyGeneration | undefined {
+    return this.#generations.committed;
   }
 
   /** The tree machine, with the dirty arbiters of this world. */
@@ -125,11 +139,9 @@ export class DirtyWorld {
     });
 
   #pass(order: DirtyOrder): void {
-    if (order.type === 'dirty.replace') this.#replaced.set(order.orderId, order.generation);
     if (order.type === 'dirty.commit' && this.webPool()?.trial?.orderId !== order.orderId)
       this.#telling.violate(`the dirty pool is to commit ${order.orderId}, which the web pool does not try`);
-    if (!this.#linked) this.#telling.violate(`${order.type} has no dirty arbiter to go to`);
-    this.#linked?.tell(order);
+    this.#generations.pass(order);
     if (order.type === 'dirty.commit') this.#spoil();
   }
 
@@ -169,6 +181,7 @@ export class DirtyWorld {
         return;
       }
       if (this.processes.size > 0) violate('there are two dirty arbiters');
+      const started = this.#generations.launched();
       const process: DirtyProcess = new DirtyProcess({
         ...this.#telling,
         age: input.age,
@@ -178,11 +191,14 @@ export class DirtyWorld {
         hear: (event) => this.#hear(process, event, report),
         exited: (code, signal) => {
           this.processes.delete(process);
-          const ends = [() => this.#unlink(process), () => report({ type: 'process.exited', code, signal })];
-          for (const end of random.chance(0.5) ? ends : ends.reverse()) end();
+          // In this order: its successor is started at once.
+          this.#unlink(process);
+          report({ type: 'process.exited', code, signal });
         },
       });
       this.processes.add(process);
+      this.#newest = process;
+      this.#startedWith.set(process, started!);
       this.#workers.push(process.workers);
       report({ type: 'process.spawned', pid: 10_000 + input.age });
       const kind = 'dirtyArbiter';
@@ -228,9 +244,10 @@ export class DirtyWorld {
   }
 
   #unlink(process: DirtyProcess): void {
-    if (this.#linked !== process) return;
+    if (this.#newest !== process) return;
+    this.#newest = undefined;
     this.#linked = undefined;
-    this.#toTree({ type: 'link.down' });
+    this.#generations.gone();
   }
 
   /** What a dirty arbiter said has arrived. */
@@ -241,26 +258,29 @@ export class DirtyWorld {
   ): void {
     if (event.type === 'worker.heartbeat' || event.type === 'dirty.described') return;
     if (event.type === 'dirty.committed') {
-      this.committed = this.#replaced.get(event.orderId) ?? this.committed;
+      this.#generations.heard(event);
       this.#telling.trace(`the dirty arbiter is of generation ${this.committed?.generation} from now on`);
       this.#spoil();
-    }
+    } else this.#generations.heard(event);
     if (event.type.startsWith('dirty.')) return this.#toTree(event as DirtyReport);
     report(event as WorkerReport);
-    if (event.type === 'worker.hello') process.tell({ type: 'worker.boot', spec: this.#spec(process.age) });
+    if (event.type === 'worker.hello') {
+      process.tell({ type: 'worker.boot', spec: this.#spec(process) });
+      this.#generations.linked();
+    }
     if (event.type !== 'worker.ready') return;
     this.#linked = process;
-    this.#toTree({ type: 'link.up' });
+    this.#generations.ready();
   }
 
-  #spec = (age: number) => ({
-    age,
+  #spec = (process: DirtyProcess) => ({
+    age: process.age,
     socket: '/simulated',
     stashFile: '/simulated',
     stashBytesMax: 1,
     heartbeatMs: 1000,
     workerFile: '/simulated',
-    generation: this.committed!,
+    generation: this.#startedWith.get(process)!,
   });
 
   /** Each order to the tree ends in exactly one report. */
@@ -331,8 +351,9 @@ export class DirtyWorld {
       if (pool?.trial && !open.has(pool.trial.orderId))
         violate(`the dirty pool tries what order ${pool.trial.orderId} asked for, which has ended`);
       const { committed } = actor.getSnapshot().context;
-      if (pool && committed?.generation !== this.committed?.generation)
-        violate(`the dirty pool is of ${committed?.generation}, committed is ${this.committed?.generation}`);
+      const wanted = this.#generations.trial ?? this.committed;
+      if (pool && committed?.generation !== wanted?.generation)
+        violate(`the dirty pool is of ${committed?.generation}, it should be ${wanted?.generation}`);
     }
   }
 

@@ -1,5 +1,5 @@
 /** The dirty tree as `show` tells it; the fields of Gunicorn's control interface first. Pure. */
-import type { DirtyStatus } from '../../machines/events/dirty.ts';
+import type { DirtyGeneration, DirtyStatus } from '../../machines/events/dirty.ts';
 
 type Worker = DirtyStatus['workers'][number];
 
@@ -34,8 +34,13 @@ const callOf = (call: DirtyStatus['calls'][number]) => ({
   caller_pid: call.callerPid,
 });
 
-export function shownDirty(pid: number | null, status: DirtyStatus | undefined): object {
-  if (!status) return { enabled: true, pid, workers: [], apps: [], reason: pid === null ? DOWN : SILENT };
+/** `committed`: what is known of it without asking. */
+export function shownDirty(
+  pid: number | null,
+  status: DirtyStatus | undefined,
+  committed: DirtyGeneration | undefined,
+): object {
+  if (!status) return unknown(pid, committed);
   const running = (worker: Worker) =>
     status.calls.filter(({ workerPid }) => workerPid === worker.pid).map(callOf);
   return {
@@ -64,6 +69,22 @@ export function shownDirty(pid: number | null, status: DirtyStatus | undefined):
     },
   };
 }
+
+/** While nobody can be asked: what there is to be. */
+const unknown = (pid: number | null, committed: DirtyGeneration | undefined) => ({
+  enabled: true,
+  pid,
+  workers: [],
+  apps: (committed?.apps ?? []).map(({ importPath, workers }) => ({
+    import_path: importPath,
+    worker_count: workers,
+    current_workers: 0,
+    worker_pids: [],
+  })),
+  target_workers: committed?.workers ?? 0,
+  generation: committed?.generation ?? 0,
+  reason: pid === null ? DOWN : SILENT,
+});
 
 export function shownCalls(status: DirtyStatus | undefined): object {
   const calls = (status?.calls ?? []).map(callOf);

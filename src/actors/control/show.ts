@@ -91,7 +91,7 @@ export class Show {
   #dirty(): object | Promise<object> {
     const { dirty } = this.#deps;
     if (!dirty) return { enabled: false, pid: null, workers: [], apps: [] };
-    return dirty.describe().then((status) => shownDirty(dirty.pid, status));
+    return dirty.describe().then((status) => shownDirty(dirty.pid, status, dirty.committed));
   }
 
   #calls(): object | Promise<object> {

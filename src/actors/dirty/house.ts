@@ -155,6 +155,9 @@ export class DirtyHouse {
       this.#router.leaving(age);
       return false;
     }
+    const pid = this.#known.get(age)?.pid;
+    if (pid !== undefined)
+      this.onNews({ level: 'info', text: `dirty worker ${age} (pid ${pid}) is draining` });
     const limit = setTimeout(() => now(), Math.max(0, order.graceMs - CLOSE_RESERVE_MS));
     const startedMs = performance.now();
     const now = (): void => {
@@ -187,7 +190,12 @@ export class DirtyHouse {
     } else if (type === 'pool.committed') {
       this.#committed = (event as Committed).generation;
       this.#hope();
-    } else if (type === 'worker.notice') this.#pass(event as Notice, child());
+    } else if (type === 'worker.draining' && child().cause === 'terminated')
+      this.onNews({
+        level: 'info',
+        text: `dirty worker ${child().age} (pid ${child().pid}) is draining: it was sent SIGTERM`,
+      });
+    else if (type === 'worker.notice') this.#pass(event as Notice, child());
     else if (type === 'process.spawned' || type === 'worker.ready' || type === 'process.exited')
       this.#tell(type, child());
   }

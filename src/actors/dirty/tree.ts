@@ -23,8 +23,11 @@ import { FaultError } from '../fault-error.ts';
 import type { HeartbeatTable } from '../heartbeat.ts';
 import { type ProcessHooks, type ProcessLaunch, processActor } from '../process.ts';
 import type { Redactor } from '../redaction.ts';
+import { TreeGenerations } from './tree-generations.ts';
 
 const HEARTBEAT_MS = 1000;
+/** How long a dirty arbiter may take to end when its trial was given up. */
+const QUIT_MS = 2000;
 /** How long a dirty arbiter may take to say how it stands. */
 const DESCRIBE_MS = 5000;
 /** Questions that may wait for their answer. */
@@ -43,12 +46,11 @@ export interface TreeDeps {
 export class DirtyTree {
   readonly #deps: TreeDeps;
   readonly #directory: string;
-  /** What a dirty arbiter is started with: the newest generation that is committed, and as many workers as were ordered. */
-  #committed: DirtyGeneration | undefined;
-  /** How many workers its settings asked for. */
-  #wanted = 0;
-  /** Generations on their way, by their orders. */
-  readonly #trials = new Map<number, DirtyGeneration>();
+  readonly #generations = new TreeGenerations({
+    send: (order) => this.#send?.(order),
+    quit: () => this.#send?.({ type: 'worker.quit', orderId: 0, graceMs: QUIT_MS }),
+    report: (report) => this.#report(report),
+  });
   #send: ((order: DirtyArbiterOrder) => void) | undefined;
   #report = (_report: DirtyLinkReport): void => {};
   #pid: number | null = null;
@@ -72,10 +74,14 @@ export class DirtyTree {
     return this.#isReady ? this.#pid : null;
   }
 
+  /** What the next dirty arbiter is started with. */
+  get committed(): DirtyGeneration | undefined {
+    return this.#generations.committed;
+  }
+
   /** The generation to start with. */
   begin(generation: DirtyGeneration): void {
-    this.#committed = generation;
-    this.#wanted = generation.workers;
+    this.#generations.begin(generation);
   }
 
   /** The machine with its actors. */
@@ -85,7 +91,7 @@ export class DirtyTree {
       actors: {
         link: fromCallback<DirtyOrder>(({ sendBack, receive }) => {
           this.#report = sendBack as (report: DirtyLinkReport) => void;
-          receive((order) => this.#pass(order));
+          receive((order) => this.#generations.pass(order));
           return () => {
             this.#report = () => {};
           };
@@ -140,24 +146,24 @@ export class DirtyTree {
     linked: (_age, pid, send) => {
       this.#pid = pid;
       this.#send = send;
+      this.#generations.linked();
     },
     ready: () => {
       this.#isReady = true;
-      this.#report({ type: 'link.up' });
+      this.#generations.ready();
     },
     reported: (_age, report) => this.#hear(report as DirtyArbiterReport),
     gone: () => {
       this.#pid = null;
       this.#send = undefined;
       this.#isReady = false;
-      this.#trials.clear();
       for (const answer of [...this.#questions.values()]) answer(undefined);
-      this.#report({ type: 'link.down' });
+      this.#generations.gone();
     },
   };
 
   #launch(age: number): ProcessLaunch<'dirtyArbiter'> {
-    const generation = this.#committed;
+    const generation = this.#generations.launched();
     if (!generation) throw new FaultError('process.spawnFailed', 'there is no generation of dirty workers');
     return {
       cwd: this.#directory,
@@ -177,39 +183,12 @@ export class DirtyTree {
     };
   }
 
-  #pass(order: DirtyOrder): void {
-    if (order.type === 'dirty.replace') this.#trials.set(order.orderId, order.generation);
-    this.#send?.(order);
-  }
-
   #hear(report: DirtyArbiterReport): void {
     if (report.type === 'dirty.described') return this.#questions.get(report.orderId)?.(report.status);
-    this.#note(report);
+    this.#generations.heard(report);
     if (report.type.startsWith('dirty.')) this.#report(this.#deps.redactor.report(report) as DirtyLinkReport);
   }
-
-  /** What the next dirty arbiter is started with, should this one die. */
-  #note(report: DirtyArbiterReport): void {
-    if (report.type === 'dirty.taken' && this.#committed)
-      this.#committed = { ...this.#committed, workers: report.total };
-    if (report.type === 'dirty.committed') {
-      const next = this.#trials.get(report.orderId);
-      const before = this.#committed;
-      // A number that the settings did not change stays what an operator made it.
-      const isSame = next?.workers === this.#wanted;
-      if (next) this.#committed = isSame && before ? { ...next, workers: before.workers } : next;
-      if (next) this.#wanted = next.workers;
-    }
-    if (ENDS.has(report.type) && 'orderId' in report) this.#trials.delete(report.orderId);
-  }
 }
-
-const ENDS: ReadonlySet<string> = new Set([
-  'dirty.done',
-  'dirty.refused',
-  'dirty.failed',
-  'dirty.superseded',
-]);
 
 const ownEnvironment = (): Record<string, string> =>
   Object.fromEntries(

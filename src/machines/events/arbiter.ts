@@ -76,6 +76,8 @@ export type OrderEnd = OrderFacts & {
   /** For a refused order to scale: how many workers there should be. */
   total?: number | undefined;
   replaced?: number | undefined;
+  /** Of these, dirty workers. */
+  dirtyReplaced?: number | undefined;
   remaining?: number | undefined;
 };
 export type OrderEnded =

@@ -13,7 +13,9 @@ export type PoolOrder =
   | { type: 'pool.abandon'; orderId: number; fault: Fault }
   /** Let one child go; it is replaced. */
   | { type: 'pool.retire'; orderId: number; age: number; leave: Leave }
-  | { type: 'pool.stop'; orderId: number; leave: Leave };
+  | { type: 'pool.stop'; orderId: number; leave: Leave }
+  /** What was waited out may be cured: the next hire does not wait. */
+  | { type: 'pool.hurry' };
 
 /** Every order with an `orderId` ends in exactly one of done, refused, superseded or failed. */
 export type PoolReport =
