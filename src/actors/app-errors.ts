@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 
 /** Where Kirin's own code lies, whose frames are no place to send a user to. */
-const OWN = new URL('.', import.meta.url);
+// A chunk of the bundles lies one folder below them.
+const OWN = new URL(import.meta.url.includes('/chunks/') ? '..' : '.', import.meta.url);
 
 /** A frame of a stack: `    at run (file:///app.js:3:7)`. */
 const FRAME = /^\s+at (?:.* \(|async )?((?:file:\/\/)?\/[^()]+):(\d+):\d+\)?$/;

@@ -580,3 +580,37 @@ test('garbage ends its connection, and disturbs nobody else', async (t) => {
   assert.equal(notices.length, 4);
   assert.equal(await client.execute(APP, 'echo', 1), 1);
 });
+
+test('a dirty arbiter of another version is told at once as what it is', async (t) => {
+  const { path, client, router } = await place(t);
+  const older = new DirtyClient({
+    connect: path,
+    hello: { role: 'web', protocol: 1, pid: 1, age: 8, generation: 1 },
+    defaultTimeoutMs: 0,
+  });
+  t.after(() => older.close());
+  await assert.rejects(older.execute(APP, 'echo', 1), {
+    code: 'DIRTY_CONNECTION',
+    message: `the connection to the dirty arbiter ended: it refused: protocol 1, this is ${DIRTY_PROTOCOL}`,
+  });
+  assert.equal(await client.execute(APP, 'echo', 1), 1);
+  assert.equal(router.stats().apps[0]!.calls, 1);
+  const other = join(temporaryDirectory(t), 'other');
+  const server = createServer((socket) => {
+    const welcome = packFrame({ type: FRAME.welcome }, {});
+    welcome[2] = 1;
+    socket.on('error', () => {}).write(welcome);
+  });
+  await new Promise<void>((resolve) => server.listen(other, resolve));
+  t.after(() => server.close());
+  const newer = new DirtyClient({
+    connect: other,
+    hello: { role: 'web', protocol: DIRTY_PROTOCOL, pid: 1, age: 8, generation: 1 },
+    defaultTimeoutMs: 0,
+  });
+  t.after(() => newer.close());
+  await assert.rejects(newer.execute(APP, 'echo', 1), {
+    code: 'DIRTY_CONNECTION',
+    message: /version 1 of the wire, this is 2/,
+  });
+});

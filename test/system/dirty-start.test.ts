@@ -66,7 +66,8 @@ const FAILING: readonly Failing[] = [
     name: 'init() waits for what cannot happen',
     code: 'export class Model extends DirtyApp { init() { return new Promise(() => {}); } }',
     exit: 3,
-    reason: /\.\/ml\.mjs:Model: init\(\) failed: it never ended/,
+    reason:
+      /^the first start failed: \.\/ml\.mjs:Model: init\(\) never ended: what it waits for cannot happen any more$/,
   },
   {
     name: 'init() does not end within --boot-timeout',

@@ -8,7 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { canonicalName } from './app-name.ts';
 import type { Channel } from './channel.ts';
-import { DirtyConnectionError, type DirtyError } from './errors.ts';
+import { DirtyConnectionError, type DirtyError, errorOf } from './errors.ts';
 import { FRAME, FRAME_BYTES_MAX, payloadOf, typeOf } from './frames.ts';
 import { type CallerHello, welcomeOf } from './hello.ts';
 import { packFrame, unpack } from './packing.ts';
@@ -100,6 +100,7 @@ function greeted(
         if (isWelcome) return handlers.frame(frame, more);
         clearTimeout(limit);
         const welcome = typeOf(frame) === FRAME.welcome ? welcomeIn(payloadOf(frame, more)) : undefined;
+        if (typeOf(frame) === FRAME.error) return refuse(reasonIn(payloadOf(frame, more)));
         if (!welcome) return refuse('it is no dirty arbiter of this version');
         isWelcome = true;
         const apps = new Map(
@@ -109,9 +110,10 @@ function greeted(
         const frameBytesMax = Math.min(welcome.frameBytesMax, FRAME_BYTES_MAX);
         resolve({ channel, apps, names, frameBytesMax, caller: welcome.caller });
       },
-      ended(why) {
+      ended(why, isBroken) {
         clearTimeout(limit);
-        const Kind = isWelcome || isRefused ? DirtyConnectionError : Unanswered;
+        // What is said in another version of the wire is no absence.
+        const Kind = isWelcome || isRefused || isBroken ? DirtyConnectionError : Unanswered;
         const error = new Kind(`the connection to the dirty arbiter ended: ${why}`);
         if (isWelcome) handlers.ended(error);
         else reject(error);
@@ -119,6 +121,15 @@ function greeted(
     });
     channel.send(packFrame({ type: FRAME.hello }, hello));
   });
+}
+
+/** Why the router does not let it in. */
+function reasonIn(payload: Buffer): string {
+  try {
+    return `it refused: ${errorOf(unpack(payload)).message}`;
+  } catch {
+    return 'it refused';
+  }
 }
 
 function welcomeIn(payload: Buffer) {

@@ -230,7 +230,13 @@ export class Router {
     } catch (error) {
       return `a hello that cannot be read: ${(error as Error).message}`;
     }
-    if (typeof hello === 'string') return hello;
+    if (typeof hello === 'string') {
+      // Whoever it is learns why: it may be of another version.
+      channel.send(
+        packFrame({ type: FRAME.error }, errorPayloadOf(new DirtyError('DIRTY_CONNECTION', hello))),
+      );
+      return hello;
+    }
     const role =
       hello.role === 'worker' ? this.#enterWorker(channel, hello) : this.#enterCaller(channel, hello);
     if (typeof role !== 'string') this.#strangers.delete(channel);

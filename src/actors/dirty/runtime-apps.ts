@@ -76,7 +76,12 @@ function made(importPath: string, Class: DirtyClass): DirtyApp {
 }
 
 async function initiated({ importPath, instance }: RunningApp): Promise<void> {
-  const neverEnded = (): Error => new Error('it never ended: what it waits for cannot happen any more');
+  // Nothing was thrown anywhere, so there is no place and no stack to show.
+  const neverEnded = (): FaultError =>
+    new FaultError(
+      'app.startFailed',
+      `${importPath}: init() never ended: what it waits for cannot happen any more`,
+    );
   try {
     await hopeful(
       (async () => {
@@ -85,6 +90,7 @@ async function initiated({ importPath, instance }: RunningApp): Promise<void> {
       neverEnded,
     );
   } catch (error) {
+    if (error instanceof FaultError) throw error;
     throw startFailed(`${importPath}: init() failed`, error);
   }
 }
