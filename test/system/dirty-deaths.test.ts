@@ -20,6 +20,43 @@ const socketOf = ({ inWeb }: DirtyServer): Promise<string> =>
   });
 
 describe('deaths', { concurrency: 2 }, () => {
+  test('a worker that leaves sends its last large result to a caller that is slow to read it', async (t) => {
+    const it = await dirtyServer(t, [...ONE, '--dirty-graceful-timeout', '20']);
+    const ended = it.inWeb(async ({ dirty, errorOf }, app) => {
+      const heard: string[] = [];
+      const bytes = Buffer.alloc(4 << 20, 7);
+      for (let round = 0; round < 6; round++) {
+        const call = dirty.execute<Buffer>(app, 'echo', bytes).then(
+          (echo) => heard.push(echo.length === bytes.length ? 'echo' : 'other'),
+          (error) => heard.push(errorOf(error).code),
+        );
+        // The result cannot be read while this process is busy.
+        await new Promise((resolve) => setTimeout(resolve, 15));
+        const untilMs = performance.now() + 150;
+        while (performance.now() < untilMs);
+        await call;
+      }
+      return heard;
+    }, WORK);
+    let isOver = false;
+    void ended.finally(() => {
+      isOver = true;
+    });
+    const retired = new Set<number>();
+    while (!isOver) {
+      // A second order to the same one would hasten it.
+      const { workers } = await it.status();
+      const next = workers.find(
+        ({ pid, booted }: { pid: number; booted: boolean }) => booted && !retired.has(pid),
+      );
+      if (!next) continue;
+      retired.add(next.pid);
+      await it.ask(`worker kill ${next.pid}`);
+    }
+    assert.deepEqual(new Set(await ended), new Set(['echo']));
+    assert.ok(retired.size > 1, `${retired.size} were retired`);
+  });
+
   test('a worker that is killed with large arguments ends its call once, and leaves no socket behind', async (t) => {
     const it = await dirtyServer(t, ONE);
     const { inWeb, server } = it;

@@ -6,6 +6,8 @@
 import { Buffer } from 'node:buffer';
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { createServer, type Server } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { withUmask } from '../umask.ts';
 import type { Channel } from './channel.ts';
 import { FRAME, idOf, payloadOf, typeOf } from './frames.ts';
@@ -19,6 +21,8 @@ const HELLO_MS = 10_000;
 /** Connections of callers. */
 const CALLERS_MAX = 4096;
 const BACKLOG = 511;
+/** How often it is looked whether callers have taken what was sent. */
+const FLUSH_LOOK_MS = 5;
 
 export interface DoorHandlers {
   /** A payload of that caller's call. Its memory is the receiver's when it is large, and valid until this returns else. */
@@ -54,6 +58,14 @@ export class RuntimeDoor {
   /** The way to that caller; undefined when it has not come, or has gone. */
   to(caller: number): Channel | undefined {
     return this.#channels.get(caller);
+  }
+
+  /** Resolves when callers have been sent all that there is for them, or after `limitMs`. */
+  async flushed(limitMs: number): Promise<void> {
+    const untilMs = performance.now() + limitMs;
+    const isBusy = (): boolean =>
+      [...this.#channels.values()].some(({ queuedBytes, ended }) => queuedBytes > 0 && !ended);
+    while (isBusy() && performance.now() < untilMs) await sleep(FLUSH_LOOK_MS);
   }
 
   close(): void {

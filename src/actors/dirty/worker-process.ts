@@ -116,7 +116,10 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
   async drain(graceMs: number): Promise<{ cut: number }> {
     const runtime = this.#runtime;
     if (!runtime) return { cut: 0 };
+    const untilMs = performance.now() + graceMs;
     await settles(runtime.drain(), graceMs);
+    // A call has ended for the router when its large result is on its way to a caller that may be slow to read it.
+    await this.#door?.flushed(untilMs - performance.now());
     const cut = runtime.running;
     runtime.cancelAll('the worker leaves');
     // What was cancelled cleans up before the apps are closed.
