@@ -3,25 +3,9 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { AnyStateMachine } from 'xstate';
-import { arbiterMachine } from '../src/machines/arbiter.ts';
-import { childMachine } from '../src/machines/child.ts';
-import { controlListenerMachine } from '../src/machines/control-listener.ts';
-import { controlSessionMachine } from '../src/machines/control-session.ts';
-import { dirtyArbiterMachine } from '../src/machines/dirty-arbiter.ts';
-import { dirtyTreeMachine } from '../src/machines/dirty-tree.ts';
-import { poolMachine } from '../src/machines/pool.ts';
-import { workerMachine } from '../src/machines/worker.ts';
+import { MACHINES as BY_NAME } from '../src/cli/diagrams/machines.ts';
 
-const MACHINES: AnyStateMachine[] = [
-  arbiterMachine,
-  poolMachine,
-  childMachine,
-  workerMachine,
-  controlListenerMachine,
-  controlSessionMachine,
-  dirtyArbiterMachine,
-  dirtyTreeMachine,
-];
+const MACHINES: AnyStateMachine[] = Object.values(BY_NAME);
 const FILE_LINES_MAX = 420;
 
 const filesUnder = (folder: string, ending: string): string[] =>
@@ -36,7 +20,7 @@ test('machines only say: no effects, no time, no chance, no Node', () => {
     /from 'node:/,
     /\bDate\b/,
     /Math\.random/,
-    /\bprocess\.(?!spawned|spawnFailed|silent|linkBroken|exited|signal|ts)/,
+    /\bprocess\.(?!spawned|spawnFailed|silent|linkBroken|exited|signal|ts)\w/,
     /\bset(Timeout|Interval|Immediate)\b/,
     /\bsendParent\b/,
     /\bforwardTo\b/,
@@ -48,6 +32,16 @@ test('machines only say: no effects, no time, no chance, no Node', () => {
   for (const path of sources.filter((one) => one.startsWith('src/machines/')))
     for (const pattern of forbidden)
       assert.doesNotMatch(read(path).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, ''), pattern, path);
+});
+
+test('every machine is known to these rules, and to the diagrams', () => {
+  const found = sources
+    .filter((path) => path.startsWith('src/machines/'))
+    .flatMap((path) => [...read(path).matchAll(/^export const (\w+)Machine = /gm)].map(([, name]) => name));
+  const known = Object.keys(BY_NAME).map((name) =>
+    name.replace(/-./g, ([, letter]) => letter!.toUpperCase()),
+  );
+  assert.deepEqual(found.sort(), known.sort());
 });
 
 test('every state says what it is', () => {

@@ -71,11 +71,6 @@ export const dirtyArbiterMachine = dirtyArbiterSetup.createMachine({
             'link.ended': { target: '#dirtyArbiter.gone' },
           },
         },
-        failed: {
-          description: 'It could not boot, and says why while it still has its link.',
-          entry: 'tellBootFailed',
-          always: { target: '#dirtyArbiter.gone' },
-        },
         booted: {
           description: 'It knows what to run.',
           initial: 'opening',
@@ -175,6 +170,11 @@ export const dirtyArbiterMachine = dirtyArbiterSetup.createMachine({
               },
             },
           },
+        },
+        failed: {
+          description: 'It could not boot, and says why while it still has its link.',
+          entry: 'tellBootFailed',
+          always: { target: '#dirtyArbiter.gone' },
         },
       },
     },

@@ -137,16 +137,6 @@ export const workerMachine = setup({
             'link.ended': { target: '#worker.gone' },
           },
         },
-        dismissed: {
-          description: 'TERM came from outside before it served: it says so, and goes.',
-          entry: 'tellDraining',
-          always: { target: '#worker.gone' },
-        },
-        failed: {
-          description: 'It could not boot, and says why while it still has its link.',
-          entry: 'tellBootFailed',
-          always: { target: '#worker.gone' },
-        },
         booted: {
           description: 'It knows what to serve.',
           initial: 'starting',
@@ -228,6 +218,16 @@ export const workerMachine = setup({
               },
             },
           },
+        },
+        dismissed: {
+          description: 'TERM came from outside before it served: it says so, and goes.',
+          entry: 'tellDraining',
+          always: { target: '#worker.gone' },
+        },
+        failed: {
+          description: 'It could not boot, and says why while it still has its link.',
+          entry: 'tellBootFailed',
+          always: { target: '#worker.gone' },
         },
       },
     },

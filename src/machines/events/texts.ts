@@ -1,0 +1,174 @@
+/**
+ * What each event means, in one sentence: for the diagrams, and for whoever shows events to people. A vocabulary's event
+ * without a text does not compile, nor does a text without an event.
+ */
+import type { ArbiterEvent } from '../arbiter-context.ts';
+import type { ChildEvent } from '../child.ts';
+import type { ControlListenerEvent } from '../control-listener.ts';
+import type { ControlSessionEvent } from '../control-session.ts';
+import type { DirtyArbiterInternal, EditionOrder } from '../dirty-arbiter-setup.ts';
+import type { DirtyTreeEvent } from '../dirty-tree-setup.ts';
+import type { PoolEvent } from '../pool-context.ts';
+import type { ArbiterReport, LogOrder } from './arbiter.ts';
+import type { ConnectionOrder, ControlSocketOrder } from './control.ts';
+import type { GenerationOrder } from './generation.ts';
+import type { LinkMap } from './link.ts';
+import type { ProcessOrder } from './process.ts';
+import type { WorkerInternal } from './worker.ts';
+
+/** Whatever is said in Kirin: between machines, between a machine and its actors, and over the links. */
+type Spoken =
+  | ArbiterEvent
+  | ArbiterReport
+  | PoolEvent
+  | ChildEvent
+  | ProcessOrder
+  | LinkMap[keyof LinkMap]['down' | 'up']
+  | WorkerInternal
+  | DirtyArbiterInternal
+  | EditionOrder
+  | DirtyTreeEvent
+  | ControlListenerEvent
+  | ControlSocketOrder
+  | ControlSessionEvent
+  | ConnectionOrder
+  | GenerationOrder
+  | LogOrder
+  | { type: 'server.cut' };
+
+/** The name of an event that Kirin declares; XState names its own. */
+export type EventName = Exclude<Spoken['type'], `xstate.${string}`>;
+
+export const EVENT_TEXTS: Readonly<Record<EventName, string>> = {
+  // ── orders to the arbiter, from signals, control commands and tests; and what became of them ────────────────────
+  'arbiter.scale': 'Change the number of workers, as far as the bounds allow.',
+  'arbiter.reload': 'Start a new generation, with code and settings read afresh.',
+  'arbiter.retire': 'Let the worker of one age go; it is replaced.',
+  'arbiter.dirtyScale': 'Change the number of dirty workers, as far as their apps allow.',
+  'arbiter.dirtyRetire': 'Let the dirty worker of one age go; it is replaced.',
+  'arbiter.dirtyCancel': 'End one call of a dirty worker; its caller is told.',
+  'arbiter.reopen': 'Open the log files again.',
+  'arbiter.stop': 'Stop the server; a second signal hastens.',
+  'arbiter.unsupported': 'A signal that does nothing, taken so that it does no harm.',
+  'order.taken': 'An order was accepted.',
+  'order.done': 'An order was carried out.',
+  'order.refused': 'An order was refused, and nothing was changed.',
+  'order.failed': 'An order could not be carried out, or not completely.',
+  'order.superseded': 'A newer order took the place of this one.',
+  'order.overdue': 'The dirty arbiter has not answered an order in time.',
+
+  // ── generations and logs ─────────────────────────────────────────────────────────────────────────────────────
+  'generation.prepare': 'Read the settings, bind the addresses, and find the code of a new generation.',
+  'generation.release': 'Close the listeners that only this generation has.',
+  'generation.close': 'Close all listeners: what connects is to go elsewhere.',
+  'generation.prepared': 'A generation can be started: its settings are read and its addresses are bound.',
+  'generation.refused': 'A generation cannot be started: its settings are wrong, or an address is taken.',
+  'edition.keep': 'Remember what the dirty workers of an edition are started from.',
+  'edition.release': 'Forget an edition: none of its dirty workers is left.',
+  'log.reopen': 'Open the log files again.',
+
+  // ── a pool: orders of its arbiter, its reports, and its own review ─────────────────────────────────────────────
+  'pool.scale': 'Keep so many children from now on.',
+  'pool.replace': 'Roll over to a new generation, behind a trial.',
+  'pool.commit': 'Let the candidates that stand take over.',
+  'pool.abandon': 'Give up the trial: the candidates end, the old children go on.',
+  'pool.retire': 'Let one child go; it is replaced.',
+  'pool.hurry': 'Hire what is missing at once: what a wait was for may be cured.',
+  'pool.stop': 'Let all children go.',
+  'pool.opened': 'The first child is ready.',
+  'pool.openFailed': 'No child was ever ready, and one failed to boot.',
+  'pool.standing': 'The candidates of a reload that is held are ready and have lasted.',
+  'pool.committed': 'A reload passed its commit point: from here it only goes forward.',
+  'pool.done': 'An order to the pool was carried out.',
+  'pool.refused': 'An order to the pool was refused, and nothing was changed.',
+  'pool.failed': 'An order to the pool could not be carried out, or not completely.',
+  'pool.superseded': 'A newer order took the place of one to the pool.',
+  'pool.degraded': 'A replacement could not boot; what is ready goes on serving.',
+  'pool.generationGone': 'The last process of a generation is gone.',
+  'pool.stopped': 'Nobody is left.',
+  'pool.review': 'Something changed: ask the policy what is missing and what is too much.',
+
+  // ── one supervised process: orders of its pool, and what its child machine reports ──────────────────────────────
+  'child.drain': 'Ask the process to finish what is in flight, and to leave.',
+  'child.quit': 'Ask the process to cut what is in flight, and to leave.',
+  'child.kill': 'Kill the process, without asking it.',
+  'child.spawned': 'The process exists and has a pid.',
+  'child.ready': 'The process serves.',
+  'child.stable': 'The process has been ready for so long that its end says nothing against its code.',
+  'child.recycleDue': 'The process has answered its share of requests and wants to be replaced.',
+  'child.leaving': 'The process takes no more work: ordered, terminated from outside, or being killed.',
+  'child.exited': 'The process is gone, with how and why.',
+  'process.signal': 'Send a signal to the process.',
+  'process.spawned': 'The operating system has started the process.',
+  'process.spawnFailed': 'The operating system could not start the process.',
+  'process.silent': 'No heartbeat came for longer than the limit: the event loop hangs.',
+  'process.linkBroken': 'What came over the link is not of its protocol, or of another version of it.',
+  'process.exited': 'The process is reaped, and its last words were delivered.',
+
+  // ── over the links: orders down, reports up ────────────────────────────────────────────────────────────────────
+  'worker.boot': 'Boot: here is all you need to know.',
+  'worker.drain': 'Take no more work, finish what is in flight within the grace, and exit.',
+  'worker.quit': 'Cut what is in flight, and exit.',
+  'worker.hello': 'The first word of a process: who it is, and which protocol it speaks.',
+  'worker.ready': 'The process has booted and takes work.',
+  'worker.bootFailed': 'The process could not boot, and says why.',
+  'worker.recycleDue': 'As many requests as one process is to answer were answered.',
+  'worker.draining': 'The process takes no more work, on an order or of its own accord.',
+  'worker.drained': 'The last work is done, or was cut when the grace ended.',
+  'worker.heartbeat': 'The event loop turns; with its delay, the requests and the memory.',
+  'worker.lastWords': 'Why the process is about to exit though nobody asked it to.',
+  'worker.notice': 'A line for the log.',
+  'link.ended': 'The other end of the link is gone: the parent has died, or has closed it.',
+  'signals.terminated': 'SIGTERM came from outside.',
+  'server.recycleDue': 'As many requests as one worker is to take were taken.',
+  'server.cut': 'Cut what is in flight.',
+
+  // ── the dirty tree: orders down, reports up ────────────────────────────────────────────────────────────────────
+  'dirty.scale': 'Change the number of dirty workers, as far as their apps allow.',
+  'dirty.replace': 'Try a new generation of dirty workers; its candidates stand until the order to commit.',
+  'dirty.commit': 'Let the dirty candidates that stand take over.',
+  'dirty.abandon': 'Give up the trial of dirty workers.',
+  'dirty.retire': 'Let the dirty worker of one age go; it is replaced.',
+  'dirty.cancel': 'End one call; its caller is told.',
+  'dirty.describe': 'Tell how the dirty workers, apps and calls stand.',
+  'dirty.stop': 'Let the dirty arbiter and all its workers go.',
+  'dirty.opened': 'The first dirty worker is ready.',
+  'dirty.openFailed': 'No dirty worker was ever ready, and one failed to boot.',
+  'dirty.degraded': 'The dirty arbiter could not be replaced; the next try waits.',
+  'dirty.taken': 'An order to change the number of dirty workers was accepted, or leaves nothing to do.',
+  'dirty.standing': 'The dirty candidates of a reload are ready and have lasted.',
+  'dirty.committed': 'The dirty workers passed the commit point of a reload.',
+  'dirty.done': 'An order about dirty workers was carried out.',
+  'dirty.refused': 'An order about dirty workers was refused, and nothing was changed.',
+  'dirty.failed': 'An order about dirty workers could not be carried out, or not completely.',
+  'dirty.superseded': 'A newer order took the place of one about dirty workers.',
+  'dirty.described': 'How the dirty workers, apps and calls stand.',
+  'dirty.stopped': 'The dirty arbiter is gone, and everybody of its tree.',
+  'link.up': 'A dirty arbiter is ready and takes orders over its link.',
+  'link.down': 'The dirty arbiter takes no more orders: it is leaving or gone.',
+  'signals.stop': 'A signal from outside tells the dirty arbiter to stop.',
+  'signals.reload': 'HUP from outside: start the same dirty workers anew.',
+  'signals.scale': 'TTIN or TTOU from outside: one dirty worker more, or one less.',
+  'router.stuck': 'A dirty worker did not come free after a call had overrun its time.',
+
+  // ── the control interface ──────────────────────────────────────────────────────────────────────────────────────
+  'control.opened': 'A control socket takes connections.',
+  'control.unavailable': 'A control socket cannot be bound; told once until it opens.',
+  'socket.opened': 'The control socket is bound and takes connections.',
+  'socket.failed': 'The control socket could not be bound, or has failed.',
+  'socket.lost': "The socket's name is gone from the file system, or somebody else's.",
+  'connection.accepted': 'A client connected to the control socket.',
+  'connection.refuse': 'Tell a client that there is no room for it, and close.',
+  'session.ended': 'The session of a client is over.',
+  'request.ordered': 'A client gave an order for the arbiter.',
+  'request.began': 'A request that takes time is under way.',
+  'request.ended': 'A request that took time was answered.',
+  'request.overdue': 'A request has taken longer than a command may.',
+  'request.expire': 'Answer that the request took too long.',
+  'connection.idled': 'The client said nothing for the idle time.',
+  'connection.finished': 'The client will send no more.',
+  'connection.violated': 'The client broke a limit or the protocol, and was told.',
+  'connection.closed': 'Both ends of the connection are closed.',
+  'connection.close': 'Write what is left, then close.',
+  'connection.destroy': 'Cut the connection.',
+};
