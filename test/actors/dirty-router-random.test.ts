@@ -1,11 +1,11 @@
 /**
- * The router under random callers, workers, deaths, cancellations, deadlines and overload, all arriving in any order.
+ * The router under random callers, workers, payloads that pass it and that do not, deaths, cancellations, deadlines and overload, all arriving in any order.
  * After every step: no queue beyond its bound, none waits while a worker that may take it is free. At the end: every
  * call has ended exactly once with its own answer, and nothing of it is left. `KIRIN_SEED` runs one seed alone.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FRAME } from '../../src/actors/dirty/frames.ts';
+import { FLAG_DIRECT, FLAG_STREAM, FRAME } from '../../src/actors/dirty/frames.ts';
 import { APPS, type Peer, World } from './dirty-world.ts';
 
 const RUNS = 300;
@@ -39,6 +39,8 @@ interface CallerSide {
   asked: Map<number, Asked>;
   lastId: number;
   isGone: boolean;
+  /** As the router numbers it. */
+  number: number;
 }
 
 interface WorkerSide {
@@ -46,7 +48,12 @@ interface WorkerSide {
   age: number;
   generation: number;
   apps: number[];
-  running: Map<number, { value: string; isStream: boolean; credit: number; chunks: number }>;
+  running: Map<
+    number,
+    { value: string; isStream: boolean; isDirect: boolean; credit: number; chunks: number }
+  >;
+  /** Calls that run and whose payload has not come. */
+  words: Map<number, { key: string; isStream: boolean; credit: number }>;
   isLeaving: boolean;
 }
 
@@ -58,6 +65,8 @@ class Run {
   readonly workers = new Map<number, WorkerSide>();
   #serial = 0;
   #hopeless = new Set<number>();
+  /** Payloads that callers brought to workers by themselves. */
+  readonly #brought = new Map<string, string>();
 
   constructor(seed: number) {
     this.#random = randomOf(seed);
@@ -97,7 +106,7 @@ class Run {
     const pid = 100 + ++this.#serial;
     const generation = 1 + this.#random(2);
     const peer = this.world.caller(generation, pid);
-    this.callers.set(pid, { peer, generation, asked: new Map(), lastId: 0, isGone: false });
+    this.callers.set(pid, { peer, generation, asked: new Map(), lastId: 0, isGone: false, number: 0 });
   }
 
   call(): void {
@@ -109,7 +118,12 @@ class Run {
     const credit = isStream ? 1 + this.#random(4) : 0;
     caller.asked.set(id, { value, isStream, isCancelled: false, credit, chunks: 0, end: undefined });
     const ms = this.#random(3) === 0 ? 1 + this.#random(200) : 0;
-    caller.peer.call(id, { app: this.#random(2), ms, stream: isStream, value });
+    const app = this.#random(2);
+    if (this.#random(3) > 0) caller.peer.call(id, { app, ms, stream: isStream, value });
+    else {
+      const flags = FLAG_DIRECT | (isStream ? FLAG_STREAM : 0);
+      caller.peer.send({ type: FRAME.call, id, app, number: ms, flags });
+    }
     if (isStream) caller.peer.send({ type: FRAME.credit, id, number: credit });
   }
 
@@ -141,11 +155,17 @@ class Run {
     const age = ++this.#serial;
     const generation = 1 + this.#random(2);
     this.workers.set(age, {
-      peer: this.world.worker(age, apps, generation),
+      peer: this.world.worker(
+        age,
+        apps,
+        generation,
+        this.#random(2) === 0 ? { address: 'door', secret: 'open' } : undefined,
+      ),
       age,
       generation,
       apps,
       running: new Map(),
+      words: new Map(),
       isLeaving: false,
     });
   }
@@ -182,16 +202,34 @@ class Run {
     if (this.#random(5) === 0)
       peer.send({ type: FRAME.error, id }, { code: 'DIRTY_APP_ERROR', message: call.value });
     else if (call.isStream) peer.send({ type: FRAME.end, id });
+    else if (call.isDirect && this.#random(2) === 0) peer.send({ type: FRAME.end, flags: FLAG_DIRECT, id });
     else peer.result(id, call.value);
   }
 
   #read(worker: WorkerSide): void {
-    for (const { type, id, number, value, flags } of worker.peer.heard.splice(0)) {
-      if (type === FRAME.call) {
+    const { running, words } = worker;
+    const begins = (id: number, value: string): void => {
+      const { isStream, credit } = words.get(id)!;
+      words.delete(id);
+      running.set(id, { value, isStream, isDirect: true, credit, chunks: 0 });
+    };
+    for (const { type, id, number, value, flags, caller, callerId } of worker.peer.heard.splice(0)) {
+      const isStream = (flags & FLAG_STREAM) !== 0;
+      if (type === FRAME.call && (flags & FLAG_DIRECT) !== 0)
+        words.set(id, { key: `${caller}:${callerId}`, isStream, credit: 0 });
+      else if (type === FRAME.call) {
         const [, [said]] = value as [string, [string]];
-        worker.running.set(id, { value: said, isStream: flags === 1, credit: 0, chunks: 0 });
-        assert.ok(worker.running.size <= this.#threads, 'more than its threads');
-      } else if (type === FRAME.credit && worker.running.has(id)) worker.running.get(id)!.credit += number;
+        running.set(id, { value: said, isStream, isDirect: false, credit: 0, chunks: 0 });
+      } else if (type === FRAME.payload && words.has(id)) begins(id, (value as [string, [string]])[1][0]);
+      else if (type === FRAME.credit && running.has(id)) running.get(id)!.credit += number;
+      else if (type === FRAME.credit && words.has(id)) words.get(id)!.credit += number;
+      else if (type === FRAME.cancel && words.delete(id))
+        worker.peer.send({ type: FRAME.error, id }, { code: 'DIRTY_CANCELLED', message: 'unwanted' });
+      assert.ok(running.size + words.size <= this.#threads, 'more than its threads');
+    }
+    for (const [id, { key }] of [...words]) {
+      const value = this.#brought.get(key);
+      if (value !== undefined) begins(id, value);
     }
   }
 
@@ -233,9 +271,16 @@ class Run {
   }
 
   #hear(caller: CallerSide): void {
-    for (const { type, id, value } of caller.peer.heard.splice(0)) {
-      if (type === FRAME.welcome) continue;
+    for (const { type, id, value, flags } of caller.peer.heard.splice(0)) {
+      if (type === FRAME.welcome) {
+        caller.number = (value as { caller: number }).caller;
+        continue;
+      }
       const asked = caller.asked.get(id);
+      if (type === FRAME.direct) {
+        this.#bring(caller, id, asked);
+        continue;
+      }
       assert.ok(asked, `an answer to ${id}, which was not asked`);
       assert.equal(asked.end, undefined, `${id} ended with ${asked.end} and goes on`);
       if (type === FRAME.chunk) {
@@ -247,13 +292,20 @@ class Run {
       } else if (type === FRAME.result) {
         assert.equal(value, asked.value);
         asked.end = 'result';
-      } else if (type === FRAME.end) asked.end = 'end';
+      } else if (type === FRAME.end) asked.end = (flags & FLAG_DIRECT) === 0 ? 'end' : 'direct';
       else {
         const { code, message } = value as { code: string; message: string };
         if (code === 'DIRTY_APP_ERROR') assert.equal(message, asked.value);
         asked.end = code;
       }
     }
+  }
+
+  /** The router said that the call runs: its payload goes there, by one way or the other, if it is still wanted. */
+  #bring(caller: CallerSide, id: number, asked: Asked | undefined): void {
+    if (!asked || asked.end || asked.isCancelled || caller.isGone) return;
+    if (this.#random(2) === 0) caller.peer.send({ type: FRAME.payload, id }, ['act', [asked.value]]);
+    else this.#brought.set(`${caller.number}:${id}`, asked.value);
   }
 
   /** The faults stop: what is left must come to its end by itself. */
@@ -271,6 +323,7 @@ class Run {
       for (const worker of this.workers.values()) {
         this.#read(worker);
         if (worker.running.size > 0) this.answer();
+        else if (worker.words.size > 0) this.check();
       }
       this.world.settle();
       this.check();
@@ -312,6 +365,7 @@ test('every call ends exactly once, whatever happens', () => {
   for (const end of [
     'result',
     'end',
+    'direct',
     'DIRTY_APP_ERROR',
     'DIRTY_TIMEOUT',
     'DIRTY_OVERLOADED',
