@@ -21,11 +21,11 @@ export function separateHooks(exported: unknown): { rest: unknown; hooks: Hooks 
   const hooks: Hooks = new Map();
   if (typeof exported !== 'object' || exported === null || Array.isArray(exported))
     return { rest: exported, hooks };
-  const rest: Record<string, unknown> = {};
+  const rest: [string, unknown][] = [];
   const writtenAs = new Map<HookName, string>();
   for (const [key, value] of Object.entries(exported)) {
     const name = hookOf(key);
-    if (name === undefined) rest[key] = value;
+    if (name === undefined) rest.push([key, value]);
     else if (value === undefined) continue;
     else if (typeof value !== 'function')
       throw new Error(`"${key}" is a hook: a function, not ${value === null ? 'null' : `a ${typeof value}`}`);
@@ -36,5 +36,5 @@ export function separateHooks(exported: unknown): { rest: unknown; hooks: Hooks 
       writtenAs.set(name, key);
     }
   }
-  return { rest, hooks };
+  return { rest: Object.fromEntries(rest), hooks };
 }

@@ -133,6 +133,16 @@ describe('hooks of dirty workers', { concurrency: 2 }, () => {
       /dirty_worker_init in kirin\.config\.mjs failed: threw 'up'/,
     ],
     [
+      'dirty_worker_init waits for nothing',
+      { dirty_worker_init: '() => new Promise(() => {})' },
+      /dirty_worker_init in kirin\.config\.mjs failed: it never ended: what it waits for cannot happen any more/,
+    ],
+    [
+      'dirty_post_fork exits',
+      { dirtyPostFork: '() => process.exit(4)' },
+      /the app called process\.exit\(4\)/,
+    ],
+    [
       'dirty_worker_init never ends',
       { dirty_worker_init: '() => new Promise(() => setInterval(() => {}, 1000))' },
       /was not ready within 2 s \(--boot-timeout\)/,

@@ -1,6 +1,6 @@
 /** A real server with dirty workers, a directory and a TMPDIR of its own, for tests of how its processes are supervised. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -25,6 +25,8 @@ export interface TreeOptions extends ServerOptions {
   app?: string;
   /** Files of the server's directory, before it starts. */
   files?: Record<string, string>;
+  /** Symbolic links of it, and where they lead. */
+  links?: Record<string, string>;
 }
 
 export const dirtyApp = (name: string): string => `${fixture('dirty-supervised.mjs')}:${name}`;
@@ -49,9 +51,10 @@ export class Tree {
 
   /** Starts a server and does not wait. */
   static launch(t: TestContext, args: readonly string[], options: TreeOptions = {}): Tree {
-    const { app = fixture('dirty-caller.mjs'), files = {}, ...more } = options;
+    const { app = fixture('dirty-caller.mjs'), files = {}, links = {}, ...more } = options;
     const site = new Site(t);
     for (const [name, text] of Object.entries(files)) site.write(name, text);
+    for (const [name, target] of Object.entries(links)) symlinkSync(target, site.path(name));
     mkdirSync(site.path('t'));
     const env = { TEST_KIRIN: library, TMPDIR: site.path('t'), ...more.env };
     const server = launch(t, app, ['-w', '1', ...args], { control: true, cwd: site.directory, ...more, env });

@@ -34,6 +34,8 @@ const LIMITS = { quitMs: 2000, abortMs: 1000, stableMs: 10_000, killAgainMs: 500
 const BACKLOG = 1024;
 /** How long hooks that are told of the last workers may take. */
 const LAST_HOOKS_MS = 3000;
+/** What it starts with; reloads number theirs from there. */
+const FIRST_EDITION = 1;
 
 type ToMachine = DirtyArbiterOrder | DirtyArbiterInternal;
 
@@ -122,9 +124,9 @@ export function runDirtyArbiter(): void {
           );
         }),
       ),
-      open: fromPromise<void, DirtyArbiterSpec>(async ({ input }) => {
+      open: fromPromise<void, DirtyArbiterSpec>(async ({ input, signal }) => {
         house.open(input);
-        await house.hooksOfConfig.starting({ pid: process.pid, age });
+        await house.hooksOfConfig.starting(FIRST_EDITION, { pid: process.pid, age }, signal);
         await listenOn(input.socket, house);
       }),
       pool: poolMachine.provide({
@@ -162,7 +164,7 @@ export function runDirtyArbiter(): void {
   /** No machine supervises any more: nothing that was started may live. */
   const crash = (error: unknown): never => {
     for (const child of live) child.kill('SIGKILL');
-    house.hooksOfConfig.kill();
+    void house.hooksOfConfig.kill();
     house.close();
     link.sendSync({ type: 'worker.lastWords', fault: toFault(error, 'worker.uncaught') });
     process.exit(70);
@@ -174,10 +176,9 @@ export function runDirtyArbiter(): void {
       const { output } = actor.getSnapshot();
       // The arbiter has died and cannot tidy up: nobody comes back to this socket and this stash.
       if (process.ppid !== parentPid) tidy(files);
-      void settles(house.hooksOfConfig.idle(), LAST_HOOKS_MS).then(() => {
-        house.hooksOfConfig.kill();
-        exitAfter(link, output?.exitCode ?? 0);
-      });
+      void settles(house.hooksOfConfig.idle(), LAST_HOOKS_MS)
+        .then(() => house.hooksOfConfig.kill())
+        .then(() => exitAfter(link, output?.exitCode ?? 0));
     },
     error: crash,
   });

@@ -25,6 +25,8 @@ export interface ExitSubject {
 
 export class DirtyHooks {
   readonly #hosts = new Map<number, HookHost>();
+  /** Those of editions that are gone, while what they were asked has not ended. */
+  readonly #closing = new Set<HookHost>();
   readonly #warn: (text: string) => void;
 
   constructor(warn: (text: string) => void) {
@@ -36,18 +38,29 @@ export class DirtyHooks {
     const names = (hooks.names as HookName[]).filter((name) => HOOKS[name].place === 'dirtyArbiter');
     if (names.length === 0) return;
     const { file, limitMs } = hooks;
-    this.#hosts.set(edition, new HookHost({ file: { file, names }, env, cwd, limitMs }));
+    this.#hosts.set(edition, new HookHost({ file: { file, names }, env, cwd, limitMs, warn: this.#warn }));
   }
 
   release(edition: number): void {
-    this.#hosts.get(edition)?.close();
+    const host = this.#hosts.get(edition);
+    if (!host) return;
     this.#hosts.delete(edition);
+    this.#closing.add(host);
+    host.close();
+    void host.idle().then(() => this.#closing.delete(host));
   }
 
-  /** Before the first worker. Rejects with FaultError `hook.failed`. */
-  async starting(subject: ArbiterSubject): Promise<void> {
-    const [first] = this.#hosts.values();
-    await first?.run('on_dirty_starting', subject);
+  /** Before the first worker. Rejects with FaultError `hook.failed`, and when it is given up, which ends the hook. */
+  async starting(edition: number, subject: ArbiterSubject, signal: AbortSignal): Promise<void> {
+    const host = this.#hosts.get(edition);
+    const cut = (): void => host?.kill();
+    signal.addEventListener('abort', cut);
+    try {
+      await host?.run('on_dirty_starting', subject);
+    } finally {
+      signal.removeEventListener('abort', cut);
+    }
+    signal.throwIfAborted();
   }
 
   /** Nobody waits for it; one that fails is a warning. */
@@ -60,12 +73,13 @@ export class DirtyHooks {
 
   /** Resolves when all that was called has ended. */
   async idle(): Promise<void> {
-    await Promise.all([...this.#hosts.values()].map((host) => host.idle()));
+    await Promise.all([...this.#hosts.values(), ...this.#closing].map((host) => host.idle()));
   }
 
-  /** Ends what runs. */
-  kill(): void {
-    for (const host of this.#hosts.values()) host.kill();
+  /** Ends what runs; resolves when its ends have been told. */
+  async kill(): Promise<void> {
+    for (const host of [...this.#hosts.values(), ...this.#closing]) host.kill();
     this.#hosts.clear();
+    await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -2,6 +2,7 @@
  * The dirty workers of a generation: their apps found and looked at, and what they are bound by. Runs in the arbiter, before
  * anything of the generation is started.
  */
+import { realpathSync } from 'node:fs';
 import { largestLimit } from '../../machines/allocation.ts';
 import { boundsOf } from '../../machines/dirty-bounds.ts';
 import type { DirtyAppSpec, DirtyGeneration } from '../../machines/events/dirty.ts';
@@ -11,10 +12,13 @@ import { FaultError } from '../fault-error.ts';
 import { findDirtyApps } from './apps.ts';
 import { inspectDirtyApps } from './inspect-apps.ts';
 
-/** Limits of the dirty arbiter itself, in milliseconds; beyond those of its workers. */
+/**
+ * Limits of the dirty arbiter itself, in milliseconds; beyond those of its workers. Told to quit, it waits for workers (2 s), then
+ * for hooks that are told of them (3 s).
+ */
 const ARBITER_LIMITS = {
   timeoutMs: 30_000,
-  quitMs: 4000,
+  quitMs: 6000,
   abortMs: 1000,
   stableMs: 10_000,
   killAgainMs: 5000,
@@ -61,9 +65,18 @@ export async function prepareDirty(
   };
 }
 
+/** As the app's own, its path is that of one release, wherever a link may lead later. */
 function hooksOf({ hooks, hookTimeoutMs }: Settings): DirtyGeneration['hooks'] {
   if (!hooks) return null;
-  return { file: hooks.file, names: [...hooks.names], limitMs: hookTimeoutMs };
+  return { file: resolvedFile(hooks.file), names: [...hooks.names], limitMs: hookTimeoutMs };
+}
+
+function resolvedFile(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    throw new FaultError('settings.invalid', `--config: there is no file ${file}`);
+  }
 }
 
 /** As many as were asked for, within what the apps allow. */
@@ -96,10 +109,16 @@ function refuseMissingResources(
         );
 }
 
-function limitsOf({ bootTimeoutMs, dirtyGracefulTimeoutMs }: Settings): ChildLimits {
+function limitsOf(settings: Settings): ChildLimits {
   return {
     ...ARBITER_LIMITS,
-    bootMs: bootTimeoutMs > 0 ? bootTimeoutMs + ARBITER_RESERVE_MS : 0,
-    graceMs: dirtyGracefulTimeoutMs + ARBITER_RESERVE_MS,
+    bootMs: bootLimitOf(settings),
+    graceMs: settings.dirtyGracefulTimeoutMs + ARBITER_RESERVE_MS,
   };
+}
+
+/** A hook before the first worker, then that worker; these limits stay, and a reload may bring a hook. 0: no limit. */
+function bootLimitOf({ bootTimeoutMs, hooks, hookTimeoutMs }: Settings): number {
+  const isEndless = hookTimeoutMs === 0 && hooks?.names.includes('on_dirty_starting');
+  return bootTimeoutMs === 0 || isEndless ? 0 : bootTimeoutMs + hookTimeoutMs + ARBITER_RESERVE_MS;
 }

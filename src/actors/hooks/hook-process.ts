@@ -1,28 +1,47 @@
 /**
- * The process that an arbiter keeps for hooks: it calls them one after the other, as the arbiter asks. It ends with the arbiter,
- * whose end of the channel closes then. The other side is `host.ts`.
+ * The process that an arbiter keeps for hooks: it calls them one after the other, as the arbiter asks, and ends with the
+ * arbiter, also while a hook blocks it. The other side is `host.ts`.
  */
-import type { HookFile } from '../../settings/hooks-table.ts';
-import { errorLine } from '../app-errors.ts';
-import type { HookAnswer, HookCall } from './host.ts';
-import { HookRunner } from './run-hook.ts';
+import { Socket } from 'node:net';
+import { Worker } from 'node:worker_threads';
+import type { HookFile, HookName } from '../../settings/hooks-table.ts';
+import { openLink } from '../link.ts';
+import { HookRunner, shortReason } from './run-hook.ts';
+import { HOOK_LINK_FD, type HookAnswer, type HookCall, hookCalls, OWNER_FD } from './wire.ts';
+
+/** A thread has a loop of its own, which no hook can hold. */
+const WATCH = `
+  const { Socket } = require('node:net');
+  new Socket({ fd: ${OWNER_FD} })
+    .on('error', () => {})
+    .on('close', () => process.kill(process.pid, 'SIGKILL'))
+    .resume();
+`;
 
 export function runHookProcess(): void {
   process.title = 'kirin: hooks';
+  // Neither what the user has Node load into each process, nor the user's environment, is for this thread.
+  new Worker(WATCH, { eval: true, execArgv: [], env: {} }).unref();
   const runner = new HookRunner(JSON.parse(process.argv[2]!) as HookFile);
-  const answer = (error?: string): void => {
-    process.send?.((error === undefined ? {} : { error }) satisfies HookAnswer);
-  };
+  const stream = new Socket({ fd: HOOK_LINK_FD, readable: true, writable: true });
   // A Ctrl-C reaches every process of a terminal's group, and the arbiter is the one to decide.
   for (const signal of ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const)
     process.on(signal, () => {});
-  process.on('disconnect', () => process.exit(0));
-  // What a hook has left behind fails whichever runs when it shows.
-  process.on('uncaughtException', (error) => answer(errorLine(error)));
-  process.on('message', ({ name, subject }: HookCall) => {
-    runner.call(name, subject).then(
-      () => answer(),
-      (error) => answer(errorLine(error)),
-    );
+  const link = openLink<HookCall, HookAnswer>(stream, null, hookCalls, {
+    event: ({ name, subject }) => void call(name as HookName, subject),
+    unknown: () => process.exit(1),
+    broken: () => process.exit(1),
+    ended: () => process.exit(0),
   });
+
+  async function call(name: HookName, subject: object): Promise<void> {
+    try {
+      await runner.call(name, subject);
+      link.send({ type: 'hook.done' });
+    } catch (error) {
+      link.send({ type: 'hook.failed', why: shortReason(error) });
+    }
+  }
+  // Nobody knows what it did not finish, so the arbiter ends this process when it hears of it.
+  process.on('uncaughtException', (error) => link.send({ type: 'hook.stray', why: shortReason(error) }));
 }

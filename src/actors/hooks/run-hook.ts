@@ -4,6 +4,10 @@ import { configValue, type Hooks, separateHooks } from '../../settings/config-va
 import type { HookFile, HookName } from '../../settings/hooks-table.ts';
 import { errorLine } from '../app-errors.ts';
 import { FaultError } from '../fault-error.ts';
+import { hopeful } from '../patience.ts';
+
+/** A reason is one line of the log, in UTF-16 units. */
+const REASON_MAX = 1024;
 
 export class HookRunner {
   readonly #file: HookFile | null;
@@ -14,20 +18,34 @@ export class HookRunner {
     this.#file = file;
   }
 
-  /** Resolves when the hook has ended, and at once where there is none. Rejects with FaultError `hook.failed`. */
+  /**
+   * Resolves when the hook has ended, and at once where there is none. Rejects with FaultError `hook.failed`, also when
+   * nothing is left to run that could end it.
+   */
   async run(name: HookName, subject: object): Promise<void> {
+    const neverEnded = (): Error => new Error('it never ended: what it waits for cannot happen any more');
     try {
-      await this.call(name, subject);
+      await hopeful(this.call(name, subject), neverEnded);
     } catch (error) {
-      throw hookFailed(this.#file!.file, name, errorLine(error), error);
+      throw hookFailed(this.#file!.file, name, shortReason(error), error);
     }
   }
 
-  /** The same; rejects with whatever the hook throws. */
+  /** As `run`, without that last; rejects with whatever the hook throws. */
   async call(name: HookName, subject: object): Promise<void> {
     if (!this.#file?.names.includes(name)) return;
     this.#hooks ??= configValue(this.#file.file).then((exported) => separateHooks(exported).hooks);
     await (await this.#hooks).get(name)?.(subject);
+  }
+}
+
+/** Whatever was thrown, in one line of limited length. */
+export function shortReason(error: unknown): string {
+  try {
+    const line = errorLine(error);
+    return line.length > REASON_MAX ? `${line.slice(0, REASON_MAX)}...` : line;
+  } catch {
+    return 'threw what cannot be shown';
   }
 }
 
