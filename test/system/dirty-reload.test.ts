@@ -47,7 +47,11 @@ describe('a reload of both pools', { concurrency: 2 }, () => {
     const { answers, stop } = load(tree);
     await tree.server.until('calls are answered', () => answers.length > 20);
     deploy(tree, 'v2');
-    assert.match((await tree.server.reload()).msg, /^reload done/);
+    assert.match(
+      (await tree.server.reload()).msg,
+      /^reload done: \d+ workers? and 2 dirty workers of the new generation/,
+    );
+    await tree.server.told(/^dirty worker \d+ \(pid \d+\) is draining$/);
     await tree.settled(2, (dirty) => dirty.generation === 2);
     const { length } = answers;
     await tree.server.until('calls are answered still', () => answers.length > length + 20);
