@@ -291,7 +291,11 @@ describe('the history', { concurrency: 2 }, () => {
     await one.shows(/reloading/);
     other.write('reopen\r');
     await other.shows(/reopening/);
-    for (const screen of [other, one]) screen.write(CTRL_D);
+    // What is typed while an answer is printed may be lost.
+    for (const screen of [other, one]) {
+      await screen.prompts();
+      screen.write(CTRL_D);
+    }
     await Promise.all([one.exit(), other.exit()]);
     assert.equal(readFileSync(historyOf(site), 'utf8'), 'reload\nreopen\n');
   });
