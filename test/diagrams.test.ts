@@ -2,16 +2,30 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { allDiagrams } from '../src/cli/diagrams/all.ts';
+import { allDiagrams, storedStory } from '../src/cli/diagrams/all.ts';
 import { type ChartState, chartOf } from '../src/cli/diagrams/chart.ts';
 import { chartSvg } from '../src/cli/diagrams/chart-svg.ts';
-import { type Box, headerWidth, layoutOf, type PlacedChart } from '../src/cli/diagrams/layout.ts';
+import {
+  type Box,
+  COLUMN_WIDTH,
+  headerWidth,
+  layoutOf,
+  type PlacedChart,
+} from '../src/cli/diagrams/layout.ts';
 import { MACHINES } from '../src/cli/diagrams/machines.ts';
+import { processTree } from '../src/cli/diagrams/process-tree.ts';
+import { essenceOf } from '../src/cli/diagrams/recording/essence.ts';
+import { SCENES } from '../src/cli/diagrams/recording/scenes.ts';
+import { columnsOf, messageLines } from '../src/cli/diagrams/sequence-layout.ts';
+import { textWidth } from '../src/cli/diagrams/text-width.ts';
 import { EVENT_TEXTS } from '../src/machines/events/texts.ts';
 
 const placedByName = new Map<string, PlacedChart>();
 for (const [name, machine] of Object.entries(MACHINES))
   placedByName.set(name, await layoutOf(chartOf(machine)));
+
+/** The machines, and the tree of processes, which is drawn in the same way. */
+const charts = new Map([...placedByName, ['process-tree', await layoutOf(processTree())]] as const);
 
 interface Point {
   x: number;
@@ -38,6 +52,8 @@ test('diagrams/ is what `npm run diagrams` writes', async () => {
   const files = await allDiagrams();
   const there = readdirSync('diagrams').filter((name) => /\.(svg|mmd|md)$/.test(name));
   assert.deepEqual(there.sort(), [...files.keys()].sort());
+  const recordings = Object.keys(SCENES).map((name) => `${name}.json`);
+  assert.deepEqual(readdirSync('diagrams/recordings').sort(), recordings.sort());
   for (const [name, text] of files)
     assert.ok(
       readFileSync(`diagrams/${name}`, 'utf8') === text,
@@ -85,7 +101,7 @@ test('a transition says when it is taken, what it does and what its event means'
 });
 
 test('lines are orthogonal, and none crosses a label or a text', () => {
-  for (const [name, { edges, initials, states, anys }] of placedByName) {
+  for (const [name, { edges, initials, states, anys }] of charts) {
     const lines = [
       ...edges.map(({ edge, points }) => ({ what: `${edge.source} -> ${edge.target}`, points })),
       ...initials.map(({ of, points }) => ({ what: `the initial mark of ${of}`, points })),
@@ -124,8 +140,22 @@ test('lines are orthogonal, and none crosses a label or a text', () => {
   }
 });
 
+test('no line steps aside by a hair', () => {
+  for (const [name, { edges }] of charts)
+    for (const { edge, points } of edges)
+      for (const part of parts(points).slice(1, -1))
+        assert.ok(Math.max(part.width, part.height) > 2, `${name}: ${edge.source} -> ${edge.target}`);
+});
+
+test('every picture fits a column of text at its own size', () => {
+  for (const name of readdirSync('diagrams').filter((name) => name.endsWith('.svg'))) {
+    const [, width] = /width="(\d+)"/.exec(readFileSync(`diagrams/${name}`, 'utf8'))!;
+    assert.ok(Number(width) <= COLUMN_WIDTH, `${name} is ${width} wide`);
+  }
+});
+
 test('boxes hold what is in them and do not overlap', () => {
-  for (const { chart, states, width, height } of placedByName.values()) {
+  for (const { chart, states, width, height } of charts.values()) {
     const boxes = new Map(states.map((placed) => [placed.state.id, placed]));
     const visit = (state: ChartState): void => {
       const box = boxes.get(state.id)!;
@@ -143,6 +173,48 @@ test('boxes hold what is in them and do not overlap', () => {
       }
     };
     visit(chart.root);
+  }
+});
+
+test('in a sequence nothing is written over a neighbour', () => {
+  for (const name of Object.keys(SCENES)) {
+    const story = storedStory(name);
+    const { x, left, right, width } = columnsOf(story);
+    const index = new Map(story.participants.map((one, position) => [one.name, position]));
+    for (const [column, end] of right.entries()) {
+      const next = x[column + 1];
+      assert.ok(
+        x[column]! - left[column]! >= 0 && x[column]! + end <= width,
+        `${name}: ${column} is cut off`,
+      );
+      if (next !== undefined)
+        assert.ok(x[column]! + end <= next - left[column + 1]!, `${name}: ${column} is too wide`);
+    }
+    for (const step of story.steps)
+      if (step.kind === 'message' && step.from !== step.to) {
+        const [from, to] = [x[index.get(step.from)!]!, x[index.get(step.to)!]!];
+        for (const line of messageLines(step.text, Math.abs(from - to)))
+          assert.ok(
+            textWidth(line, 11) + 16 < Math.abs(from - to),
+            `${name}: ${line} is wider than its arrow`,
+          );
+      }
+  }
+});
+
+test('a run that tells less, more or something else than the recording is found out', () => {
+  for (const name of Object.keys(SCENES)) {
+    const story = storedStory(name);
+    const essence = JSON.stringify(essenceOf(story));
+    for (const [index, step] of story.steps.entries()) {
+      const others = [[], [step, step], ...('text' in step ? [[{ ...step, text: 'else' }]] : [])];
+      for (const other of others)
+        assert.notEqual(
+          JSON.stringify(essenceOf({ ...story, steps: story.steps.toSpliced(index, 1, ...other) })),
+          essence,
+          `${name}: step ${index}`,
+        );
+    }
   }
 });
 

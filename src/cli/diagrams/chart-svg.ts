@@ -1,9 +1,9 @@
 /** A placed chart as SVG. Development only. */
-import { eventMeaning, type Step, stepText } from './chart.ts';
+import { type Chart, eventMeaning, type Step, stepText } from './chart.ts';
+import type { Line } from './chart-lines.ts';
 import {
   DOT_SIZE,
   LINE_HEIGHT,
-  type Line,
   PADDING,
   type PlacedChart,
   type PlacedEdge,
@@ -67,11 +67,19 @@ const lineAndHead = (points: PlacedEdge['points']): string[] => [
   `<path class="head" d="${headPath(points)}"/>`,
 ];
 
-function edgeOf({ edge, points, label }: PlacedEdge): string[] {
-  const told = edge.steps.map((step) => `${stepText(step)}: ${eventMeaning(step)}`);
+const parentOf = (id: string): string => id.slice(0, id.lastIndexOf('.'));
+
+function edgeOf({ edge, points, label }: PlacedEdge, { isFrameless }: Chart): string[] {
+  const title = edge.title ?? edge.steps.map((step) => `${stepText(step)}: ${eventMeaning(step)}`).join('\n');
+  const classes = [
+    'edge',
+    ...(edge.isBeside ? ['beside'] : []),
+    // Its label lies on the paper, not in a box.
+    ...(isFrameless && !parentOf(edge.target).includes('.') ? ['bare'] : []),
+  ];
   return [
-    `<g class="edge" data-source="${edge.source}" data-event="${eventsOf(edge.steps)}" data-target="${edge.target}">`,
-    `<title>${escapeXml(told.join('\n'))}</title>`,
+    `<g class="${classes.join(' ')}" data-source="${edge.source}" data-event="${eventsOf(edge.steps)}" data-target="${edge.target}">`,
+    `<title>${escapeXml(title)}</title>`,
     ...lineAndHead(points),
     ...(label
       ? [
@@ -86,10 +94,14 @@ function edgeOf({ edge, points, label }: PlacedEdge): string[] {
   ];
 }
 
-export function chartSvg(name: string, placed: PlacedChart): string {
+export function chartSvg(
+  name: string,
+  placed: PlacedChart,
+  title = `The ${placed.chart.id} machine`,
+): string {
   const { chart, states, edges, initials, anys, width, height } = placed;
-  return svg({ name, title: `The ${chart.id} machine`, description: chart.description, width, height }, [
-    ...states.flatMap(stateOf),
+  return svg({ name, title, description: chart.description, width, height }, [
+    ...states.filter(({ state }) => !(chart.isFrameless && state === chart.root)).flatMap(stateOf),
     ...initials.flatMap(({ x, y, points }) => [
       '<g class="initial">',
       `<circle class="dot" cx="${x}" cy="${y}" r="${DOT_SIZE / 2}"/>`,
@@ -102,6 +114,6 @@ export function chartSvg(name: string, placed: PlacedChart): string {
       `<text class="faint" x="${x + w / 2}" y="${y + 13}" text-anchor="middle">any</text>`,
       '</g>',
     ]),
-    ...edges.flatMap(edgeOf),
+    ...edges.flatMap((edge) => edgeOf(edge, chart)),
   ]);
 }

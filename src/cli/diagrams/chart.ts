@@ -40,8 +40,13 @@ export interface ChartState {
 export interface ChartEdge {
   source: string;
   target: string;
-  /** The target is above the source, or the source itself is left and entered again. */
   steps: Step[];
+  /** Default: what its steps do and mean. */
+  title?: string;
+  /** Not a transition of a machine, nor a link: drawn with dashes. */
+  isBeside?: boolean;
+  /** Leads straight from one box to its neighbour on the right. */
+  isAcross?: boolean;
 }
 
 export interface Chart {
@@ -49,6 +54,8 @@ export interface Chart {
   description: string;
   root: ChartState;
   edges: ChartEdge[];
+  /** The root is what there is, not a box of its own. */
+  isFrameless?: boolean;
 }
 
 /** The parts of XState's nodes that are read here; their types are not all public. */
@@ -98,6 +105,16 @@ function eventText(node: Node, event: string): string {
   const [, how, , id] = ended;
   const actor = node.invoke.find((one) => one.id === id);
   return `${actor ? actorOf(actor) : id} ${how === 'done' ? 'done' : 'threw'}`;
+}
+
+/** The same where only the machine is known. */
+export function eventTextIn(machine: AnyStateMachine, event: string): string {
+  const isOf = ({ after, invoke }: Node): boolean =>
+    after.some(({ eventType }) => eventType === event) || invoke.some(({ id }) => event.endsWith(`.${id}`));
+  const find = (node: Node): Node | undefined =>
+    isOf(node) ? node : Object.values(node.states).map(find).find(Boolean);
+  const node = find(machine.root as unknown as Node);
+  return node ? eventText(node, event) : event;
 }
 
 function stepsOf(node: Node): { step: Step; target: Node | undefined }[] {
@@ -160,9 +177,9 @@ export const stepText = (step: Step): string =>
 /** What has happened, in a sentence. */
 export function eventMeaning({ event, text }: Step): string {
   if (event in EVENT_TEXTS) return EVENT_TEXTS[event as keyof typeof EVENT_TEXTS];
-  if (event === 'always') return 'At once.';
+  if (event === 'always') return 'At once, without an event.';
   const [, delay] = /^after (.+)$/.exec(text) ?? [];
-  if (delay) return `So long after the state was entered as \`${delay}\` says.`;
+  if (delay) return `The state has lasted as long as \`${delay}\` says.`;
   const [, actor, how] = /^(.+) (done|threw)$/.exec(text) ?? [];
   if (actor)
     return how === 'done'

@@ -2,20 +2,11 @@
 
 import elk from 'elkjs/lib/elk.bundled.js';
 import type { ElkNode } from 'elkjs/lib/elk-api.js';
-import { type Chart, type ChartEdge, type ChartState, condition, type Step } from './chart.ts';
+import type { Chart, ChartEdge, ChartState } from './chart.ts';
+import { BROAD, type Breadth, type Line, labelLines, linesOf, NARROW } from './chart-lines.ts';
+import type { Point } from './svg.ts';
 import { textWidth } from './text-width.ts';
 
-/** A piece of a line; `faint` is for what is said besides. */
-export interface Span {
-  text: string;
-  style: 'plain' | 'faint';
-}
-export interface Line {
-  spans: Span[];
-  /** The transitions that the line tells of. */
-  steps: Step[];
-  width: number;
-}
 export interface Box {
   x: number;
   y: number;
@@ -33,7 +24,7 @@ export interface PlacedState extends Box {
 export interface PlacedEdge {
   edge: ChartEdge;
   /** An orthogonal line from the source to the target. */
-  points: { x: number; y: number }[];
+  points: Point[];
   label: (Box & { lines: Line[] }) | null;
 }
 export interface PlacedChart {
@@ -43,88 +34,20 @@ export interface PlacedChart {
   states: PlacedState[];
   edges: PlacedEdge[];
   /** The marks from which the initial states are entered. */
-  initials: { x: number; y: number; of: string; points: { x: number; y: number }[] }[];
+  initials: { x: number; y: number; of: string; points: Point[] }[];
   /** The marks that stand for any state within `of`. */
   anys: (Box & { of: string })[];
 }
 
 export const TITLE_SIZE = 13;
-export const TEXT_SIZE = 11;
 export const LINE_HEIGHT = 15;
 export const PADDING = 10;
 export const TITLE_HEIGHT = 20;
+/** Between a box and what is in it. */
+const MARGIN = 13;
 export const DOT_SIZE = 10;
 export const ANY_WIDTH = 34;
 export const ANY_HEIGHT = 18;
-const LINE_WIDTH_MAX = { leaf: 350, around: 440 };
-
-const plain = (text: string): Span => ({ text, style: 'plain' });
-const faint = (text: string): Span => ({ text, style: 'faint' });
-const widthOf = (spans: readonly Span[]): number =>
-  textWidth(spans.map(({ text }) => text).join(''), TEXT_SIZE);
-
-/** Words as lines of limited width; what does not fit goes on in a line of its own. */
-function wrap(words: readonly Span[], steps: Step[], widthMax: number): Line[] {
-  const lines: Line[] = [];
-  let spans: Span[] = [];
-  for (const word of words) {
-    if (spans.length > 0 && widthOf([...spans, word]) > widthMax) {
-      lines.push({ spans, steps: [], width: widthOf(spans) });
-      spans = [faint('    '), { ...word, text: word.text.trimStart() }];
-    } else spans.push(word);
-  }
-  lines.push({ spans, steps: [], width: widthOf(spans) });
-  lines[0]!.steps = steps;
-  return lines;
-}
-
-/** Names with commas behind them, so that no line begins with one. */
-const listed = (names: readonly string[], span: (text: string) => Span): Span[] =>
-  names.map((name, index) => span(index < names.length - 1 ? `${name}, ` : name));
-
-/** What is done without leaving: events with the same guard and the same actions share a line. */
-function innerLines(steps: readonly Step[], mark: string, widthMax: number): Line[] {
-  const groups = new Map<string, Step[]>();
-  for (const step of steps) {
-    const name = `${condition(step)} / ${step.actions.join(', ')}`;
-    groups.set(name, [...(groups.get(name) ?? []), step]);
-  }
-  return [...groups.values()].flatMap((group) => {
-    const [first] = group;
-    const guard = condition(first!);
-    const actions = first!.actions.map((action, index) => (index === 0 ? ` / ${action}` : action));
-    const words = [
-      ...(mark ? [plain(`${mark} `)] : []),
-      ...listed(
-        group.map(({ text }) => text),
-        plain,
-      ),
-      ...(guard ? [faint(guard)] : []),
-      ...listed(actions, faint),
-    ];
-    return wrap(words, group, widthMax);
-  });
-}
-
-export function linesOf(state: ChartState): Line[] {
-  const widthMax = state.states.length > 0 ? LINE_WIDTH_MAX.around : LINE_WIDTH_MAX.leaf;
-  const about = (what: string, names: readonly string[]): Line[] =>
-    names.length === 0 ? [] : wrap([faint(`${what} / `), ...listed(names, plain)], [], widthMax);
-  return [
-    ...about('runs', state.invokes),
-    ...about('entry', state.entry),
-    ...about('exit', state.exit),
-    ...innerLines(state.again, '↻', widthMax),
-    ...innerLines(state.inner, '', widthMax),
-  ];
-}
-
-const edgeLines = (edge: ChartEdge): Line[] =>
-  edge.steps.map((step) => {
-    const guard = condition(step);
-    const spans = guard ? [plain(step.text), faint(guard)] : [plain(step.text)];
-    return { spans, steps: [step], width: widthOf(spans) };
-  });
 
 const headerHeight = (lines: readonly Line[]): number =>
   TITLE_HEIGHT + (lines.length > 0 ? lines.length * LINE_HEIGHT + 6 : 0) + 6;
@@ -140,6 +63,20 @@ export const headerWidth = (state: ChartState, lines: readonly Line[]): number =
   2 * PADDING;
 
 const isWithin = (inner: string, outer: string): boolean => inner.startsWith(`${outer}.`);
+/** A line that steps aside by so little looks like a mistake: it begins, or ends, a little further along the box instead. */
+const KINK_MAX = 6;
+
+function straightened(points: Point[], label: Box | null): Point[] {
+  const [first, second, third, fourth] = points;
+  if (!first || !second || !third || !fourth) return points;
+  const isKink = first.x === second.x && third.x === fourth.x && Math.abs(second.x - third.x) <= KINK_MAX;
+  const isLabelled =
+    label !== null &&
+    label.y < Math.max(first.y, second.y) &&
+    Math.min(first.y, second.y) < label.y + label.height;
+  return isKink && !isLabelled ? [{ x: third.x, y: first.y }, ...points.slice(3)] : points;
+}
+
 const initialMark = (id: string): string => `${id}#initial`;
 /** Where what may happen in any state of a composite goes out from, if it leads to a state within. */
 const anyMark = (id: string): string => `${id}#any`;
@@ -151,10 +88,13 @@ const OPTIONS: Record<string, string> = {
   'elk.edgeRouting': 'ORTHOGONAL',
   'elk.json.edgeCoords': 'ROOT',
   'elk.json.shapeCoords': 'ROOT',
-  'elk.layered.nodePlacement.strategy': 'NETWORK_SIMPLEX',
+  'elk.layered.nodePlacement.strategy': 'BRANDES_KOEPF',
+  'elk.layered.nodePlacement.bk.edgeStraightening': 'IMPROVE_STRAIGHTNESS',
   'elk.layered.thoroughness': '40',
   'elk.randomSeed': '1',
 };
+/** Between neighbours that are joined by a line across, with its label. */
+const ACROSS_WIDTH = '120';
 const SPACING: Record<string, string> = {
   'elk.spacing.nodeNode': '28',
   'elk.spacing.edgeNode': '14',
@@ -177,11 +117,34 @@ function backEdges(chart: Chart): Set<ChartEdge> {
   return new Set(chart.edges.filter(({ source, target }) => order.get(target)! < order.get(source)!));
 }
 
-/** Twice where need be: ELK makes a box no wider for its heading, so those that are too narrow get wider margins. */
+/**
+ * What stands below what though no arrow says so, since side by side they would be too wide to look at: regions below the
+ * first one, a state below the composite before it.
+ */
+function belowOthers({ kind, states }: ChartState, { edges }: Chart): [above: string, below: string][] {
+  const [first, ...others] = states;
+  if (kind === 'parallel') return others.map(({ id }) => [first!.id, id]);
+  const isOf = (id: string, outer: string): boolean => id === outer || isWithin(id, outer);
+  return others.flatMap(({ id }, index): [string, string][] => {
+    const before = states[index]!;
+    const isLed = edges.some(({ source, target }) => isOf(source, before.id) && isOf(target, id));
+    return before.states.length > 0 && !isLed ? [[before.id, id]] : [];
+  });
+}
+
+/** As broad as a column of text that a page shows: a wider picture is made smaller there, and hard to read. */
+export const COLUMN_WIDTH = 840;
+
 export async function layoutOf(chart: Chart): Promise<PlacedChart> {
+  const placed = await layoutAs(chart, BROAD);
+  return placed.width > COLUMN_WIDTH ? layoutAs(chart, NARROW) : placed;
+}
+
+/** Twice where need be: ELK makes a box no wider for its heading, so those that are too narrow get wider margins. */
+async function layoutAs(chart: Chart, breadth: Breadth): Promise<PlacedChart> {
   const margins = new Map<string, number>();
   for (let tries = 0; ; tries++) {
-    const placed = await layoutWith(chart, margins);
+    const placed = await layoutWith(chart, breadth, margins);
     const narrow = placed.states.filter(({ state, lines, width }) => width < headerWidth(state, lines));
     if (narrow.length === 0 || tries === 3) return placed;
     for (const { state, lines, width } of narrow)
@@ -192,16 +155,40 @@ export async function layoutOf(chart: Chart): Promise<PlacedChart> {
   }
 }
 
-async function layoutWith(chart: Chart, margins: ReadonlyMap<string, number>): Promise<PlacedChart> {
+/** A straight line between neighbours, which ELK would put one below the other. */
+function acrossEdge(edge: ChartEdge, lines: Line[], states: readonly PlacedState[]): PlacedEdge {
+  const [from, to] = [edge.source, edge.target].map((id) => states.find(({ state }) => state.id === id)!);
+  const y = Math.round((Math.max(from!.y, to!.y) + Math.min(from!.y + from!.height, to!.y + to!.height)) / 2);
+  const start = from!.x + from!.width;
+  const width = Math.max(...lines.map((line) => line.width)) + 6;
+  const height = lines.length * LINE_HEIGHT;
+  const x = Math.round((start + to!.x - width) / 2);
+  return {
+    edge,
+    points: [
+      { x: start, y },
+      { x: to!.x, y },
+    ],
+    label: { x, y: y - height / 2, width, height, lines },
+  };
+}
+
+async function layoutWith(
+  chart: Chart,
+  breadth: Breadth,
+  margins: ReadonlyMap<string, number>,
+): Promise<PlacedChart> {
   const back = backEdges(chart);
   const linesById = new Map<string, Line[]>();
+  const headerHeightOf = (state: ChartState, lines: readonly Line[]): number =>
+    chart.isFrameless && state === chart.root ? 0 : headerHeight(lines);
   const nodeOf = (state: ChartState): ElkNode => {
-    const lines = linesOf(state);
+    const lines = linesOf(state, breadth);
     linesById.set(state.id, lines);
     const width = headerWidth(state, lines);
-    const height = headerHeight(lines);
+    const height = headerHeightOf(state, lines);
     if (state.states.length === 0) return { id: state.id, width, height };
-    const margin = 16 + (margins.get(state.id) ?? 0);
+    const margin = MARGIN + (margins.get(state.id) ?? 0);
     const first = { 'elk.layered.layering.layerConstraint': 'FIRST' };
     const initial = state.initial
       ? [{ id: initialMark(state.id), width: DOT_SIZE, height: DOT_SIZE, layoutOptions: first }]
@@ -209,15 +196,21 @@ async function layoutWith(chart: Chart, margins: ReadonlyMap<string, number>): P
     const any = chart.edges.some(({ source, target }) => source === state.id && isWithin(target, source))
       ? [{ id: anyMark(state.id), width: ANY_WIDTH, height: ANY_HEIGHT, layoutOptions: first }]
       : [];
-    // The first region stands above the others: side by side they would be too wide to look at.
-    const [top, ...below] = state.kind === 'parallel' ? state.states : [];
-    const edges = below.map(({ id }) => ({ id: `below ${id}`, sources: [top!.id], targets: [id] }));
+    const edges = belowOthers(state, chart).map(([above, below]) => ({
+      id: `below ${below}`,
+      sources: [above],
+      targets: [below],
+    }));
+    const hasAcross = chart.edges.some(({ source, isAcross }) =>
+      state.states.some(({ id }) => isAcross && id === source),
+    );
     return {
       id: state.id,
       layoutOptions: {
         ...OPTIONS,
         ...SPACING,
-        'elk.padding': `[top=${height + 8},left=${margin},bottom=16,right=${margin}]`,
+        ...(hasAcross && { 'elk.spacing.nodeNode': ACROSS_WIDTH }),
+        'elk.padding': `[top=${height + 8},left=${margin},bottom=${MARGIN},right=${margin}]`,
       },
       children: [...initial, ...any, ...state.states.map(nodeOf)],
       edges,
@@ -242,26 +235,22 @@ async function layoutWith(chart: Chart, margins: ReadonlyMap<string, number>): P
         targets: [target],
         layoutOptions: { 'elk.layered.priority.straightness': '10' },
       })),
-      ...chart.edges.map((edge, index) => {
-        const lines = edgeLines(edge);
+      ...chart.edges.flatMap((edge, index) => {
+        if (edge.isAcross) return [];
+        const lines = labelLines(edge, breadth);
         // What goes back to a state around the source goes to its initial mark: there it goes on.
         const target = isWithin(edge.source, edge.target) ? initialMark(edge.target) : edge.target;
         const width = Math.max(...lines.map((line) => line.width)) + 6;
         const source = isWithin(edge.target, edge.source) ? anyMark(edge.source) : edge.source;
-        return {
-          id: `edge ${index}`,
-          sources: [back.has(edge) ? target : source],
-          targets: [back.has(edge) ? source : target],
-          labels: [
-            {
-              id: `label ${index}`,
-              text: 'label',
-              width,
-              height: lines.length * LINE_HEIGHT,
-              layoutOptions: { 'elk.edgeLabels.inline': 'true', 'elk.edgeLabels.placement': 'CENTER' },
-            },
-          ],
+        const label = {
+          id: `label ${index}`,
+          text: 'label',
+          width,
+          height: lines.length * LINE_HEIGHT,
+          layoutOptions: { 'elk.edgeLabels.inline': 'true', 'elk.edgeLabels.placement': 'CENTER' },
         };
+        const ends = back.has(edge) ? [target, source] : [source, target];
+        return [{ id: `edge ${index}`, sources: [ends[0]!], targets: [ends[1]!], labels: [label] }];
       }),
     ],
   };
@@ -284,12 +273,12 @@ async function layoutWith(chart: Chart, margins: ReadonlyMap<string, number>): P
       return;
     }
     const lines = linesById.get(node.id)!;
-    states.push({ ...box, state, lines, headerHeight: headerHeight(lines), isRegion, depth });
+    states.push({ ...box, state, lines, headerHeight: headerHeightOf(state, lines), isRegion, depth });
     for (const inner of node.children ?? []) visit(inner, depth + 1, state.kind === 'parallel');
   };
   for (const node of placed.children ?? []) visit(node, 0, false);
 
-  const pointsOf = (id: string): { x: number; y: number }[] => {
+  const pointsOf = (id: string): Point[] => {
     const edge = placed.edges!.find((one) => one.id === id)!;
     return (edge.sections ?? []).flatMap(({ startPoint, bendPoints = [], endPoint }) =>
       [startPoint, ...bendPoints, endPoint].map(({ x, y }) => ({ x: round(x), y: round(y) })),
@@ -301,20 +290,19 @@ async function layoutWith(chart: Chart, margins: ReadonlyMap<string, number>): P
     height: Math.ceil(placed.height ?? 0),
     states,
     edges: chart.edges.map((edge, number) => {
-      const label = placed.edges!.find(({ id }) => id === `edge ${number}`)!.labels?.[0];
-      return {
-        edge,
-        points: back.has(edge) ? pointsOf(`edge ${number}`).reverse() : pointsOf(`edge ${number}`),
-        label: label
-          ? {
-              x: round(label.x),
-              y: round(label.y),
-              width: round(label.width),
-              height: round(label.height),
-              lines: edgeLines(edge),
-            }
-          : null,
-      };
+      if (edge.isAcross) return acrossEdge(edge, labelLines(edge, breadth), states);
+      const text = placed.edges!.find(({ id }) => id === `edge ${number}`)!.labels?.[0];
+      const label = text
+        ? {
+            x: round(text.x),
+            y: round(text.y),
+            width: round(text.width),
+            height: round(text.height),
+            lines: labelLines(edge, breadth),
+          }
+        : null;
+      const points = straightened(straightened(pointsOf(`edge ${number}`), label).reverse(), label);
+      return { edge, points: back.has(edge) ? points : points.reverse(), label };
     }),
     anys: [...marks].flatMap(([id, mark]) => (id.endsWith('#any') ? [{ ...mark, of: id.slice(0, -4) }] : [])),
     initials: initials.map(({ of }) => {

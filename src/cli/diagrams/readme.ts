@@ -4,18 +4,34 @@ import { type Chart, type ChartState, eventMeaning, type Step } from './chart.ts
 
 const INTRODUCTION = `# Diagrams
 
-Made from the machines' own definitions by \`npm run diagrams\`; a test fails when they are not up to date, so what you see is
-what runs. Each picture is beside its text for [Mermaid](https://mermaid.js.org).
+Kirin is a few processes, and in each of them run state machines. Here is a picture of the processes, pictures of what passes between
+them when something happens, and one of every machine.
 
-How to read them: a box is a state, and a box within a box is a state within a state; boxes with dashed borders are active
+\`npm run diagrams\` makes them from the machines' own definitions, from [what may pass over each link](../src/machines/events/link.ts)
+and from recordings of real servers. Tests fail when they are out of date, so what you see is what runs. Each picture is beside its
+text for [Mermaid](https://mermaid.js.org).
+`;
+
+const READING = `## The machines
+
+A box is a state, and a box within a box is a state within a state; boxes with dashed borders are active
 together. A dot shows where a state begins, a double border where a machine ends. \`runs\` names the actors that live as long
 as the state, \`entry\` and \`exit\` what is done on the way in and out. What has an arrow leads to another state; what has none is
 done without leaving the state, and \`↻\` begins it anew. \`[…]\` is a condition, \`/\` comes before what is done. \`any\` stands for
-whatever state within the box. Point at a state or an arrow to read more.
+whatever state within the box. In a picture that is opened by itself, point at a state or an arrow to read more.
 
 A page that inlines a picture finds each state by \`data-state\` (its full path), and each arrow and each line in a box by
 \`data-source\`, \`data-event\` (names as XState has them, separated by spaces; \`always\` where there is none) and \`data-target\`. The
 class \`lit\` on a state or an arrow lights it; the colours are the variables \`--kd-…\`.
+`;
+
+const SEQUENCES = `## The sequences
+
+Recorded from real servers by \`npm run diagrams -- --record\`; a test repeats each run and compares what is said and where each
+machine goes. Time goes down, not to scale. A solid arrow is something said, within a process or between two; a dashed one is a start,
+or what the operating system does: a signal, the news of an end. The coloured labels are states: where a machine goes, and in
+faint letters why, or within which state. A cross is an end. \`child 1\` is the machine that watches over the process of \`worker 1\`.
+Where two processes did something at the same time, the order is that of the one run that was recorded.
 `;
 
 const cell = (text: string): string => text.replace(/\|/g, '\\|');
@@ -50,7 +66,7 @@ export function eventsOf(chart: Chart): Map<string, { step: Step; ignoredIn: str
 function sectionOf(name: string, chart: Chart): string {
   const events = [...eventsOf(chart)].sort(([a], [b]) => (a < b ? -1 : 1));
   const lines = [
-    `## ${name}`,
+    `### ${name}`,
     '',
     `${chart.description} [Definition](../src/machines/${name}.ts), [Mermaid](${name}.mmd).`,
     '',
@@ -79,15 +95,30 @@ export interface OtherPicture {
   description: string;
 }
 
-export function readmeOf(charts: ReadonlyMap<string, Chart>, others: readonly OtherPicture[]): string {
-  const contents = [...charts.keys()].map((name) => `[${name}](#${name})`).join(' · ');
+/** As GitHub makes it of a heading. */
+const anchorOf = (title: string): string =>
+  title
+    .toLowerCase()
+    .replace(/[^a-z0-9 -]/g, '')
+    .replace(/ /g, '-');
+
+const pictureOf = ({ name, title, description }: OtherPicture, heading: string): string =>
+  `${heading} ${title}\n\n${description} [Mermaid](${name}.mmd).\n\n![${title}](${name}.svg)\n`;
+
+export function readmeOf(
+  charts: ReadonlyMap<string, Chart>,
+  tree: OtherPicture,
+  sequences: readonly OtherPicture[],
+): string {
+  const machines = [...charts.keys()].map((name) => `[${name}](#${name})`).join(' · ');
+  const others = sequences.map(({ title }) => `[${title}](#${anchorOf(title)})`).join(' · ');
   return [
     INTRODUCTION,
-    ...others.map(
-      ({ name, title, description }) =>
-        `## ${title}\n\n${description} [Mermaid](${name}.mmd).\n\n![${title}](${name}.svg)\n`,
-    ),
-    `# The machines\n\n${contents}\n`,
+    `- [${tree.title}](#${anchorOf(tree.title)})\n- The sequences: ${others}\n- The machines: ${machines}\n`,
+    pictureOf(tree, '##'),
+    SEQUENCES,
+    ...sequences.map((picture) => pictureOf(picture, '###')),
+    READING,
     ...[...charts].map(([name, chart]) => sectionOf(name, chart)),
   ].join('\n');
 }

@@ -67,7 +67,15 @@ const STYLE = `
 .kd .line{fill:none;stroke:var(--kd-line);stroke-width:1.3}
 .kd .head,.kd .dot{fill:var(--kd-line)}
 .kd .back{fill:var(--kd-box)}
+.kd .bare>.back{fill:var(--kd-paper)}
 .kd .ring{fill:none;stroke:var(--kd-line);stroke-width:1.3}
+.kd .bold{font-weight:600}
+.kd .frame{fill:var(--kd-box)}
+.kd .life{stroke:var(--kd-edge);stroke-width:1.2;stroke-dasharray:4 3}
+.kd .cross{stroke:var(--kd-line);stroke-width:1.6}
+.kd .dashed,.kd .beside>.line,.kd .system>.line{stroke-dasharray:5 3}
+.kd .pill{fill:var(--kd-lit-box)}
+.kd .over{paint-order:stroke;stroke:var(--kd-box);stroke-width:4;stroke-linejoin:round}
 .kd .lit>.box{stroke:var(--kd-lit);stroke-width:2.4;fill:var(--kd-lit-box)}
 .kd .lit>.line{stroke:var(--kd-lit);stroke-width:2.4}
 .kd .lit>.head{fill:var(--kd-lit)}
