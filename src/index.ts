@@ -79,3 +79,4 @@ export {
   type TableInfo,
 } from './actors/dirty/stash-client.ts';
 export type { AppHandle, CallOptions, Dirty } from './actors/dirty/types.ts';
+export { type InspectedEvent, inspect } from './actors/inspect/inspect.ts';

@@ -35,6 +35,8 @@ interface AppState {
   readonly drain: AbortController;
   readonly drainCallbacks: Set<() => unknown>;
   readonly closeCallbacks: Set<() => unknown>;
+  /** Takes the app's own systems of actors, to be shown while somebody watches; not there without Kirin. */
+  inspected?: { seen(root: object): void };
   /** Hears what callbacks of the drain throw; there once it has begun. */
   drainFailed?: (error: unknown) => void;
 }
@@ -63,6 +65,11 @@ export function announceWorker(info: WorkerInfo): void {
 /** Said once by the worker, before it loads the app. */
 export function announceDirty(access: DirtyAccess | null): void {
   appBridge.dirty = access && Object.freeze({ ...access });
+}
+
+/** Said once by the worker, before it loads the app. */
+export function announceInspection(inspected: { seen(root: object): void }): void {
+  appBridge.inspected = inspected;
 }
 
 /** Tell the app that the worker has begun to drain. A callback's error goes to `failed` and hurts no other. */

@@ -19,6 +19,7 @@ import { DirtyTree } from './dirty/tree.ts';
 import { toFault } from './fault-error.ts';
 import { Generations, generationsActor } from './generations.ts';
 import { HeartbeatTable } from './heartbeat.ts';
+import { Inspector } from './inspect/inspector.ts';
 import { ListenerTable } from './listeners.ts';
 import { createLog, type Log } from './log.ts';
 import { narrator, tellOrder } from './narrator.ts';
@@ -56,6 +57,13 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   const live = new Set<ChildProcess>();
   const ledger = new Ledger();
   const heartbeats = new HeartbeatTable();
+  const inspector = new Inspector({
+    redactor,
+    journal,
+    version: options.version,
+    app: settings.app,
+    notice: (text) => log.error(text),
+  });
   let pidfile: { remove(): void } | undefined;
   /** No machine supervises any more: nothing that was started may live, and nothing may be left behind. */
   const crash = (error: unknown): never => {
@@ -72,6 +80,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     settings.dirtyWorkers > 0
       ? new DirtyTree({
           heartbeats: new HeartbeatTable(),
+          inspected: inspector.children,
           live,
           redactor,
           stashBytesMax: settings.dirtyStashBytesMax,
@@ -98,6 +107,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     generations,
     dirty,
     listeners: table,
+    inspector,
     version: options.version,
   });
   process.on('uncaughtException', crash);
@@ -114,6 +124,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     log,
     generations,
     heartbeats,
+    inspector,
     ledger,
     control,
     dirty,
@@ -132,6 +143,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   table.close();
   pidfile?.remove();
   dirty?.remove();
+  inspector.end('the server has stopped');
   // Last of all: for whoever waits for the end, the end of the connection is the end of the server.
   await control.close();
   await log.close();
@@ -143,6 +155,7 @@ interface House {
   log: Log;
   generations: Generations;
   heartbeats: HeartbeatTable;
+  inspector: Inspector;
   ledger: Ledger;
   control: Control;
   dirty: DirtyTree | undefined;
@@ -153,7 +166,7 @@ interface House {
 
 function supervise(
   { settings, signals, workerFile, redactor }: ArbiterOptions,
-  { log, generations, heartbeats, ledger, control, dirty, live, crash }: House,
+  { log, generations, heartbeats, inspector, ledger, control, dirty, live, crash }: House,
 ) {
   const machine = arbiterMachine.provide({
     actors: {
@@ -174,6 +187,7 @@ function supervise(
                 title: 'worker',
                 launch: (input) => generations.launchOf(input),
                 heartbeats,
+                inspected: inspector.children,
                 live,
                 file: workerFile,
                 redactor,
@@ -199,6 +213,7 @@ function supervise(
       }),
   });
   control.attach(actor);
+  inspector.attach(actor);
   for (const type of REPORTS)
     actor.on(type, (report) =>
       harmless(log, () => {

@@ -1,6 +1,6 @@
 /**
  * One end of a link: a duplex stream between a parent and its child, carrying frames. Runs in every process.
- * Writes are bounded: above the bound heartbeats are dropped first, and a full queue refuses the rest.
+ * Writes are bounded: what is inspected never queues, above a bound heartbeats are dropped, and a full queue refuses the rest.
  */
 import { writeSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
@@ -10,6 +10,8 @@ import { encodeFrame, frameReader, type LinkEvent } from './codec.ts';
 /** Bytes that may wait to be written before heartbeats are dropped, and before everything is. */
 export const QUEUE_BYTES_SOFT = 64 * 1024;
 export const QUEUE_BYTES_MAX = 1024 * 1024;
+/** Bytes that may wait for an event to be taken, where it is not `QUEUE_BYTES_MAX`. */
+const ROOM: Readonly<Record<string, number>> = { 'worker.heartbeat': QUEUE_BYTES_SOFT, 'inspect.batch': 0 };
 
 export interface LinkHandlers<TIn> {
   event(event: TIn): void;
@@ -20,7 +22,7 @@ export interface LinkHandlers<TIn> {
 }
 
 export interface Link<TOut extends LinkEvent> {
-  /** 'full': the event was refused or, for a heartbeat, dropped. 'ended': nobody is there to hear it. */
+  /** 'full': the event was refused or, for a heartbeat or what is inspected, dropped. 'ended': nobody is there to hear it. */
   send(event: TOut): 'sent' | 'full' | 'ended';
   /** Writes at once, for last words before an exit; only where nothing is queued before it. */
   sendSync(event: TOut): boolean;
@@ -62,7 +64,7 @@ export function openLink<TIn extends LinkEvent, TOut extends LinkEvent>(
   return {
     stats,
     send(event) {
-      const room = event.type === 'worker.heartbeat' ? QUEUE_BYTES_SOFT : QUEUE_BYTES_MAX;
+      const room = ROOM[event.type] ?? QUEUE_BYTES_MAX;
       if (ended || stream.writableEnded) return 'ended';
       if (stream.writableLength > room) {
         stats.dropped++;

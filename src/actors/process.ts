@@ -7,12 +7,14 @@ import { existsSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { fromCallback } from 'xstate';
 import type { ProcessInput } from '../machines/child.ts';
+import type { InspectReport } from '../machines/events/inspect.ts';
 import { type LeaveOrder, type LifecycleReport, lifecycleReports } from '../machines/events/lifecycle.ts';
 import { type Down, LINK_PROTOCOL, type LinkKind, linkSchemas } from '../machines/events/link.ts';
 import type { ProcessOrder, ProcessReport } from '../machines/events/process.ts';
 import type { Fault } from '../machines/faults.ts';
 import { FaultError } from './fault-error.ts';
 import type { HeartbeatTable } from './heartbeat.ts';
+import type { InspectedChildren } from './inspect/children.ts';
 import { type Link, openLink } from './link.ts';
 import type { Redactor } from './redaction.ts';
 
@@ -78,6 +80,8 @@ export interface ProcessDeps<K extends LinkKind> {
   file: string;
   /** Takes secrets out of what a process says of itself. */
   redactor: Pick<Redactor, 'report'>;
+  /** Has them inspected, while somebody watches. */
+  inspected: InspectedChildren;
   /** What goes wrong on a link without harm. */
   linkNotice(text: string): void;
 }
@@ -114,6 +118,12 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
       link = connect(child);
       link.send(launch.boot);
       hooks.linked?.(age, child.pid, pass);
+      beInspected(child.pid);
+    }
+
+    function beInspected(pid: number): void {
+      const pulse = () => deps.heartbeats.pulse(age);
+      deps.inspected.linked({ pid, process: deps.kind, age, slot, generation, pulse, send: pass });
     }
 
     /** What it is to be started with may be lacking: a fault of the world, and no reason for its parent to end. */
@@ -174,42 +184,49 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
           clearTimeout(limit);
           hooks.gone?.(age);
           report({ type: 'process.exited', code, signal });
+          if (started.pid !== undefined) deps.inspected.gone(started.pid);
         });
       });
-      return openLink<LifecycleReport, { type: string }>(stream, null, linkSchemas[deps.kind].up, {
-        event(event) {
-          if (!greeted) {
-            greeted = true;
-            const mismatch = greeting(event);
-            if (mismatch) return breakLink({ code: 'link.mismatch', message: mismatch });
-          }
-          if (event.type === 'worker.heartbeat') return deps.heartbeats.beat(age, event);
-          if (!Object.hasOwn(lifecycleReports, event.type)) return hooks.reported?.(age, event);
-          if (event.type === 'worker.ready') {
-            deps.heartbeats.watch(age, input.timeoutMs, (silentMs) =>
-              report({ type: 'process.silent', silentMs }),
-            );
-            hooks.ready?.(age);
-          }
-          report(deps.redactor.report(event));
+      return openLink<LifecycleReport | InspectReport, { type: string }>(
+        stream,
+        null,
+        linkSchemas[deps.kind].up,
+        {
+          event(event) {
+            if (!greeted) {
+              greeted = true;
+              const mismatch = greeting(event);
+              if (mismatch) return breakLink({ code: 'link.mismatch', message: mismatch });
+            }
+            if (event.type === 'worker.heartbeat') return deps.heartbeats.beat(age, event);
+            if (event.type === 'inspect.batch') return deps.inspected.heard(started.pid ?? 0, event);
+            if (!Object.hasOwn(lifecycleReports, event.type)) return hooks.reported?.(age, event);
+            if (event.type === 'worker.ready') {
+              deps.heartbeats.watch(age, input.timeoutMs, (silentMs) =>
+                report({ type: 'process.silent', silentMs }),
+              );
+              hooks.ready?.(age);
+            }
+            report(deps.redactor.report(event));
+          },
+          unknown(what) {
+            if (++unknown <= UNKNOWN_LOGGED_MAX) deps.linkNotice(`${name} sent what is not known: ${what}`);
+          },
+          broken(why) {
+            breakLink({ code: 'link.mismatch', message: `${name} broke the link: ${why}` });
+          },
+          // A worker that has lost its link leaves by itself; one that does not can no longer be told anything.
+          ended() {
+            const fault: Fault = { code: 'link.mismatch', message: `${name} closed its link and stayed` };
+            const limit = setTimeout(() => report({ type: 'process.linkBroken', fault }), LINK_ENDED_MS);
+            limit.unref();
+            started.once('exit', () => clearTimeout(limit));
+          },
         },
-        unknown(what) {
-          if (++unknown <= UNKNOWN_LOGGED_MAX) deps.linkNotice(`${name} sent what is not known: ${what}`);
-        },
-        broken(why) {
-          breakLink({ code: 'link.mismatch', message: `${name} broke the link: ${why}` });
-        },
-        // A worker that has lost its link leaves by itself; one that does not can no longer be told anything.
-        ended() {
-          const fault: Fault = { code: 'link.mismatch', message: `${name} closed its link and stayed` };
-          const limit = setTimeout(() => report({ type: 'process.linkBroken', fault }), LINK_ENDED_MS);
-          limit.unref();
-          started.once('exit', () => clearTimeout(limit));
-        },
-      });
+      );
     }
 
-    function greeting(event: LifecycleReport): string | null {
+    function greeting(event: LifecycleReport | InspectReport): string | null {
       if (event.type !== 'worker.hello') return `${name} said ${event.type} before hello`;
       if (event.protocol !== LINK_PROTOCOL)
         return `${name} speaks link protocol ${event.protocol}, not ${LINK_PROTOCOL}: was Kirin replaced on disk?`;

@@ -38,6 +38,12 @@ export type Learn = (variables: Variables) => void;
 export class Redactor {
   readonly #scopes = new Map<number, Set<string>>();
   #pattern: RegExp | undefined;
+  #version = 0;
+
+  /** Changes whenever what is secret does. */
+  get version(): number {
+    return this.#version;
+  }
 
   /**
    * Learns the secrets among the variables of a generation; 0 stands for Kirin's own surroundings. With `all`, every value
@@ -54,6 +60,7 @@ export class Redactor {
         else if (!values.has(part)) left++;
     }
     this.#pattern = undefined;
+    this.#version++;
     return left;
   }
 
@@ -61,6 +68,7 @@ export class Redactor {
   forget(scope: number): void {
     this.#scopes.delete(scope);
     this.#pattern = undefined;
+    this.#version++;
   }
 
   /** A text without the secrets in it. */

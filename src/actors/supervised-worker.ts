@@ -6,13 +6,17 @@
 import { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { createActor, fromCallback, fromPromise } from 'xstate';
+import type { InspectReport } from '../machines/events/inspect.ts';
 import type { LifecycleReport } from '../machines/events/lifecycle.ts';
-import { type Down, LINK_PROTOCOL, linkSchemas } from '../machines/events/link.ts';
+import { type Down, LINK_PROTOCOL, linkSchemas, type MachineOrder } from '../machines/events/link.ts';
 import type { WorkerInternal } from '../machines/events/worker.ts';
 import type { Fault, FaultCode } from '../machines/faults.ts';
 import { type AnyWorkerSpec, workerMachine } from '../machines/worker.ts';
+import { announceInspection } from './app-bridge.ts';
 import { shieldSignals } from './app-signals.ts';
 import { toFault } from './fault-error.ts';
+import { inspectionDesk, isInspectOrder } from './inspect/desk.ts';
+import { UserRoots } from './inspect/user-roots.ts';
 import { type Link, openLink } from './link.ts';
 import {
   BOOT_ORDER_MS,
@@ -27,7 +31,7 @@ import {
 
 type WorkerKind = 'web' | 'dirtyWorker';
 type SpecOf<K extends WorkerKind> = Extract<Down<K>, { type: 'worker.boot' }>['spec'];
-type ToMachine<K extends WorkerKind> = Down<K> | Extract<WorkerInternal, { type: 'link.ended' }>;
+type ToMachine<K extends WorkerKind> = MachineOrder<K> | Extract<WorkerInternal, { type: 'link.ended' }>;
 
 /** What the work is given to speak with. */
 export interface WorkerVoice {
@@ -71,14 +75,15 @@ export function superviseWorker<K extends WorkerKind>(
   let drainingSinceMs = 0;
   shieldSignals(() => terminated());
 
-  const link: Link<LifecycleReport> = openLink<Down<K>, LifecycleReport>(
+  const link: Link<LifecycleReport | InspectReport> = openLink<Down<K>, LifecycleReport | InspectReport>(
     stream,
     LINK_FD,
     linkSchemas[kind].down,
     {
       event: (order) => {
+        if (isInspectOrder(order)) return desk.take(order);
         if (order.type === 'worker.boot') hello(order.spec as SpecOf<K>);
-        toMachine(order);
+        toMachine(order as MachineOrder<K>);
       },
       unknown: (what) => notice('warn', `an order that is not known: ${what}`),
       broken: () => stream.destroy(),
@@ -86,6 +91,14 @@ export function superviseWorker<K extends WorkerKind>(
     },
   );
   const notice = noticeOver(link);
+  const users = new UserRoots();
+  announceInspection(users);
+  const desk = inspectionDesk({
+    send: (report) => link.send(report),
+    root: () => actor,
+    users,
+    notice: (text) => notice('error', text),
+  });
   const isUp = (): boolean => {
     const snapshot = actor.getSnapshot();
     return snapshot.status === 'active' && !snapshot.matches({ alive: { booted: 'leaving' } });
@@ -161,7 +174,10 @@ export function superviseWorker<K extends WorkerKind>(
   });
   speakLastWords(link, isUp);
   actor.subscribe({
-    complete: () => exitAfter(link, actor.getSnapshot().output?.exitCode ?? 0),
+    complete: () => {
+      desk.flush();
+      exitAfter(link, actor.getSnapshot().output?.exitCode ?? 0);
+    },
     error: (error) => {
       link.sendSync({ type: 'worker.lastWords', fault: toFault(error, 'worker.uncaught') });
       console.error(error);

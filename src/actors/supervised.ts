@@ -31,13 +31,17 @@ export interface Counts {
 
 /** Sends lines for the log up the link. */
 export const noticeOver =
-  (link: Link<LifecycleReport>): Notice =>
+  (link: Pick<Link<LifecycleReport>, 'send'>): Notice =>
   (level, text) => {
     link.send({ type: 'worker.notice', level, text: text.slice(0, NOTICE_MAX) });
   };
 
 /** Sends heartbeats; the timer does not hold the process. */
-export function beat(link: Link<LifecycleReport>, everyMs: number, counts: () => Counts): () => void {
+export function beat(
+  link: Pick<Link<LifecycleReport>, 'send'>,
+  everyMs: number,
+  counts: () => Counts,
+): () => void {
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
   let utilization = performance.eventLoopUtilization();
@@ -61,7 +65,10 @@ export function beat(link: Link<LifecycleReport>, everyMs: number, counts: () =>
 }
 
 /** Node's rule stays (an uncaught error ends the process), but the arbiter learns why. */
-export function speakLastWords(link: Link<LifecycleReport>, unexpected: () => boolean): void {
+export function speakLastWords(
+  link: Pick<Link<LifecycleReport>, 'sendSync'>,
+  unexpected: () => boolean,
+): void {
   let said = false;
   const say = (code: FaultCode, message: string, stack?: string): void => {
     if (said || !unexpected()) return;
@@ -91,7 +98,7 @@ export function speakLastWords(link: Link<LifecycleReport>, unexpected: () => bo
   });
 }
 
-export function exitAfter(link: Link<LifecycleReport>, code: number): void {
+export function exitAfter(link: Pick<Link<LifecycleReport>, 'flush'>, code: number): void {
   const limit = setTimeout(() => process.exit(code), FLUSH_MS);
   link.flush().then(() => {
     clearTimeout(limit);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { encodeFrame, FRAME_BYTES_MAX, frameReader, type LinkEvent } from '../../src/actors/codec.ts';
-import { linkSchemas } from '../../src/machines/events/link.ts';
+import { linkSchemas, type Up } from '../../src/machines/events/link.ts';
 import type { WorkerReport } from '../../src/machines/events/worker.ts';
 import { FAULT_CODES } from '../../src/machines/faults.ts';
 
@@ -53,7 +53,7 @@ const fault = fc.record(
   },
   { requiredKeys: ['code', 'message'] },
 );
-const reports: fc.Arbitrary<WorkerReport> = fc
+const reports: fc.Arbitrary<Up<'web'>> = fc
   .oneof(
     fc.record({
       type: fc.constant('worker.hello' as const),
@@ -86,6 +86,16 @@ const reports: fc.Arbitrary<WorkerReport> = fc
       level: fc.constantFrom('debug' as const, 'info' as const, 'warn' as const, 'error' as const),
       text: fc.string({ unit: 'grapheme' }),
     }),
+    fc.record(
+      {
+        type: fc.constant('inspect.batch' as const),
+        pid: count,
+        records: fc.array(fc.string()),
+        alive: fc.array(count),
+        dropped: count,
+      },
+      { requiredKeys: ['type', 'pid', 'records', 'dropped'] },
+    ),
   )
   // As plain objects, which is what is read.
   .map((report) => structuredClone(report));

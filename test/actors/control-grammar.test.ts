@@ -70,6 +70,7 @@ describe('understood', () => {
     ['shutdown Quick', { name: 'shutdown', word: 'quick' }],
     ['shutdown --wait quick', { name: 'shutdown', word: 'quick', wait: true }],
     ['events', { name: 'events' }],
+    ['inspect', { name: 'inspect' }],
     ['help', { name: 'help' }],
     ['cancel 7', { name: 'cancel', text: '7' }],
     ['SHOW All', { name: 'show all' }],

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createActor, type EventObject, setup } from 'xstate';
 import { HeartbeatTable } from '../../src/actors/heartbeat.ts';
+import { InspectedChildren } from '../../src/actors/inspect/children.ts';
 import { type ProcessLaunch, processActor } from '../../src/actors/process.ts';
 import { Redactor } from '../../src/actors/redaction.ts';
 import type { ProcessInput } from '../../src/machines/child.ts';
@@ -54,6 +55,7 @@ function start(t: TestContext, behaviour: string, { env, cwd, timeoutMs }: Optio
     title: 'worker',
     launch,
     heartbeats: new HeartbeatTable(),
+    inspected: new InspectedChildren(),
     live,
     file: workerFile,
     redactor: new Redactor(),

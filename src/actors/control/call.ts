@@ -19,6 +19,8 @@ export interface CallHost {
   readonly backlogBytes: number;
   /** False where it is progress that is larger than a frame may be, and was left out. */
   send(frame: AnswerFrame): boolean;
+  /** The same for progress that is JSON already; one text may go to many. */
+  sendProgress(id: RequestId, data: string): boolean;
   /** Throws where too many wait for their answer already. */
   began(call: Call, limited: boolean): void;
   ended(call: Call): void;
@@ -81,6 +83,16 @@ export class Call {
     if (!this.streams || this.#state !== 'running') return true;
     if (this.#host.backlogBytes > UNREAD_BYTES_MAX) return false;
     return this.#host.send({ id: this.id, status: 'progress', data });
+  }
+
+  /** What the client has not read yet, in bytes. */
+  get unreadBytes(): number {
+    return this.#host.backlogBytes;
+  }
+
+  /** Progress that is JSON already; false where it is larger than a frame may be. Its sender minds what is unread. */
+  tell(data: string): boolean {
+    return this.#state !== 'running' || this.#host.sendProgress(this.id, data);
   }
 
   /** Ends another request of the same connection. */

@@ -1,4 +1,7 @@
 /** What a request means: its words become a command, and the command finds who answers it. Runs in the arbiter. */
+import type { Hub } from '../inspect/hub.ts';
+import type { Inspector } from '../inspect/inspector.ts';
+import type { Watcher } from '../inspect/watchers.ts';
 import type { Call } from './call.ts';
 import { COMMANDS, type Command, CommandError, parseCommand } from './grammar.ts';
 import type { Journal } from './journal.ts';
@@ -14,6 +17,7 @@ export interface CommandsDeps {
   show: Show;
   orders: Orders;
   journal: Journal;
+  inspector: Inspector;
 }
 
 export class Commands {
@@ -47,6 +51,8 @@ export class Commands {
         return call.reply({ commands: help(call.readonly) });
       case 'events':
         return this.#follow(call);
+      case 'inspect':
+        return this.#inspect(call);
       case 'cancel':
         return call.reply({ cancelled: call.cancel(command.text ?? '') });
       default:
@@ -74,7 +80,32 @@ export class Commands {
       if (dropped > 0 || !call.progress({ event })) dropped++;
     });
   }
+
+  /** Messages of the inspector as progress, until the client has enough. */
+  #inspect(call: Call): void {
+    if (!call.streams) throw new CommandError('"inspect" needs "stream": true in its request');
+    call.begin(false);
+    let isOver = false;
+    let stop = (): void => {};
+    call.onOver = () => {
+      isOver = true;
+      stop();
+    };
+    const watch = (hub: Hub): void => {
+      if (isOver) return;
+      if (hub.isFull) return call.fail(`Too many watch: at most ${hub.watchersMax}`);
+      stop = hub.watch(watcherOf(call), true);
+      if (isOver) stop();
+    };
+    this.#deps.inspector
+      .hub()
+      .then(watch)
+      .catch((error: Error) => call.fail(`Internal error: ${error.message}`));
+  }
 }
+
+/** A client that has so much to read is sent no more. */
+const UNREAD_BYTES_MAX = 256 * 1024;
 
 function wordsOf({ command, args }: Request): string[] {
   const length = args.reduce((total, one) => total + one.length, command.length);
@@ -97,3 +128,16 @@ const help = (readonly: boolean): Record<string, string> =>
       text,
     ]),
   );
+
+const watcherOf = (call: Call): Watcher => ({
+  get unreadBytes() {
+    return call.unreadBytes;
+  },
+  unreadBytesMax: UNREAD_BYTES_MAX,
+  send(message) {
+    if (call.tell(message)) return;
+    const bytes = Buffer.byteLength(message);
+    throw new Error(`a message of ${bytes} bytes is larger than allowed (--control-reply-max)`);
+  },
+  end: (reason) => call.fail(`The inspector ends: ${reason}`),
+});

@@ -150,14 +150,22 @@ export class Connection implements CallHost {
   send(frame: AnswerFrame): boolean {
     if (!this.#socket.writable) return true;
     const { replyBytesMax } = this.#deps.limits;
-    let text = JSON.stringify(frame);
+    const text = JSON.stringify(frame);
     const bytes = Buffer.byteLength(text);
-    if (bytes > replyBytesMax) {
-      // Only the final answer may end the request.
-      if (frame.status === 'progress') return false;
-      const error = `The reply of ${bytes} bytes is larger than allowed (--control-reply-max ${replyBytesMax})`;
-      text = JSON.stringify(errorFrame(frame.id, error));
-    }
+    if (bytes <= replyBytesMax) return this.#write(text);
+    // Only the final answer may end the request.
+    if (frame.status === 'progress') return false;
+    const error = `The reply of ${bytes} bytes is larger than allowed (--control-reply-max ${replyBytesMax})`;
+    return this.#write(JSON.stringify(errorFrame(frame.id, error)));
+  }
+
+  sendProgress(id: RequestId, data: string): boolean {
+    if (!this.#socket.writable) return true;
+    const text = `{"id":${JSON.stringify(id)},"status":"progress","data":${data}}`;
+    return Buffer.byteLength(text) <= this.#deps.limits.replyBytesMax && this.#write(text);
+  }
+
+  #write(text: string): true {
     this.#socket.write(frameOf(text));
     this.#idle?.refresh();
     return true;

@@ -8,6 +8,7 @@ import { controlListenerMachine } from '../../machines/control-listener.ts';
 import { controlSessionMachine } from '../../machines/control-session.ts';
 import type { ArbiterReport } from '../../machines/events/arbiter.ts';
 import type { Settings } from '../../settings.ts';
+import type { Inspector } from '../inspect/inspector.ts';
 import type { Log } from '../log.ts';
 import { Commands } from './commands.ts';
 import { type ControlSocketSpec, ControlSockets } from './control-sockets.ts';
@@ -19,6 +20,7 @@ import { Show, type ShowDeps } from './show.ts';
 export interface ControlDeps extends Omit<ShowDeps, 'scene'> {
   settings: Settings;
   log: Log;
+  inspector: Inspector;
 }
 
 export class Control {
@@ -65,13 +67,14 @@ export class Control {
   /** From now on commands are answered from what this machine knows. Before it is started. */
   attach(arbiter: ArbiterActor): void {
     const scene = new Scene(arbiter);
-    const { ledger, journal } = this.#deps;
+    const { ledger, journal, inspector } = this.#deps;
     const book = new OrderBook(scene, journal);
     this.#book = book;
     this.#commands = new Commands({
       show: new Show({ ...this.#deps, scene }),
       orders: new Orders({ scene, ledger, book, dirty: this.#deps.dirty }),
       journal,
+      inspector,
     });
   }
 

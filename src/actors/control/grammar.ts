@@ -83,6 +83,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   change('events', 'Events as they happen, until interrupted'),
   read('help', 'The commands'),
   {
+    ...change('inspect', 'What happens in the machines of all processes, until interrupted'),
+    wireOnly: true,
+  },
+  {
     ...change('cancel', 'Wait no longer for request ID', 'cancel ID', [
       { kind: 'text', name: 'ID', required: true },
     ]),

@@ -15,12 +15,15 @@ import {
   type EditionOrder,
 } from '../../machines/dirty-arbiter.ts';
 import type { DirtyArbiterOrder, DirtyArbiterReport, DirtyArbiterSpec } from '../../machines/events/dirty.ts';
+import type { InspectOrder, InspectReport } from '../../machines/events/inspect.ts';
 import { LINK_PROTOCOL, linkSchemas } from '../../machines/events/link.ts';
 import { jittered } from '../../machines/policy.ts';
 import { poolMachine } from '../../machines/pool.ts';
 import { backoffOf } from '../../machines/pool-context.ts';
 import { toFault } from '../fault-error.ts';
 import { HeartbeatTable } from '../heartbeat.ts';
+import { InspectedChildren } from '../inspect/children.ts';
+import { inspectionDesk, isInspectOrder } from '../inspect/desk.ts';
 import { type Link, openLink } from '../link.ts';
 import { settles } from '../patience.ts';
 import { processActor } from '../process.ts';
@@ -54,32 +57,38 @@ export function runDirtyArbiter(): void {
     toMachine(event);
   });
 
-  const link: Link<DirtyArbiterReport> = openLink<DirtyArbiterOrder, DirtyArbiterReport>(
-    stream,
-    LINK_FD,
-    linkSchemas.dirtyArbiter.down,
-    {
-      event: (order) => {
-        if (order.type === 'worker.boot') {
-          link.send({
-            type: 'worker.hello',
-            protocol: LINK_PROTOCOL,
-            kind: 'dirtyArbiter',
-            age,
-            generation: 1,
-          });
-          process.title = 'kirin: dirty arbiter';
-          files = [order.spec.stashFile, order.spec.socket];
-        }
-        toMachine(order);
-      },
-      unknown: (what) => notice('warn', `an order that is not known: ${what}`),
-      broken: () => stream.destroy(),
-      ended: () => toMachine({ type: 'link.ended' }),
+  const inspected = new InspectedChildren();
+  const link: Link<DirtyArbiterReport | InspectReport> = openLink<
+    DirtyArbiterOrder | InspectOrder,
+    DirtyArbiterReport | InspectReport
+  >(stream, LINK_FD, linkSchemas.dirtyArbiter.down, {
+    event: (order) => {
+      if (isInspectOrder(order)) return desk.take(order);
+      if (order.type === 'worker.boot') {
+        link.send({
+          type: 'worker.hello',
+          protocol: LINK_PROTOCOL,
+          kind: 'dirtyArbiter',
+          age,
+          generation: 1,
+        });
+        process.title = 'kirin: dirty arbiter';
+        files = [order.spec.stashFile, order.spec.socket];
+      }
+      toMachine(order);
     },
-  );
+    unknown: (what) => notice('warn', `an order that is not known: ${what}`),
+    broken: () => stream.destroy(),
+    ended: () => toMachine({ type: 'link.ended' }),
+  });
   const notice = noticeOver(link);
   const warn = (text: string): void => notice('warn', text);
+  const desk = inspectionDesk({
+    send: (report) => link.send(report),
+    root: () => actor,
+    children: inspected,
+    notice: (text) => notice('error', text),
+  });
   const house = new DirtyHouse({
     heartbeats,
     notice: warn,
@@ -140,6 +149,7 @@ export function runDirtyArbiter(): void {
                 launch: (input) => house.launch(input),
                 hooks: house.hooks,
                 heartbeats,
+                inspected,
                 live,
                 file: workerFile(),
                 // What it says goes up the link, and is redacted there.
@@ -172,6 +182,7 @@ export function runDirtyArbiter(): void {
   process.on('uncaughtException', crash);
   actor.subscribe({
     complete: () => {
+      desk.flush();
       house.close();
       const { output } = actor.getSnapshot();
       // The arbiter has died and cannot tidy up: nobody comes back to this socket and this stash.

@@ -21,6 +21,7 @@ import { poolMachine } from '../../machines/pool.ts';
 import { backoffOf } from '../../machines/pool-context.ts';
 import { FaultError } from '../fault-error.ts';
 import type { HeartbeatTable } from '../heartbeat.ts';
+import type { InspectedChildren } from '../inspect/children.ts';
 import { type ProcessHooks, type ProcessLaunch, processActor } from '../process.ts';
 import type { Redactor } from '../redaction.ts';
 import { TreeGenerations } from './tree-generations.ts';
@@ -35,6 +36,7 @@ const QUESTIONS_MAX = 64;
 
 export interface TreeDeps {
   heartbeats: HeartbeatTable;
+  inspected: InspectedChildren;
   live: Set<ChildProcess>;
   redactor: Redactor;
   stashBytesMax: number;
@@ -86,7 +88,7 @@ export class DirtyTree {
 
   /** The machine with its actors. */
   get machine(): typeof dirtyTreeMachine {
-    const { heartbeats, live, redactor, arbiterFile, notice } = this.#deps;
+    const { heartbeats, inspected, live, redactor, arbiterFile, notice } = this.#deps;
     return dirtyTreeMachine.provide({
       actors: {
         link: fromCallback<DirtyOrder>(({ sendBack, receive }) => {
@@ -107,6 +109,7 @@ export class DirtyTree {
                   launch: ({ age }) => this.#launch(age),
                   hooks: this.#hooks,
                   heartbeats,
+                  inspected,
                   live,
                   file: arbiterFile,
                   redactor,

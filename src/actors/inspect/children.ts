@@ -1,0 +1,90 @@
+/**
+ * The processes below this one, as the inspector sees them: has them inspected while somebody watches, also those that are
+ * started meanwhile, and tells of their lives and figures. Runs in the arbiter and in the dirty arbiter.
+ */
+import type { InspectOrder, InspectReport } from '../../machines/events/inspect.ts';
+import type { Pulse } from '../heartbeat.ts';
+import { type LocalRecord, nowMs, type ProcessFacts } from './records.ts';
+
+/** How often figures are told. */
+const BEAT_MS = 1000;
+/** A process that lost records tells everything once more, at most so often. */
+const AGAIN_MS = 1000;
+
+export interface InspectedChild extends ProcessFacts {
+  pulse(): Pulse | undefined;
+  send(order: InspectOrder): void;
+}
+
+export interface Audience {
+  tell(record: LocalRecord): void;
+  /** What a child says of itself, or passes on. */
+  pass(child: ProcessFacts, report: InspectReport): void;
+}
+
+export class InspectedChildren {
+  readonly #children = new Map<number, InspectedChild>();
+  readonly #again = new Map<number, NodeJS.Timeout>();
+  #audience: Audience | undefined;
+  #beats: NodeJS.Timeout | undefined;
+
+  linked(child: InspectedChild): void {
+    this.#children.set(child.pid, child);
+    if (this.#audience) this.#begin(child);
+  }
+
+  heard(pid: number, report: InspectReport): void {
+    const child = this.#children.get(pid);
+    if (child) this.#audience?.pass(child, report);
+  }
+
+  gone(pid: number): void {
+    clearTimeout(this.#again.get(pid));
+    this.#again.delete(pid);
+    if (this.#children.delete(pid)) this.#audience?.tell({ t: 'ended', at: nowMs(), pid });
+  }
+
+  /** Somebody watches; called again where everything is to be told once more. */
+  start(audience: Audience): void {
+    this.#audience = audience;
+    for (const child of this.#children.values()) this.#begin(child);
+    this.#beats ??= setInterval(() => this.#beat(), BEAT_MS).unref();
+    this.#beat();
+  }
+
+  stop(): void {
+    this.#audience = undefined;
+    clearInterval(this.#beats);
+    this.#beats = undefined;
+    for (const timer of this.#again.values()) clearTimeout(timer);
+    this.#again.clear();
+    for (const child of this.#children.values()) child.send({ type: 'inspect.stop' });
+  }
+
+  /** What a child told was lost on its way: it is to tell everything that is. */
+  again(pid: number): void {
+    if (this.#again.has(pid)) return;
+    const timer = setTimeout(() => {
+      this.#again.delete(pid);
+      if (this.#audience) this.#children.get(pid)?.send({ type: 'inspect.start' });
+    }, AGAIN_MS);
+    this.#again.set(pid, timer.unref());
+  }
+
+  #begin(child: InspectedChild): void {
+    const { pid, process, age, slot, generation } = child;
+    this.#audience?.tell({ t: 'process', at: nowMs(), pid, process, age, slot, generation });
+    child.send({ type: 'inspect.start' });
+  }
+
+  #beat(): void {
+    for (const { pid, pulse } of this.#children.values()) {
+      const now = pulse();
+      if (!now?.figures) continue;
+      const { type: _, loopUtilization, ...figures } = now.figures;
+      const { requestsPerSecond } = now;
+      const beat = { ...figures, requestsPerSecond, utilization: loopUtilization };
+      this.#audience?.tell({ t: 'beat', at: nowMs(), pid, ...beat });
+    }
+  }
+}

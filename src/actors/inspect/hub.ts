@@ -1,0 +1,329 @@
+/**
+ * Where everything that is inspected comes together: the arbiter's own actors, and what its processes tell. Runs in the arbiter.
+ * It inspects as long as somebody watches; before that and after it nothing is attached anywhere.
+ */
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import type { AnyActorRef } from 'xstate';
+import type { InspectReport } from '../../machines/events/inspect.ts';
+import type { Redactor } from '../redaction.ts';
+import type { Audience, InspectedChildren } from './children.ts';
+import { Reader, readLife } from './foreign.ts';
+import { ActorNumbers, Probe } from './probe.ts';
+import {
+  type Hello,
+  INSPECTOR_PROTOCOL,
+  type LocalRecord,
+  nowMs,
+  type ProcessFacts,
+  type Told,
+  type ToldProcess,
+} from './records.ts';
+import { Reel } from './reel.ts';
+import { WATCHERS_MAX, type Watcher, Watchers } from './watchers.ts';
+
+/** How long records are gathered before they become a message. */
+const GATHER_MS = 100;
+/** Records that may be gathered meanwhile; what children tell beyond that is dropped, and told anew a little later. */
+const GATHERED_MAX = 3000;
+const BEAT_MS = 1000;
+const DELAY_RESOLUTION_MS = 20;
+
+/** What changes something, for those inspectors that may. */
+export const INSPECTOR_COMMANDS = [
+  'worker add',
+  'worker remove',
+  'worker kill',
+  'dirty add',
+  'dirty remove',
+  'reload',
+] as const;
+
+export interface HubDeps {
+  /** The arbiter machine. */
+  root: AnyActorRef;
+  children: InspectedChildren;
+  redactor: Pick<Redactor, 'text' | 'version'>;
+  /** Calls with every line of the log, until the returned function is called. */
+  watchLog(line: (level: string, text: string) => void): () => void;
+  /** Kirin's own version, and what the app is called. */
+  version: string;
+  app: string;
+  notice(text: string): void;
+}
+
+export class Hub implements Audience {
+  readonly #deps: HubDeps;
+  readonly #reader: Reader;
+  readonly #numbers = new ActorNumbers();
+  readonly #reel = new Reel();
+  readonly #watchers = new Watchers(this.#reel);
+  /** The child machine that supervises each process. */
+  readonly #parents = new Map<number, string>();
+  /** Processes of which this is not known yet: the machine hears of its process a moment after it is there. */
+  readonly #orphans = new Map<number, ToldProcess>();
+  #probe: Probe | undefined;
+  #gathered: Told[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #detach: (() => void) | undefined;
+
+  constructor(deps: HubDeps) {
+    this.#deps = deps;
+    this.#reader = new Reader(deps.redactor);
+  }
+
+  readonly watchersMax = WATCHERS_MAX;
+
+  /** Whether no more may watch. */
+  get isFull(): boolean {
+    return this.#watchers.count >= WATCHERS_MAX;
+  }
+
+  get isWatched(): boolean {
+    return this.#watchers.count > 0;
+  }
+
+  /** Begins to tell `watcher`; what is returned ends it. Not while it is full. */
+  watch(watcher: Watcher, controls: boolean): () => void {
+    if (!this.isWatched) this.#attach();
+    this.#flush();
+    const remove = this.#watchers.add(watcher, JSON.stringify(this.#hello(controls)));
+    return () => {
+      remove();
+      if (!this.isWatched) this.#leave();
+    };
+  }
+
+  /** A recording of what is kept, while somebody watches. */
+  *recording(): Generator<string> {
+    this.#flush();
+    yield JSON.stringify(this.#hello(false));
+    yield* this.#reel.beginning();
+    yield* this.#reel.past();
+  }
+
+  /** The present, and all that happens from now on, for those who speak another protocol. */
+  get reel(): Reel {
+    this.#flush();
+    return this.#reel;
+  }
+
+  end(reason: string): void {
+    this.#flush();
+    this.#watchers.say(JSON.stringify({ type: 'bye', reason }));
+    this.#watchers.end(reason);
+    this.#leave();
+  }
+
+  /** Something happened in this process. */
+  tell(record: LocalRecord): void {
+    this.#guarded(() => this.#tell(record));
+  }
+
+  /** Something happened in another. */
+  pass(child: ProcessFacts, report: InspectReport): void {
+    this.#guarded(() => this.#pass(child, report));
+  }
+
+  /** A bug here ends the inspection, and nothing else. */
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#deps.notice(
+      `this is a bug in Kirin: its inspector failed: ${(error as Error).stack ?? String(error)}`,
+    );
+    this.#watchers.end('it failed');
+    this.#leave();
+  }
+
+  #tell(record: LocalRecord): void {
+    switch (record.t) {
+      case 'beat':
+      case 'ended':
+        return this.#gather(record);
+      case 'process':
+        return this.#begin(record);
+      default: {
+        const told = this.#reader.read(process.pid, record, true);
+        if (told) this.#gather(told);
+      }
+    }
+  }
+
+  #pass(child: ProcessFacts, report: InspectReport): void {
+    // Only a dirty arbiter speaks for others.
+    const isArbiter = child.process === 'dirtyArbiter';
+    const pid = isArbiter && report.pid > 0 ? report.pid : child.pid;
+    const { records, dropped, alive } = report;
+    this.#release(pid);
+    if (this.#gathered.length + records.length > GATHERED_MAX) {
+      this.#lose(pid, records.length + dropped);
+      return this.#deps.children.again(child.pid);
+    }
+    for (const text of records) {
+      const record = parsed(text);
+      const life = isArbiter && pid === child.pid ? readLife(record) : undefined;
+      if (life?.t === 'process') this.#begin(life);
+      else if (life) this.#gather(life);
+      else {
+        const told = this.#reader.read(pid, record, isArbiter && pid === child.pid);
+        if (told) this.#gather(told.t === 'actor' && told.root ? this.#hung(told) : told);
+      }
+    }
+    if (dropped > 0) this.#lose(pid, dropped);
+    if (alive) this.#keepOnly(pid, new Set(alive.map((number) => `${pid}/${number}`)));
+  }
+
+  #begin(process: Omit<ToldProcess, 'parent'>): void {
+    const parent = this.#parents.get(process.pid) ?? null;
+    if (parent === null && process.process !== 'arbiter')
+      this.#orphans.set(process.pid, { ...process, parent });
+    else this.#gather({ ...process, parent });
+  }
+
+  /** Tells of a process as well as it can now. */
+  #release(pid: number): void {
+    const process = this.#orphans.get(pid);
+    if (!process) return;
+    this.#orphans.delete(pid);
+    this.#gather({ ...process, parent: this.#parents.get(pid) ?? null });
+  }
+
+  #hung<T extends Told & { t: 'actor' }>(root: T): T {
+    return { ...root, parent: this.#parents.get(root.pid) ?? null };
+  }
+
+  #lose(pid: number, records: number): void {
+    this.#gather({ t: 'lost', at: nowMs(), pid, records });
+  }
+
+  /** What was known besides is gone; that it went was lost. */
+  #keepOnly(pid: number, alive: ReadonlySet<string>): void {
+    this.#flush();
+    for (const { id } of this.#reel.now.actorsOf(pid))
+      if (!alive.has(id)) this.#gather({ t: 'gone', at: nowMs(), id, status: 'stopped' });
+  }
+
+  #gather(record: Told): void {
+    if (record.t === 'actor' || record.t === 'step') {
+      const { about } = record;
+      if (about && about.pid > 0) this.#parents.set(about.pid, record.id);
+    }
+    this.#gathered.push(record);
+    if (record.t === 'actor' || record.t === 'step') this.#release(record.about?.pid ?? 0);
+    if (record.t === 'ended') {
+      this.#parents.delete(record.pid);
+      this.#orphans.delete(record.pid);
+    }
+    this.#timer ??= setTimeout(() => this.#guarded(() => this.#flush()), GATHER_MS).unref();
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#gathered.length === 0) return;
+    this.#reel.push(this.#gathered);
+    this.#gathered = [];
+    this.#watchers.pump();
+  }
+
+  #attach(): void {
+    const { root, watchLog } = this.#deps;
+    this.#reel.reset({ processes: [], actors: [], beats: [] });
+    this.#probe = new Probe({
+      root,
+      numbers: this.#numbers,
+      tell: (record) => this.tell(record),
+      hasRoom: () => true,
+      failed: (error) => this.#failed(error),
+    });
+    const facts = { process: 'arbiter', age: null, slot: null, generation: null } as const;
+    this.tell({ t: 'process', at: nowMs(), pid: process.pid, ...facts });
+    this.#probe.start();
+    this.#deps.children.start(this);
+    const stopLog = watchLog((level, text) =>
+      this.#gather({ t: 'log', at: nowMs(), level, text: this.#reader.text(text) }),
+    );
+    const stopBeat = this.#beat();
+    this.#detach = () => {
+      stopLog();
+      stopBeat();
+    };
+  }
+
+  /** The last one has left. */
+  #leave(): void {
+    if (!this.#probe) return;
+    this.#probe.stop();
+    this.#probe = undefined;
+    this.#detach?.();
+    this.#detach = undefined;
+    this.#deps.children.stop();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#gathered = [];
+    this.#parents.clear();
+    this.#orphans.clear();
+    this.#reel.reset({ processes: [], actors: [], beats: [] });
+  }
+
+  /** The arbiter's own figures; nothing else measures them. */
+  #beat(): () => void {
+    const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+    delay.enable();
+    let utilization = performance.eventLoopUtilization();
+    const timer = setInterval(() => {
+      const now = performance.eventLoopUtilization();
+      this.tell({
+        t: 'beat',
+        at: nowMs(),
+        pid: process.pid,
+        requests: 0,
+        requestsPerSecond: 0,
+        connections: 0,
+        inFlight: 0,
+        loopDelayMs: delay.count > 0 ? Math.max(0, delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS) : 0,
+        utilization: performance.eventLoopUtilization(now, utilization).utilization,
+        rssBytes: process.memoryUsage.rss(),
+      });
+      utilization = now;
+      delay.reset();
+    }, BEAT_MS).unref();
+    return () => {
+      clearInterval(timer);
+      delay.disable();
+    };
+  }
+
+  #hello(control: boolean): Hello {
+    const { version, app } = this.#deps;
+    return {
+      type: 'hello',
+      protocol: INSPECTOR_PROTOCOL,
+      kirin: version,
+      node: process.version,
+      pid: process.pid,
+      app,
+      at: nowMs(),
+      source: 'live',
+      control,
+      commands: control ? INSPECTOR_COMMANDS : [],
+      file: null,
+      from: null,
+      to: null,
+    };
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Copies of values that anybody may be shown: plain JSON, bounded in depth, length and size, without what is named like a
+ * secret. Pure; runs in the process that the values belong to, and once more in the arbiter, which trusts no other.
+ */
+import { isSecretName } from '../redaction.ts';
+import type { Plain } from './records.ts';
+
+const DEPTH_MAX = 5;
+const ENTRIES_MAX = 50;
+const TEXT_LENGTH_MAX = 500;
+const HIDDEN = '***';
+/** Of each event, and of each context, in characters of JSON, nearly. */
+export const EVENT_LENGTH_MAX = 4 * 1024;
+export const CONTEXT_LENGTH_MAX = 16 * 1024;
+export const DEFINITION_LENGTH_MAX = 32 * 1024;
+
+/** Whose values are secrets as a whole, whatever is in them. */
+const HIDDEN_NAMES = new Set(['env', 'environment', 'settings', 'headers', 'cookies']);
+
+/** What is done to each text, be it a value or a key. */
+export type TextFilter = (text: string) => string;
+const asItIs: TextFilter = (text) => text;
+
+class TooLarge extends Error {}
+
+/** Never throws, whatever the value does when it is looked at. */
+export function plain(value: unknown, lengthMax: number, filter = asItIs, depthMax = DEPTH_MAX): Plain {
+  const copy = new Copy(lengthMax, filter);
+  try {
+    return copy.of(value, depthMax) ?? null;
+  } catch (error) {
+    return error instanceof TooLarge ? '[too large]' : '[not readable]';
+  }
+}
+
+class Copy {
+  #left: number;
+  readonly #filter: TextFilter;
+
+  constructor(lengthMax: number, filter: TextFilter) {
+    this.#left = lengthMax;
+    this.#filter = filter;
+  }
+
+  /** Undefined for what JSON leaves out. */
+  of(value: unknown, depth: number): Plain | undefined {
+    this.#spend(4);
+    switch (typeof value) {
+      case 'string':
+        return this.#text(value);
+      case 'number':
+        return Number.isFinite(value) ? value : `[${value}]`;
+      case 'boolean':
+        return value;
+      case 'undefined':
+        return undefined;
+      case 'bigint':
+        return `${String(value).slice(0, TEXT_LENGTH_MAX)}n`;
+      case 'object':
+        return value === null ? null : this.#object(value, depth);
+      default:
+        return `[${typeof value}]`;
+    }
+  }
+
+  #spend(length: number): void {
+    this.#left -= length;
+    if (this.#left < 0) throw new TooLarge();
+  }
+
+  #text(text: string): string {
+    // Redacted before it is cut, lest a part of a secret be left over.
+    const shown = this.#filter(text.length > 4 * TEXT_LENGTH_MAX ? text.slice(0, 4 * TEXT_LENGTH_MAX) : text);
+    const cut = shown.length > TEXT_LENGTH_MAX ? `${shown.slice(0, TEXT_LENGTH_MAX)}…` : shown;
+    this.#spend(cut.length);
+    return cut;
+  }
+
+  #object(value: object, depth: number): Plain {
+    if (Array.isArray(value)) return depth > 0 ? this.#array(value, depth) : `[${value.length} entries]`;
+    if (value instanceof Error) return this.#error(value, depth);
+    if (value instanceof Date) return Number.isNaN(value.getTime()) ? '[Date]' : value.toISOString();
+    const proto = Object.getPrototypeOf(value);
+    if (proto !== null && proto !== Object.prototype) return this.#instance(value);
+    return depth > 0 ? this.#entries(value as Record<string, unknown>, depth) : '[object]';
+  }
+
+  #array(values: unknown[], depth: number): Plain {
+    const shown = values.slice(0, ENTRIES_MAX).map((one) => this.of(one, depth - 1) ?? null);
+    return values.length > ENTRIES_MAX ? [...shown, `[${values.length - ENTRIES_MAX} more]`] : shown;
+  }
+
+  #entries(value: Record<string, unknown>, depth: number): Plain {
+    const shown: Record<string, Plain> = {};
+    const keys = Object.keys(value);
+    for (const key of keys.slice(0, ENTRIES_MAX)) {
+      const name = this.#text(key);
+      if (name === '__proto__') continue;
+      const inner = value[key];
+      const isHidden =
+        inner !== null && inner !== undefined && (HIDDEN_NAMES.has(key) || isSecretName(key)) && inner !== '';
+      const copy = isHidden ? HIDDEN : this.of(inner, depth - 1);
+      if (copy !== undefined) shown[name] = copy;
+    }
+    if (keys.length > ENTRIES_MAX) shown['…'] = `[${keys.length - ENTRIES_MAX} more]`;
+    return shown;
+  }
+
+  #error(error: Error, depth: number): Plain {
+    const { code } = error as { code?: unknown };
+    return {
+      name: this.#text(String(error.name)),
+      message: this.#text(String(error.message)),
+      ...(code === undefined ? {} : { code: this.of(code, depth - 1) ?? null }),
+    };
+  }
+
+  /** What is of a class says which one; actors say which they are. */
+  #instance(value: object): Plain {
+    const { sessionId, id } = value as { sessionId?: unknown; id?: unknown };
+    if (typeof sessionId === 'string' && typeof id === 'string') return `[actor ${this.#text(id)}]`;
+    const name = value.constructor?.name;
+    return `[${typeof name === 'string' ? this.#text(name) : 'object'}]`;
+  }
+}
