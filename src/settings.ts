@@ -5,6 +5,7 @@
 import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, resolve } from 'node:path';
+import { isLoopback, parseAddress } from './actors/address.ts';
 import { startDirectory } from './actors/app-path.ts';
 import { overlayEnv } from './actors/environment.ts';
 import type { Learn } from './actors/redaction.ts';
@@ -94,6 +95,16 @@ export interface Settings {
   controlQueue: number;
   /** Default 600,000. */
   controlCommandMs: number;
+  /** HOST:PORT of the inspector's page; undefined: it is not served. */
+  inspector: string | undefined;
+  /** Default false. */
+  inspectorAllowRemote: boolean;
+  inspectorToken: string | undefined;
+  /** Default false. */
+  inspectorControl: boolean;
+  inspectorRecord: string | undefined;
+  /** Default 32 MiB. */
+  inspectorRecordBytesMax: number;
 }
 
 /**
@@ -155,6 +166,12 @@ const DEFAULTS: Omit<Settings, 'app'> = {
   controlIdleMs: 300_000,
   controlQueue: 64,
   controlCommandMs: 600_000,
+  inspector: undefined,
+  inspectorAllowRemote: false,
+  inspectorToken: undefined,
+  inspectorControl: false,
+  inspectorRecord: undefined,
+  inspectorRecordBytesMax: 32 * 1024 ** 2,
 };
 
 /** Where the values of settings came from; what is not in there is the default. */
@@ -344,6 +361,29 @@ function refuseContradictions(settings: Settings): void {
     throw invalid('--dirty-app without workers to run it: add --dirty-workers N');
   if (!settings.controlSocketDisable && settings.controlSocketReadonly === settings.controlSocket)
     throw invalid('--control-socket and --control-socket-readonly must be two paths');
+  refuseOpenInspector(settings);
+}
+
+/** What the inspector shows is not for everybody. */
+function refuseOpenInspector(settings: Settings): void {
+  const { inspector, inspectorAllowRemote, inspectorControl, inspectorToken } = settings;
+  if (inspector === undefined) {
+    const [flag] = [
+      inspectorControl ? '--inspector-control' : '',
+      inspectorAllowRemote ? '--inspector-allow-remote' : '',
+      inspectorToken === undefined ? '' : '--inspector-token',
+    ].filter(Boolean);
+    if (flag) throw invalid(`${flag} without an inspector: add --inspector`);
+    return;
+  }
+  const address = parseAddress(inspector);
+  if (address.kind !== 'tcp' || isLoopback(address.host)) return;
+  if (!inspectorAllowRemote)
+    throw invalid(
+      `--inspector ${inspector} could be reached from other machines: add --inspector-allow-remote and a token, or use 127.0.0.1`,
+    );
+  if (inspectorToken === undefined)
+    throw invalid(`--inspector ${inspector} could be opened by anybody: set KIRIN_INSPECTOR_TOKEN`);
 }
 
 const isList = ({ type }: Setting) => ['addresses', 'paths', 'texts', 'amounts', 'pairs'].includes(type.kind);

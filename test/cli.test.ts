@@ -32,6 +32,13 @@ describe('the command line', () => {
     ['-w 2 -- app.js', { app: 'app.js', flags: { workers: ['2'] } }],
     ['-w -1 app.js', { app: 'app.js', flags: { workers: ['-1'] } }],
     ['12', { app: '12', flags: {} }],
+    ['--inspector app.js', { app: 'app.js', flags: { inspector: ['127.0.0.1:8780'] } }],
+    ['--inspector app.js:main', { app: 'app.js:main', flags: { inspector: ['127.0.0.1:8780'] } }],
+    ['--inspector 9000 app.js', { app: 'app.js', flags: { inspector: ['9000'] } }],
+    ['--inspector [::1]:9000 app.js', { app: 'app.js', flags: { inspector: ['[::1]:9000'] } }],
+    ['--inspector=:9000 app.js', { app: 'app.js', flags: { inspector: [':9000'] } }],
+    ['app.js --inspector', { app: 'app.js', flags: { inspector: ['127.0.0.1:8780'] } }],
+    ['-w 2 -- --inspector', { app: '--inspector', flags: { workers: ['2'] } }],
     ['-w 2', { flags: { workers: ['2'] } }],
   ];
   for (const [line, expected] of lines)

@@ -177,6 +177,8 @@ describe('settings as they are shown', () => {
       'dirty_apps',
       'control_socket',
       'control_socket_readonly',
+      'inspector_token',
+      'inspector_record',
     ]);
   });
 });

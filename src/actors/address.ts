@@ -92,6 +92,10 @@ export function formatAddress(address: Address): string {
 export const formatHostPort = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
+/** Whether only this machine can reach a host. */
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+
 /** A numeric TCP address, as the kernel names it. */
 export interface TcpName {
   host: string;

@@ -58,11 +58,11 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   const ledger = new Ledger();
   const heartbeats = new HeartbeatTable();
   const inspector = new Inspector({
+    settings,
     redactor,
     journal,
+    log,
     version: options.version,
-    app: settings.app,
-    notice: (text) => log.error(text),
   });
   let pidfile: { remove(): void } | undefined;
   /** No machine supervises any more: nothing that was started may live, and nothing may be left behind. */
@@ -70,6 +70,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     for (const child of live) child.kill('SIGKILL');
     const { message, stack } = toFault(error, 'worker.uncaught');
     log.fatal(`this is a bug in Kirin: ${message}`, { stack });
+    inspector.crash();
     table.close();
     control.remove();
     pidfile?.remove();
@@ -143,7 +144,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   table.close();
   pidfile?.remove();
   dirty?.remove();
-  inspector.end('the server has stopped');
+  await inspector.end('the server has stopped');
   // Last of all: for whoever waits for the end, the end of the connection is the end of the server.
   await control.close();
   await log.close();
@@ -212,8 +213,7 @@ function supervise(
         narrate(inspection);
       }),
   });
-  control.attach(actor);
-  inspector.attach(actor);
+  inspector.attach(actor, control.attach(actor));
   for (const type of REPORTS)
     actor.on(type, (report) =>
       harmless(log, () => {
@@ -228,6 +228,7 @@ function supervise(
       error: crash,
     });
     actor.start();
+    void inspector.open();
   });
 }
 

@@ -16,7 +16,9 @@ const LETTERS = new Set(['c', ...settingList.flatMap(({ letter }) => letter ?? [
 /** Reads the arguments (without node and script). Throws FaultError `settings.invalid` with one line. */
 export async function parseCommandLine(argv: readonly string[], version: string): Promise<Parsed> {
   const parser = build(version);
-  const args = (await parser.parse(argv.flatMap(splitLetter))) as Record<string, unknown> & { _: string[] };
+  const args = (await parser.parse(withValues(argv.flatMap(splitLetter)))) as Record<string, unknown> & {
+    _: string[];
+  };
   if (args['help']) return { kind: 'print', text: `${withoutTypes(await parser.getHelp())}\n` };
   if (args['version']) return { kind: 'print', text: `kirin ${version}\n` };
 
@@ -83,6 +85,25 @@ const withoutTypes = (help: string) => help.replace(/ +\[boolean\]$/gm, '');
 function splitLetter(arg: string): string[] {
   const letter = arg[1] ?? '';
   return /^-[a-z][^=]/.test(arg) && LETTERS.has(letter) ? [`-${letter}`, arg.slice(2)] : [arg];
+}
+
+const OPTIONAL = new Map(
+  settingList.flatMap(({ flag, type }) => (type.kind === 'endpoint' ? [[`--${flag}`, type.byDefault]] : [])),
+);
+
+/** Gives a value to those options that may go without: what follows is theirs only if it looks like an address. */
+function withValues(args: readonly string[]): string[] {
+  const given: string[] = [];
+  for (let at = 0; at < args.length; at++) {
+    const byDefault = OPTIONAL.get(args[at]!);
+    const isOther = byDefault === undefined || args.slice(0, at).includes('--');
+    if (isOther) given.push(args[at]!);
+    else
+      given.push(
+        `${args[at]}=${/^([^:=]*:|\[.*\]:)?\d+$/.test(args[at + 1] ?? '') ? args[++at] : byDefault}`,
+      );
+  }
+  return given;
 }
 
 /** yargs' own messages, in our words. */

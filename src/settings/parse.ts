@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { formatAddress, parseAddress } from '../actors/address.ts';
+import { type Address, formatAddress, parseAddress } from '../actors/address.ts';
 import { FaultError } from '../actors/fault-error.ts';
 import { didYouMean } from './suggest.ts';
 import { type Kind, type Setting, WORKERS_MAX } from './table.ts';
@@ -51,6 +51,10 @@ export function parseValue(setting: Setting, raw: unknown, context: ParseContext
       return parseSwitch(raw, context);
     case 'addresses':
       return parseAddresses(raw, context);
+    case 'endpoint':
+      return parseEndpoint(type, raw, context);
+    case 'token':
+      return parseToken(type, raw, context);
     case 'paths':
       return parseList(raw, context).map((path) => resolve(context.directory, path));
     case 'texts':
@@ -164,6 +168,47 @@ function parseAddresses(raw: unknown, context: ParseContext): string[] {
   if (items.length === 0) must(context, 'at least one address', raw);
   const addresses = parseList(items, context).map((text) => parseAddress(text, context.directory));
   return [...new Set(addresses.map(formatAddress))];
+}
+
+/** Undefined where it is switched off. */
+function parseEndpoint(
+  { byDefault }: Kind & { kind: 'endpoint' },
+  raw: unknown,
+  context: ParseContext,
+): string | undefined {
+  const text = typeof raw === 'number' ? String(raw) : shownText(raw);
+  if (raw === true || ['true', 'yes', 'on'].includes(text.toLowerCase())) return byDefault;
+  if (raw === false || ['false', 'no', 'off'].includes(text.toLowerCase())) return undefined;
+  const address = addressIn(text);
+  return address?.kind === 'tcp'
+    ? formatAddress(address)
+    : must(context, 'HOST:PORT, PORT, true or false', raw);
+}
+
+function addressIn(text: string): Address | undefined {
+  try {
+    return parseAddress(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What was given is not repeated: it is a secret. */
+function parseToken(
+  { lengthMin, lengthMax }: Kind & { kind: 'token' },
+  raw: unknown,
+  context: ParseContext,
+): string {
+  if (
+    typeof raw === 'string' &&
+    /^[\x21-\x7e]*$/.test(raw) &&
+    raw.length >= lengthMin &&
+    raw.length <= lengthMax
+  )
+    return raw;
+  throw invalid(
+    `${context.origin} must be a text of ${lengthMin} to ${lengthMax} ASCII characters without blanks`,
+  );
 }
 
 function parsePairs(raw: unknown, context: ParseContext): Record<string, string> {

@@ -18,7 +18,7 @@ export function shownSettings(settings: Settings): ShownSetting[] {
   const app = { name: 'app', value: settings.app, origin: originOf(settings, 'app'), public: false };
   const others = settingList.map((setting) => ({
     name: setting.name,
-    value: isSecretName(setting.name) ? HIDDEN : shownValue(setting, settings[setting.key as SettingKey]),
+    value: shownValue(setting, settings[setting.key as SettingKey]),
     origin: originOf(settings, setting.key),
     public: setting.public === true,
   }));
@@ -32,8 +32,9 @@ export function shownSettings(settings: Settings): ShownSetting[] {
   return [app, ...others, ...called];
 }
 
-function shownValue({ type }: Setting, value: unknown): unknown {
+function shownValue({ name, type }: Setting, value: unknown): unknown {
   if (value === undefined) return null;
+  if (isSecretName(name)) return HIDDEN;
   switch (type.kind) {
     case 'seconds':
       return (value as number) / 1000;

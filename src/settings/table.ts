@@ -5,6 +5,7 @@
 import { camel } from './camel.ts';
 import { CONTROL_SETTINGS } from './control-table.ts';
 import { DIRTY_SETTINGS } from './dirty-table.ts';
+import { INSPECTOR_SETTINGS } from './inspector-table.ts';
 
 /** What a setting takes; `parse.ts` reads each kind. */
 export type Kind =
@@ -25,6 +26,10 @@ export type Kind =
   /** On or off; on the command line it takes no value. */
   | { kind: 'switch' }
   | { kind: 'addresses' }
+  /** HOST:PORT or PORT; on or true stands for `byDefault`, off or false for none. On the command line a value is optional. */
+  | { kind: 'endpoint'; byDefault: string }
+  /** A secret word, never shown. */
+  | { kind: 'token'; lengthMin: number; lengthMax: number }
   | { kind: 'paths' }
   | { kind: 'texts' }
   /** NAME=N pairs, N a whole number from 1. */
@@ -39,7 +44,8 @@ export type Group =
   | 'Environment'
   | 'Logs and files'
   | 'Dirty workers'
-  | 'Control';
+  | 'Control'
+  | 'Inspector';
 
 export interface Setting {
   /** Gunicorn's name where it has the setting; the key in a configuration file, there also in camelCase. */
@@ -291,6 +297,7 @@ export const SETTINGS = {
   },
   ...DIRTY_SETTINGS,
   ...CONTROL_SETTINGS,
+  ...INSPECTOR_SETTINGS,
 } as const satisfies Record<string, Setting>;
 
 export type SettingKey = keyof typeof SETTINGS;

@@ -1,9 +1,10 @@
-/** One who watches a real server through its control socket, and what it has been told. */
+/** Those who watch a real server, through its control socket or as its page does, and what they have been told. */
 import type { TestContext } from 'node:test';
+import { type ClientOptions, WebSocket } from 'ws';
 import { Board } from '../../src/actors/inspect/board.ts';
 import type { Hello, Message, State, Told, ToldActor } from '../../src/actors/inspect/records.ts';
 import { ControlClient } from './control-client.ts';
-import { eventually } from './harness.ts';
+import { eventually, type Server } from './harness.ts';
 
 /** What messages told, put together as any watcher does it. */
 export class Seen {
@@ -79,5 +80,67 @@ export async function watchOverControl(t: TestContext, path: string): Promise<Co
     }
   };
   client.socket.on('data', () => queueMicrotask(take));
+  return seen;
+}
+
+/** The page's end of a server's WebSocket. */
+export interface PageWatcher extends Seen {
+  socket: WebSocket;
+  answers: { id: number; ok: boolean; data?: unknown; error?: string }[];
+  closed: { code: number; reason: string } | undefined;
+  /** Sends a command and waits for its answer. */
+  command(...words: string[]): Promise<{ ok: boolean; data?: unknown; error?: string }>;
+}
+
+/** Where the inspector of a server is, as its log tells. */
+export async function inspectorOf(server: Server): Promise<URL> {
+  const { msg } = await server.told(/^inspector at /);
+  return new URL(/http:\S+/.exec(msg)![0]);
+}
+
+/** Opens a WebSocket; rejects with `refused: STATUS` where there is none. */
+export function openSocket(
+  t: TestContext,
+  url: URL | string,
+  options: ClientOptions = {},
+): Promise<WebSocket> {
+  const socket = new WebSocket(url, options);
+  t.after(() => socket.terminate());
+  return new Promise((resolve, reject) => {
+    socket.once('open', () => resolve(socket));
+    socket.on('error', reject);
+    socket.once('unexpected-response', (_, { statusCode }) => reject(new Error(`refused: ${statusCode}`)));
+  });
+}
+
+/** Watches as the page does. */
+export async function watchPage(t: TestContext, url: URL, options: ClientOptions = {}): Promise<PageWatcher> {
+  const socket = new WebSocket(new URL('/live', url), options);
+  t.after(() => socket.terminate());
+  let lastId = 0;
+  const seen: PageWatcher = Object.assign(new Seen(), {
+    socket,
+    answers: [],
+    closed: undefined,
+    async command(...words: string[]) {
+      const id = ++lastId;
+      socket.send(JSON.stringify({ type: 'command', id, words }));
+      return await eventually(`${words.join(' ')} is answered`, () =>
+        seen.answers.find((one) => one.id === id),
+      );
+    },
+  });
+  socket.on('message', (data) => {
+    const message = JSON.parse(String(data));
+    if (message.type === 'answer') seen.answers.push(message);
+    else seen.take(message);
+  });
+  socket.on('close', (code, reason) => {
+    seen.closed = { code, reason: String(reason) };
+  });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('open', resolve);
+    socket.on('error', reject);
+  });
   return seen;
 }

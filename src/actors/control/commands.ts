@@ -94,7 +94,7 @@ export class Commands {
     const watch = (hub: Hub): void => {
       if (isOver) return;
       if (hub.isFull) return call.fail(`Too many watch: at most ${hub.watchersMax}`);
-      stop = hub.watch(watcherOf(call), true);
+      stop = hub.watch(watcherOf(call), { controls: !call.readonly, from: 'past' });
       if (isOver) stop();
     };
     this.#deps.inspector

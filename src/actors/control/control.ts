@@ -14,6 +14,7 @@ import { Commands } from './commands.ts';
 import { type ControlSocketSpec, ControlSockets } from './control-sockets.ts';
 import { OrderBook } from './order-book.ts';
 import { Orders } from './orders.ts';
+import { ownCall } from './own-call.ts';
 import { Scene } from './scene.ts';
 import { Show, type ShowDeps } from './show.ts';
 
@@ -64,18 +65,24 @@ export class Control {
     return controlListenerMachine.provide({ actors: { socket: this.#sockets.socketActor, session } });
   }
 
-  /** From now on commands are answered from what this machine knows. Before it is started. */
-  attach(arbiter: ArbiterActor): void {
+  /**
+   * From now on commands are answered from what this machine knows. Before it is started. What is returned carries out a
+   * command that comes through no socket.
+   */
+  attach(arbiter: ArbiterActor): (words: readonly string[]) => Promise<object> {
     const scene = new Scene(arbiter);
     const { ledger, journal, inspector } = this.#deps;
     const book = new OrderBook(scene, journal);
     this.#book = book;
-    this.#commands = new Commands({
+    const commands = new Commands({
       show: new Show({ ...this.#deps, scene }),
       orders: new Orders({ scene, ledger, book, dirty: this.#deps.dirty }),
       journal,
       inspector,
     });
+    this.#commands = commands;
+    const limitMs = this.#deps.settings.controlCommandMs;
+    return (words) => ownCall(words, { commands, order: (order) => arbiter.send(order), limitMs });
   }
 
   /** To be called with everything that the arbiter machine reports of orders. */

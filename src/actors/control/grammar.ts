@@ -83,7 +83,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   change('events', 'Events as they happen, until interrupted'),
   read('help', 'The commands'),
   {
-    ...change('inspect', 'What happens in the machines of all processes, until interrupted'),
+    ...read('inspect', 'What happens in the machines of all processes, until interrupted'),
     wireOnly: true,
   },
   {

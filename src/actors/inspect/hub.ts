@@ -7,10 +7,12 @@ import type { AnyActorRef } from 'xstate';
 import type { InspectReport } from '../../machines/events/inspect.ts';
 import type { Redactor } from '../redaction.ts';
 import type { Audience, InspectedChildren } from './children.ts';
+import type { Stage, WatchOptions } from './door/stage.ts';
 import { Reader, readLife } from './foreign.ts';
 import { ActorNumbers, Probe } from './probe.ts';
 import {
   type Hello,
+  INSPECTOR_COMMANDS,
   INSPECTOR_PROTOCOL,
   type LocalRecord,
   nowMs,
@@ -28,16 +30,6 @@ const GATHERED_MAX = 3000;
 const BEAT_MS = 1000;
 const DELAY_RESOLUTION_MS = 20;
 
-/** What changes something, for those inspectors that may. */
-export const INSPECTOR_COMMANDS = [
-  'worker add',
-  'worker remove',
-  'worker kill',
-  'dirty add',
-  'dirty remove',
-  'reload',
-] as const;
-
 export interface HubDeps {
   /** The arbiter machine. */
   root: AnyActorRef;
@@ -49,9 +41,11 @@ export interface HubDeps {
   version: string;
   app: string;
   notice(text: string): void;
+  /** Carries out a control command. */
+  command(words: readonly string[]): Promise<object>;
 }
 
-export class Hub implements Audience {
+export class Hub implements Audience, Stage {
   readonly #deps: HubDeps;
   readonly #reader: Reader;
   readonly #numbers = new ActorNumbers();
@@ -83,10 +77,10 @@ export class Hub implements Audience {
   }
 
   /** Begins to tell `watcher`; what is returned ends it. Not while it is full. */
-  watch(watcher: Watcher, controls: boolean): () => void {
+  watch(watcher: Watcher, { controls, from }: WatchOptions): () => void {
     if (!this.isWatched) this.#attach();
     this.#flush();
-    const remove = this.#watchers.add(watcher, JSON.stringify(this.#hello(controls)));
+    const remove = this.#watchers.add(watcher, JSON.stringify(this.#hello(controls)), from);
     return () => {
       remove();
       if (!this.isWatched) this.#leave();
@@ -101,14 +95,17 @@ export class Hub implements Audience {
     yield* this.#reel.past();
   }
 
-  /** The present, and all that happens from now on, for those who speak another protocol. */
-  get reel(): Reel {
-    this.#flush();
-    return this.#reel;
+  command(words: readonly string[]): Promise<object> {
+    return this.#deps.command(words);
+  }
+
+  /** Tells what has been gathered. */
+  flush(): void {
+    this.#guarded(() => this.#flush());
   }
 
   end(reason: string): void {
-    this.#flush();
+    this.flush();
     this.#watchers.say(JSON.stringify({ type: 'bye', reason }));
     this.#watchers.end(reason);
     this.#leave();

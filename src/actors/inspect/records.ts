@@ -1,10 +1,20 @@
 /**
- * What the inspector tells, as data: records of what happens, and the messages that carry them. `docs/inspector.md` has
+ * What the inspector tells, as data: records of what happens, and the messages that carry them. `docs/inspector-protocol.md` has
  * them in words. Pure; used in every process.
  */
 
 /** Versions of messages and recordings; another one is not read. */
 export const INSPECTOR_PROTOCOL = 1;
+
+/** What changes something, for those inspectors that may. */
+export const INSPECTOR_COMMANDS = [
+  'worker add',
+  'worker remove',
+  'worker kill',
+  'dirty add',
+  'dirty remove',
+  'reload',
+] as const;
 
 export type ProcessKind = 'arbiter' | 'web' | 'dirtyArbiter' | 'dirtyWorker';
 

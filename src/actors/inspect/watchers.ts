@@ -48,10 +48,12 @@ export class Watchers {
   }
 
   /** Adds one; what is returned takes it away. */
-  add(watcher: Watcher, hello: string): () => void {
+  add(watcher: Watcher, hello: string, from: 'past' | 'now' = 'past'): () => void {
     const reel = this.#reel;
-    const first = [hello, ...reel.beginning()];
-    const place = { watcher, first, seq: reel.beginningSeq, isLive: false, readMs: performance.now() };
+    const isLate = from === 'now';
+    const first = [hello, ...(isLate ? reel.present() : reel.beginning())];
+    const seq = isLate ? reel.seq : reel.beginningSeq;
+    const place = { watcher, first, seq, isLive: false, readMs: performance.now() };
     this.#places.add(place);
     this.#timer ??= setInterval(() => this.pump(), PUMP_MS).unref();
     this.#pump(place);
