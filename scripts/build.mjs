@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
+import { buildInspector } from './build-inspector.mjs';
 import { buildShell } from './build-shell.mjs';
 
 /** Left out of the bundles: loaded lazily, only by those who need them. */
@@ -46,10 +47,11 @@ const common = {
 const server = await build({ ...common, entryPoints: entries });
 // Apart from the server: the shell must read no more code than it runs.
 const shell = await buildShell(common);
+const inspector = await buildInspector(outdir);
 for (const command of ['kirin.js', 'kirinc.js']) chmodSync(join(outdir, command), 0o755);
 
 const packages = new Set();
-for (const input of [server, ...shell].flatMap(({ metafile }) => Object.keys(metafile.inputs))) {
+for (const input of [server, ...shell, inspector].flatMap(({ metafile }) => Object.keys(metafile.inputs))) {
   const found = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input);
   if (found) packages.add(found[1]);
 }

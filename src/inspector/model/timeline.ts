@@ -1,0 +1,166 @@
+/**
+ * What the page remembers: records, bounded, in segments that each begin with everything that was. So any moment can be
+ * shown again by a copy of a beginning and at most one segment of records. Pure; runs in the browser.
+ *
+ * A position counts records since the page began; the moment `position` is after all records before it.
+ */
+import { Board } from '../../actors/inspect/board.ts';
+import type { State, Told } from '../../actors/inspect/records.ts';
+import { Cast } from './cast.ts';
+
+export const RECORDS_MAX = 60_000;
+/** Characters of JSON, roughly. */
+const WEIGHT_MAX = 96 * 1024 * 1024;
+const SEGMENT_RECORDS = 1000;
+
+interface Segment {
+  first: number;
+  start: State;
+  /** What was known before does not lead here: a connection was lost between. */
+  fresh: boolean;
+  records: Told[];
+  weight: number;
+}
+
+export interface Bounds {
+  records: number;
+  weight: number;
+}
+
+const NOTHING: State = { processes: [], actors: [], beats: [] };
+
+function boardOf(state: State): Board {
+  const board = new Board();
+  for (const record of [...state.processes, ...state.actors, ...state.beats]) board.apply(record);
+  return board;
+}
+
+export class Timeline {
+  now = new Board();
+  cast = new Cast();
+  /** The position after the last record. */
+  end = 0;
+  readonly #bounds: Bounds;
+  #segments: Segment[] = [];
+  #weight = 0;
+  #castAsked = 0;
+  #moment: { position: number; board: Board } | undefined;
+
+  constructor(bounds: Bounds = { records: RECORDS_MAX, weight: WEIGHT_MAX }) {
+    this.#bounds = bounds;
+  }
+
+  /** The position of the oldest record that is kept; so many were dropped. */
+  get first(): number {
+    return this.#segments[0]?.first ?? this.end;
+  }
+
+  /** Everything that was known is replaced; the past before it stays. */
+  reset(state: State): void {
+    this.now = boardOf(state);
+    this.cast.meetAll(state);
+    this.#open(state, true);
+  }
+
+  /** @param weight of these records, in characters. */
+  push(records: readonly Told[], weight: number): void {
+    const each = weight / Math.max(1, records.length);
+    for (const record of records) {
+      let last = this.#segments.at(-1) ?? this.#open(NOTHING, true);
+      if (last.records.length >= SEGMENT_RECORDS) last = this.#open(this.now.state, false);
+      last.records.push(record);
+      last.weight += each;
+      this.#weight += each;
+      this.end++;
+      this.cast.meet(record);
+      this.now.apply(record);
+    }
+    this.#trim();
+  }
+
+  at(position: number): Told | undefined {
+    const segment = this.#segmentOf(position);
+    return segment?.records[position - segment.first];
+  }
+
+  /** When the moment was: epoch milliseconds of the record before it, or of the first one. */
+  timeAt(position: number): number {
+    return (this.at(Math.max(this.first, position - 1)) ?? this.at(this.first))?.at ?? 0;
+  }
+
+  /** Everything that was at a moment, which is kept within bounds. */
+  boardAt(position: number): Board {
+    if (position >= this.end) return this.now;
+    const wanted = Math.max(position, this.first);
+    if (this.#moment?.position === wanted) return this.#moment.board;
+    // The moment `first` of a segment is the end of the one before, but for a break.
+    const segment = this.#segmentOf(wanted);
+    if (!segment) return this.now;
+    const ahead = this.#moment;
+    const near = ahead && ahead.position < wanted && ahead.position >= segment.first;
+    const board = near ? ahead.board : boardOf(segment.start);
+    const from = near ? ahead.position : segment.first;
+    for (let at = from; at < wanted; at++) board.apply(segment.records[at - segment.first]!);
+    this.#moment = { position: wanted, board };
+    return board;
+  }
+
+  /** The newest records before a position that are wanted, newest first; looks at no more than `reach`. */
+  before(
+    position: number,
+    wanted: (record: Told) => boolean,
+    { count, reach }: { count: number; reach: number },
+  ): { position: number; record: Told }[] {
+    const found: { position: number; record: Told }[] = [];
+    const stop = Math.max(this.first, position - reach);
+    for (let at = Math.min(position, this.end) - 1; at >= stop && found.length < count; at--) {
+      const record = this.at(at)!;
+      if (wanted(record)) found.push({ position: at, record });
+    }
+    return found;
+  }
+
+  /** What is kept, for a recording: each beginning that does not follow from what was before, and its records. */
+  *chapters(): Generator<{ start: State | null; first: number; records: readonly Told[] }> {
+    for (const [index, { fresh, start, first, records }] of this.#segments.entries())
+      yield { start: fresh || index === 0 ? start : null, first, records };
+  }
+
+  #open(start: State, fresh: boolean): Segment {
+    const last = this.#segments.at(-1);
+    if (last && last.records.length === 0) this.#segments.pop();
+    const segment: Segment = { first: this.end, start, fresh, records: [], weight: 0 };
+    this.#segments.push(segment);
+    this.#moment = undefined;
+    return segment;
+  }
+
+  #segmentOf(position: number): Segment | undefined {
+    if (position < this.first || position >= this.end) return undefined;
+    let low = 0;
+    let high = this.#segments.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.#segments[middle]!.first <= position) low = middle;
+      else high = middle - 1;
+    }
+    return this.#segments[low];
+  }
+
+  #trim(): void {
+    while (this.#segments.length > 1) {
+      const oldest = this.#segments[0]!;
+      const left = this.end - oldest.first - oldest.records.length;
+      if (left < this.#bounds.records && this.#weight <= this.#bounds.weight) break;
+      this.#weight -= oldest.weight;
+      this.#segments.shift();
+    }
+    if (this.cast.size < Cast.SIZE_MAX || this.end - this.#castAsked < SEGMENT_RECORDS) return;
+    this.#castAsked = this.end;
+    this.cast = new Cast();
+    for (const { start, records } of this.#segments) {
+      this.cast.meetAll(start);
+      for (const record of records) this.cast.meet(record);
+    }
+  }
+}

@@ -1,0 +1,73 @@
+/** The tree of processes and actors, from everything that is. Pure; runs in the browser. */
+import type { State, ToldActor, ToldProcess } from '../../actors/inspect/records.ts';
+
+export interface TreeNode {
+  actor: ToldActor;
+  /** Where the actor is the root of one. */
+  process: ToldProcess | null;
+  children: TreeNode[];
+}
+
+/** A row that is shown. */
+export interface TreeRow {
+  node: TreeNode;
+  level: number;
+  open: boolean;
+  /** Its place among its siblings, from 1, and their number. */
+  place: number;
+  of: number;
+}
+
+const LEVELS_MAX = 64;
+
+/** Roots first; an actor whose parent is not known is a root. */
+export function treeOf({ processes, actors }: State): TreeNode[] {
+  const byPid = new Map(processes.map((process) => [process.pid, process]));
+  const nodes = new Map<string, TreeNode>();
+  for (const actor of actors) {
+    const process = actor.root && !actor.user ? (byPid.get(actor.pid) ?? null) : null;
+    nodes.set(actor.id, { actor, process, children: [] });
+  }
+  const roots: TreeNode[] = [];
+  for (const node of nodes.values()) {
+    const { parent, id } = node.actor;
+    const above = parent === null || parent === id ? undefined : nodes.get(parent);
+    (above?.children ?? roots).push(node);
+  }
+  return roots;
+}
+
+/** Machines before plain actors, each in the order in which they came. */
+const inOrder = (nodes: TreeNode[]): TreeNode[] => [
+  ...nodes.filter(({ actor }) => actor.machine !== null),
+  ...nodes.filter(({ actor }) => actor.machine === null),
+];
+
+/** The rows of what is open; `isOpen` is asked for nodes that have children. */
+export function rowsOf(roots: TreeNode[], isOpen: (node: TreeNode, level: number) => boolean): TreeRow[] {
+  const rows: TreeRow[] = [];
+  const visit = (nodes: TreeNode[], level: number): void => {
+    if (level > LEVELS_MAX) return;
+    const ordered = inOrder(nodes);
+    for (const [index, node] of ordered.entries()) {
+      const open = node.children.length > 0 && isOpen(node, level);
+      rows.push({ node, level, open, place: index + 1, of: ordered.length });
+      if (open) visit(node.children, level + 1);
+    }
+  };
+  visit(roots, 1);
+  return rows;
+}
+
+/** How many child machines are in each state, by what they supervise. */
+export function fleetOf(actors: readonly ToldActor[]): Map<string, ToldActor[]> {
+  const fleets = new Map<string, ToldActor[]>();
+  for (const actor of actors) {
+    if (actor.machine !== 'child' || actor.user) continue;
+    const title = actor.about?.title ?? 'worker';
+    const fleet = fleets.get(title);
+    if (fleet) fleet.push(actor);
+    else fleets.set(title, [actor]);
+  }
+  return fleets;
+}

@@ -1,0 +1,294 @@
+/** What the page shows and what was chosen in it; views read it and call it. Runs in the browser. */
+import type { Board } from '../actors/inspect/board.ts';
+import type { Told } from '../actors/inspect/records.ts';
+import { Connection } from './connection.ts';
+import { recordingLines } from './model/recording.ts';
+import { type Answer, Session } from './model/session.ts';
+import { type Kind, Sift, searchText } from './model/sift.ts';
+import { stateText } from './model/states.ts';
+
+export const VIEWS = ['tree', 'machine', 'sequence', 'fleet', 'figures'] as const;
+export type View = (typeof VIEWS)[number];
+
+/** Between two pictures of what happens by itself; what a person does is shown at once. */
+const SHOW_EVERY_MS = 120;
+const ORDERS_KEPT = 6;
+const FILE_BYTES_MAX = 512 * 1024 * 1024;
+
+export interface Order {
+  id: number;
+  words: readonly string[];
+  answer: Answer | null;
+}
+
+export class Store {
+  session: Session;
+  link: 'connecting' | 'open' | 'closed' | 'file' = 'connecting';
+  retryMs = 0;
+  file: string | null = null;
+  notice: string | null = null;
+
+  view: View = 'tree';
+  /** The moment that is shown; null is now. */
+  cursor: number | null = null;
+  actor: string | null = null;
+  record: number | null = null;
+  kinds: ReadonlySet<Kind> = new Set<Kind>(['events', 'lives', 'log']);
+  filter = '';
+  find = '';
+  onlyActor = false;
+  theme: 'auto' | 'light' | 'dark' = 'auto';
+  help = false;
+  asking: { pid: number; title: string } | null = null;
+  orders: Order[] = [];
+  readonly toggled = new Map<string, boolean>();
+  readonly sift = new Sift();
+
+  #connection: Connection | undefined;
+  #orderId = 0;
+  #show: () => void = () => {};
+  #shownAt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    this.session = this.#freshSession();
+    const theme = localStorage.getItem('kirin-theme');
+    if (theme === 'light' || theme === 'dark') this.setTheme(theme);
+  }
+
+  start(show: () => void): void {
+    this.#show = show;
+    this.connect();
+  }
+
+  /** Everything that was at the moment that is shown. */
+  get board(): Board {
+    const { timeline } = this.session;
+    return this.cursor === null ? timeline.now : timeline.boardAt(this.cursor);
+  }
+
+  get position(): number {
+    const { timeline } = this.session;
+    return this.cursor === null ? timeline.end : Math.max(timeline.first, this.cursor);
+  }
+
+  /** What a person did is shown with the next frame. */
+  changed(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#shownAt = performance.now();
+    this.#show();
+  }
+
+  set(
+    some: Partial<
+      Pick<Store, 'view' | 'filter' | 'find' | 'kinds' | 'onlyActor' | 'help' | 'asking' | 'notice'>
+    >,
+  ): void {
+    Object.assign(this, some);
+    this.changed();
+  }
+
+  setTheme(theme: 'auto' | 'light' | 'dark'): void {
+    this.theme = theme;
+    if (theme === 'auto') delete document.documentElement.dataset['theme'];
+    else document.documentElement.dataset['theme'] = theme;
+    if (theme === 'auto') localStorage.removeItem('kirin-theme');
+    else localStorage.setItem('kirin-theme', theme);
+    this.changed();
+  }
+
+  choose(actor: string, view?: View): void {
+    this.actor = actor;
+    if (view) this.view = view;
+    this.changed();
+  }
+
+  chooseRecord(position: number): void {
+    const record = this.session.timeline.at(position);
+    if (!record) return;
+    this.record = position;
+    this.cursor = position + 1;
+    if (record.t === 'event') this.actor = record.to;
+    else if (record.t === 'step') this.actor = record.id;
+    this.changed();
+  }
+
+  goTo(position: number): void {
+    const { timeline } = this.session;
+    this.cursor = Math.min(timeline.end, Math.max(timeline.first, position));
+    this.changed();
+  }
+
+  goLive(): void {
+    this.cursor = null;
+    this.record = null;
+    this.changed();
+  }
+
+  pause(): void {
+    if (this.cursor === null) this.goTo(this.session.timeline.end);
+    else this.goLive();
+  }
+
+  /** The next or the last record that is shown in the sequence and has what is searched for. */
+  jump(direction: 1 | -1): void {
+    const { timeline } = this.session;
+    const text = this.find.trim().toLowerCase();
+    this.updateSift();
+    const { sift } = this;
+    const here = this.record ?? (direction === 1 ? timeline.first - 1 : timeline.end);
+    for (
+      let index = direction === 1 ? sift.indexFrom(here + 1) : sift.indexFrom(here) - 1;
+      index >= 0 && index < sift.count;
+      index += direction
+    ) {
+      const position = sift.at(index)!;
+      if (!this.isMatch(timeline.at(position)!, text)) continue;
+      this.view = 'sequence';
+      return this.chooseRecord(position);
+    }
+    this.set({ notice: text === '' ? 'Nothing further' : `No further match for “${this.find.trim()}”` });
+  }
+
+  isMatch(record: Told, text: string): boolean {
+    return text === '' || searchText(record, this.session.timeline).includes(text);
+  }
+
+  updateSift(): Sift {
+    return this.sift.update(this.session.timeline, {
+      text: this.filter.trim().toLowerCase(),
+      kinds: this.kinds,
+      actor: this.onlyActor ? this.actor : null,
+    });
+  }
+
+  order(words: readonly string[]): void {
+    const id = ++this.#orderId;
+    const order: Order = { id, words, answer: null };
+    this.orders = [...this.orders, order].slice(-ORDERS_KEPT);
+    if (!this.#connection?.send({ type: 'command', id, words }))
+      this.#answered({ id, ok: false, error: 'There is no connection to the server' });
+    this.changed();
+  }
+
+  dismiss(id: number): void {
+    this.orders = this.orders.filter((order) => order.id !== id);
+    this.changed();
+  }
+
+  /** From a server; what was known is forgotten only if it was of a file. */
+  connect(): void {
+    this.#connection?.end();
+    if (this.file !== null) this.#forget();
+    this.file = null;
+    this.link = 'connecting';
+    this.#connection = new Connection({
+      texts: (texts) => {
+        for (const text of texts) this.session.take(text);
+        this.#settle();
+        this.#happened();
+      },
+      opened: () => {
+        this.link = 'open';
+        this.changed();
+      },
+      closed: (retryMs) => {
+        this.link = 'closed';
+        this.retryMs = retryMs;
+        for (const { id, answer } of this.orders)
+          if (!answer)
+            this.#answered({ id, ok: false, error: 'The connection was lost before an answer came' });
+        this.changed();
+      },
+    });
+    this.changed();
+  }
+
+  retryNow(): void {
+    this.#connection?.retryNow();
+  }
+
+  /** Opens a recording that is on this computer. */
+  async open(file: File): Promise<void> {
+    if (file.size > FILE_BYTES_MAX) return this.set({ notice: `${file.name} is larger than 512 MiB` });
+    const session = this.#freshSession();
+    try {
+      await takeLines(file, (line) => session.take(line));
+    } catch (error) {
+      return this.set({ notice: `${file.name} cannot be read: ${(error as Error).message}` });
+    }
+    if (!session.hello) return this.set({ notice: `${file.name} is no recording of Kirin` });
+    this.#connection?.end();
+    this.#connection = undefined;
+    this.#forget();
+    this.session = session;
+    this.file = file.name;
+    this.link = 'file';
+    this.goTo(session.timeline.end);
+    this.#settle();
+    this.changed();
+  }
+
+  export(): void {
+    const { hello, timeline } = this.session;
+    if (!hello) return;
+    const lines: string[] = [];
+    for (const line of recordingLines(hello, timeline)) lines.push(line, '\n');
+    const url = URL.createObjectURL(new Blob(lines, { type: 'application/x-ndjson' }));
+    const anchor = document.createElement('a');
+    anchor.href = url;
+    anchor.download = `kirin-${new Date().toISOString().replace(/[:.]/g, '-').slice(0, 19)}.jsonl`;
+    anchor.click();
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  }
+
+  stateOf(id: string): string {
+    const actor = this.board.actor(id);
+    return actor ? stateText(actor.value) || actor.status : 'gone';
+  }
+
+  #freshSession(): Session {
+    return new Session((answer) => this.#answered(answer));
+  }
+
+  #forget(): void {
+    this.session = this.#freshSession();
+    this.cursor = null;
+    this.record = null;
+    this.actor = null;
+  }
+
+  #answered(answer: Answer): void {
+    this.orders = this.orders.map((order) => (order.id === answer.id ? { ...order, answer } : order));
+    this.changed();
+  }
+
+  /** A recording stands at its end; the first actor is chosen where none was. */
+  #settle(): void {
+    const { hello, present, timeline } = this.session;
+    if (hello?.source === 'recording' && present && this.cursor === null) this.cursor = timeline.end;
+    this.actor ??= timeline.now.state.actors.find(({ machine }) => machine !== null)?.id ?? null;
+    if (this.cursor !== null && this.cursor < timeline.first) this.cursor = timeline.first;
+  }
+
+  #happened(): void {
+    if (this.#timer !== undefined) return;
+    const wait = Math.max(0, this.#shownAt + SHOW_EVERY_MS - performance.now());
+    this.#timer = setTimeout(() => this.changed(), wait);
+  }
+}
+
+/** A file's lines, without its whole text in memory at once. */
+async function takeLines(file: File, take: (line: string) => void): Promise<void> {
+  const reader = file.stream().pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    const lines = (rest + value).split('\n');
+    rest = lines.pop()!;
+    for (const line of lines) if (line) take(line);
+  }
+  if (rest) take(rest);
+}

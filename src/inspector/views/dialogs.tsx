@@ -1,0 +1,137 @@
+/** What lies over the page: the keys, the question before a kill, and what became of orders. Runs in the browser. */
+import { useEffect, useRef } from 'preact/hooks';
+import type { Order, Store } from '../store.ts';
+import type { Props } from './app.tsx';
+import { KEYS } from './keys.ts';
+
+function Modal({
+  title,
+  close,
+  children,
+}: {
+  title: string;
+  close: () => void;
+  children: preact.ComponentChildren;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  return (
+    <dialog
+      ref={dialog}
+      aria-label={title}
+      onCancel={(event) => {
+        event.preventDefault();
+        close();
+      }}
+    >
+      <h2>{title}</h2>
+      {children}
+    </dialog>
+  );
+}
+
+function Help({ store }: { store: Store }) {
+  const close = () => store.set({ help: false });
+  return (
+    <Modal title="Keys" close={close}>
+      <dl class="keys">
+        {KEYS.map(([key, text]) => (
+          <div key={key}>
+            <dt>
+              <kbd>{key}</kbd>
+            </dt>
+            <dd>{text}</dd>
+          </div>
+        ))}
+      </dl>
+      <button type="button" class="button" onClick={close}>
+        Close
+      </button>
+    </Modal>
+  );
+}
+
+function AskKill({
+  store,
+  asking: { pid, title },
+}: {
+  store: Store;
+  asking: { pid: number; title: string };
+}) {
+  const close = () => store.set({ asking: null });
+  const kill = (words: string[]) => {
+    store.set({ asking: null });
+    store.order(words);
+  };
+  return (
+    <Modal title={`End ${title}?`} close={close}>
+      <p>Pid {pid}. It finishes what is in flight, or is cut at once; another takes its place.</p>
+      <div class="choices">
+        <button type="button" class="button" onClick={close}>
+          Leave it
+        </button>
+        <button type="button" class="button danger" onClick={() => kill(['worker', 'kill', String(pid)])}>
+          Let it drain
+        </button>
+        <button
+          type="button"
+          class="button danger"
+          onClick={() => kill(['worker', 'kill', String(pid), 'quick'])}
+        >
+          Cut it now
+        </button>
+      </div>
+    </Modal>
+  );
+}
+
+function wordsOf({ answer }: Order): string {
+  if (!answer) return 'pending…';
+  if (!answer.ok) return answer.error ?? 'failed';
+  const data = answer.data as Record<string, unknown> | undefined;
+  const told = data?.['message'] ?? data?.['text'] ?? data?.['reason'];
+  return typeof told === 'string' ? told : 'done';
+}
+
+function OrderLine({ order, store }: { order: Order; store: Store }) {
+  const tone = !order.answer ? 'booting' : order.answer.ok ? 'ready' : 'failed';
+  return (
+    <li class={`order tone-${tone}`}>
+      <span class="sign" aria-hidden="true">
+        {!order.answer ? '◔' : order.answer.ok ? '●' : '✕'}
+      </span>
+      <code>{order.words.filter((word) => word !== '--wait').join(' ')}</code>
+      <span class="order-answer">{wordsOf(order)}</span>
+      <button type="button" class="quiet" aria-label="Dismiss" onClick={() => store.dismiss(order.id)}>
+        ×
+      </button>
+    </li>
+  );
+}
+
+export function Dialogs({ store }: Props) {
+  return (
+    <>
+      <ul class="orders" aria-live="polite" aria-label="Orders">
+        {store.notice && (
+          <li class="order">
+            <span class="order-answer">{store.notice}</span>
+            <button
+              type="button"
+              class="quiet"
+              aria-label="Dismiss"
+              onClick={() => store.set({ notice: null })}
+            >
+              ×
+            </button>
+          </li>
+        )}
+        {store.orders.map((order) => (
+          <OrderLine key={order.id} order={order} store={store} />
+        ))}
+      </ul>
+      {store.help && <Help store={store} />}
+      {store.asking && <AskKill store={store} asking={store.asking} />}
+    </>
+  );
+}

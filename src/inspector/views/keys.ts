@@ -1,0 +1,85 @@
+/** The keys that work everywhere in the page. Runs in the browser. */
+import { type Store, VIEWS } from '../store.ts';
+
+export const KEYS: [string, string][] = [
+  ['Space', 'pause, or back to live'],
+  [', .', 'one record back or on (with Shift 100)'],
+  ['l', 'back to live'],
+  ['1 – 5', 'tree, machine, sequence, fleet, figures'],
+  ['/', 'search in the sequence'],
+  ['f', 'filter the sequence'],
+  ['n N', 'next and previous match'],
+  ['e', 'export a recording'],
+  ['o', 'open a recording'],
+  ['t', 'light, dark, as the system'],
+  ['↑ ↓ ← →', 'in the tree: move, close, open; in the sequence: choose'],
+  ['Enter', 'in the tree: show the machine'],
+  ['Esc', 'close what is open'],
+  ['?', 'these keys'],
+];
+
+const THEMES = ['auto', 'light', 'dark'] as const;
+
+export const nextTheme = (theme: Store['theme']): Store['theme'] =>
+  THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]!;
+
+function focusOn(store: Store, selector: string): void {
+  store.set({ view: 'sequence' });
+  requestAnimationFrame(() => document.querySelector<HTMLInputElement>(selector)?.focus());
+}
+
+export function listenToKeys(store: Store): void {
+  document.addEventListener('keydown', (event) => {
+    const target = event.target as HTMLElement;
+    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+    if (event.key === 'Escape') {
+      if (store.help || store.asking) return store.set({ help: false, asking: null });
+      if (typing) return target.blur();
+      return;
+    }
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || store.asking) return;
+    const act = actionOf(store, event.key, /^(BUTTON|SUMMARY|A)$/.test(target.tagName));
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+}
+
+function actionOf(store: Store, key: string, onButton: boolean): (() => void) | undefined {
+  const view = VIEWS[Number(key) - 1];
+  if (view) return () => store.set({ view });
+  switch (key) {
+    case ' ':
+      return onButton ? undefined : () => store.pause();
+    case ',':
+      return () => store.goTo(store.position - 1);
+    case '.':
+      return () => store.goTo(store.position + 1);
+    case '<':
+    case ';':
+      return () => store.goTo(store.position - 100);
+    case '>':
+    case ':':
+      return () => store.goTo(store.position + 100);
+    case 'l':
+      return () => store.goLive();
+    case '/':
+      return () => focusOn(store, '#find');
+    case 'f':
+      return () => focusOn(store, '#filter');
+    case 'n':
+      return () => store.jump(1);
+    case 'N':
+      return () => store.jump(-1);
+    case 'e':
+      return () => store.export();
+    case 'o':
+      return () => document.querySelector<HTMLInputElement>('#open')?.click();
+    case 't':
+      return () => store.setTheme(nextTheme(store.theme));
+    case '?':
+      return () => store.set({ help: !store.help });
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,32 @@
+/** Which lifelines are drawn for the rows that are seen, and where. Pure; runs in the browser. */
+import type { Told } from '../../actors/inspect/records.ts';
+
+export interface Lane {
+  id: string;
+  x: number;
+}
+
+const LANE_WIDTH_MAX = 104;
+const LANE_WIDTH_MIN = 12;
+
+/** Who takes part in a record. */
+export function partsOf(record: Told): string[] {
+  if (record.t === 'event') return record.from === null ? [record.to] : [record.from, record.to];
+  return record.t === 'step' ? [record.id] : [];
+}
+
+const pidOf = (id: string): number => Number(id.split('/')[0]);
+const placeOf = (id: string): number => Number(id.split('/')[1] ?? 0);
+
+/** The arbiter's first, each process's together, in the order in which they were made. */
+export function lanesOf(
+  records: readonly Told[],
+  { root, width }: { root: number; width: number },
+): { lanes: Map<string, number>; laneWidth: number } {
+  const ids = [...new Set(records.flatMap(partsOf))].sort(
+    (a, b) =>
+      Number(pidOf(b) === root) - Number(pidOf(a) === root) || pidOf(a) - pidOf(b) || placeOf(a) - placeOf(b),
+  );
+  const laneWidth = Math.max(LANE_WIDTH_MIN, Math.min(LANE_WIDTH_MAX, width / Math.max(1, ids.length)));
+  return { lanes: new Map(ids.map((id, index) => [id, (index + 0.5) * laneWidth])), laneWidth };
+}

@@ -1,0 +1,131 @@
+/** The chosen actor: its picture, its state, its context and what happened to it last. Runs in the browser. */
+import type { Told, ToldActor } from '../../actors/inspect/records.ts';
+import { concerns } from '../model/sift.ts';
+import { activeIds, eventTitle, eventType, SIGNS, stateText, toneOf } from '../model/states.ts';
+import type { Store } from '../store.ts';
+import type { Props } from './app.tsx';
+import { Diagram } from './diagram.tsx';
+import { Outline } from './outline.tsx';
+import { Value } from './value.tsx';
+import { clock } from './words.ts';
+
+/** How far back the last events of an actor are looked for, in records. */
+const REACH = 8000;
+const LAST_EVENTS = 30;
+
+/** The machine that is shown: of a child's callback actor, the child; else the actor itself. */
+const shownActor = (store: Store): ToldActor | undefined =>
+  store.actor === null ? undefined : store.board.actor(store.actor);
+
+function Happening({ record, actor, store }: { record: Told; actor: ToldActor; store: Store }) {
+  const { cast } = store.session.timeline;
+  if (record.t === 'step')
+    return (
+      <>
+        <span class="verb">step</span> {eventTitle(eventType(record.event))}
+        <span class="faint">
+          {record.took.length === 0 ? ' ignored' : ` → ${stateText(record.value) || record.status}`}
+        </span>
+      </>
+    );
+  if (record.t !== 'event') return <span class="faint">{record.t}</span>;
+  const told = record.to === actor.id;
+  const other = told ? record.from : record.to;
+  return (
+    <>
+      <span class="verb">{told ? 'told' : 'says'}</span> {eventTitle(eventType(record.event))}
+      {other !== null && other !== actor.id && (
+        <span class="faint">
+          {told ? ' by ' : ' to '}
+          {cast.role(other).name}
+        </span>
+      )}
+    </>
+  );
+}
+
+function Picture({ actor, store }: { actor: ToldActor; store: Store }) {
+  if (actor.machine === null)
+    return <p class="empty">A plain actor: it has no states. What it was told and says is beside this.</p>;
+  const active = activeIds(actor.machine, actor.value);
+  if (actor.user)
+    return <Outline machine={actor.machine} definition={actor.definition ?? null} active={active} />;
+  const { timeline } = store.session;
+  const isStep = (record: Told) => record.t === 'step' && record.id === actor.id && record.took.length > 0;
+  const [last] = timeline.before(store.position, isStep, { count: 1, reach: REACH });
+  const took = last?.record.t === 'step' ? last.record.took : [];
+  return <Diagram machine={actor.machine} active={active} took={took} flash={last?.position ?? -1} />;
+}
+
+export function MachineView({ store }: Props) {
+  const actor = shownActor(store);
+  if (!actor)
+    return (
+      <p class="empty">
+        {store.actor === null ? 'Choose an actor in the tree.' : 'At this moment this actor does not exist.'}
+      </p>
+    );
+  const { timeline } = store.session;
+  const role = timeline.cast.role(actor.id);
+  const tone = toneOf(actor);
+  const process = store.board.process(actor.pid);
+  const last = timeline.before(store.position, (record) => concerns(record, actor.id), {
+    count: LAST_EVENTS,
+    reach: REACH,
+  });
+  return (
+    <div class="machine">
+      <header class="machine-head">
+        <h2 id="machine-title">
+          {role.process} <span class="faint">/</span> {actor.name}
+        </h2>
+        <span class={`badge tone-${tone}`} id="machine-state">
+          <span aria-hidden="true">{SIGNS[tone]}</span>{' '}
+          {actor.machine === null ? actor.status : stateText(actor.value) || actor.status}
+        </span>
+        <dl class="facts">
+          <dt>pid</dt>
+          <dd>{actor.about?.pid || actor.pid}</dd>
+          {(actor.about?.age ?? process?.age) != null && [
+            <dt key="t">age</dt>,
+            <dd key="d">{actor.about?.age ?? process?.age}</dd>,
+          ]}
+          {(actor.about?.slot ?? process?.slot) != null && [
+            <dt key="t">slot</dt>,
+            <dd key="d">{actor.about?.slot ?? process?.slot}</dd>,
+          ]}
+          {(actor.about?.generation ?? process?.generation) != null && [
+            <dt key="t">generation</dt>,
+            <dd key="d">{actor.about?.generation ?? process?.generation}</dd>,
+          ]}
+        </dl>
+      </header>
+      <section class="machine-picture" aria-label="States">
+        <Picture actor={actor} store={store} />
+      </section>
+      <section class="machine-side">
+        <h3>Last events</h3>
+        {last.length === 0 && <p class="empty">Nothing yet.</p>}
+        <ol class="last">
+          {last.map(({ position, record }) => (
+            <li key={position}>
+              <button
+                type="button"
+                class={position === store.record ? 'chosen' : ''}
+                onClick={() => store.chooseRecord(position)}
+              >
+                <time>{clock(record.at)}</time> <Happening record={record} actor={actor} store={store} />
+              </button>
+            </li>
+          ))}
+        </ol>
+        <h3>Context</h3>
+        {actor.context === null ? (
+          <p class="empty">It has none.</p>
+        ) : (
+          <Value key={actor.id} name="context" value={actor.context} open />
+        )}
+      </section>
+    </div>
+  );
+}

@@ -1,0 +1,141 @@
+/** The tree of processes and actors, with one place in the order of tabs. Runs in the browser. */
+import { useLayoutEffect, useRef } from 'preact/hooks';
+import { SIGNS, stateText, toneOf } from '../model/states.ts';
+import { rowsOf, type TreeNode, type TreeRow, treeOf } from '../model/tree.ts';
+import type { Store } from '../store.ts';
+import type { Props } from './app.tsx';
+
+/** Above so many actors, what child machines watch over is closed at first. */
+const OPEN_ACTORS_MAX = 80;
+
+function titleOf({ actor, process }: TreeNode, store: Store): string {
+  if (process) return store.session.timeline.cast.process(process.pid);
+  if (actor.machine === 'child' && actor.about) return `${actor.about.title} ${actor.about.age}`;
+  return actor.name;
+}
+
+function Row({ row, store, chosen, first }: { row: TreeRow; store: Store; chosen: boolean; first: boolean }) {
+  const { node, level, open, place, of } = row;
+  const { actor, process, children } = node;
+  const tone = toneOf(actor);
+  const generation = process?.generation ?? (actor.machine === 'child' ? actor.about?.generation : null);
+  const state = actor.machine === null ? '' : stateText(actor.value) || actor.status;
+  return (
+    <div
+      role="treeitem"
+      id={`actor-${actor.id}`}
+      aria-level={level}
+      aria-posinset={place}
+      aria-setsize={of}
+      aria-expanded={children.length > 0 ? open : undefined}
+      aria-selected={chosen}
+      tabIndex={chosen || first ? 0 : -1}
+      class={`row tone-${tone} ${process ? 'process' : ''} ${actor.machine === null ? 'bare' : ''}`}
+      data-machine={actor.machine ?? ''}
+      data-pid={actor.pid}
+      data-tone={tone}
+      style={{ paddingLeft: `${(level - 1) * 14 + 6}px` }}
+      onClick={() => store.choose(actor.id)}
+      onDblClick={() => store.choose(actor.id, 'machine')}
+      onKeyDown={(event) => event.key === 'Enter' && store.choose(actor.id, 'machine')}
+    >
+      <button
+        type="button"
+        class="twist"
+        tabIndex={-1}
+        aria-hidden="true"
+        disabled={children.length === 0}
+        onClick={(event) => {
+          event.stopPropagation();
+          store.toggled.set(actor.id, !open);
+          store.changed();
+        }}
+      >
+        {children.length === 0 ? '' : open ? '▾' : '▸'}
+      </button>
+      <span class="sign" aria-hidden="true">
+        {SIGNS[tone]}
+      </span>
+      <span class="title">{titleOf(node, store)}</span>
+      {actor.user && <span class="chip">app</span>}
+      <span class="state">{state}</span>
+      {process && <span class="fact">{process.pid}</span>}
+      {generation != null && (
+        <span class="fact" title="generation">
+          g{generation}
+        </span>
+      )}
+    </div>
+  );
+}
+
+export function TreeView({ store }: Props) {
+  const list = useRef<HTMLDivElement>(null);
+  const keyed = useRef(false);
+  const state = store.board.state;
+  const roots = treeOf(state);
+  const crowded = state.actors.length > OPEN_ACTORS_MAX;
+  const rows = rowsOf(roots, ({ actor }) => {
+    const closed = crowded
+      ? actor.machine === 'child'
+      : actor.machine === 'worker' || actor.machine === 'controlListener';
+    return store.toggled.get(actor.id) ?? !closed;
+  });
+  const at = rows.findIndex(({ node }) => node.actor.id === store.actor);
+
+  const move = (index: number): void => {
+    const row = rows[Math.max(0, Math.min(rows.length - 1, index))];
+    if (!row) return;
+    keyed.current = true;
+    store.choose(row.node.actor.id);
+  };
+  const toggle = (row: TreeRow, open: boolean): void => {
+    store.toggled.set(row.node.actor.id, open);
+    store.changed();
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const row = rows[at];
+    const acts: Record<string, () => void> = {
+      ArrowDown: () => move(at + 1),
+      ArrowUp: () => move(at - 1),
+      Home: () => move(0),
+      End: () => move(rows.length - 1),
+      PageDown: () => move(at + 12),
+      PageUp: () => move(at - 12),
+      ArrowRight: () => {
+        if (row && !row.open && row.node.children.length > 0) toggle(row, true);
+        else if (row?.open) move(at + 1);
+      },
+      ArrowLeft: () => {
+        if (row?.open) return toggle(row, false);
+        for (let above = at - 1; row && above >= 0; above--)
+          if (rows[above]!.level < row.level) return move(above);
+      },
+    };
+    const act = acts[event.key];
+    if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    act();
+  };
+  useLayoutEffect(() => {
+    if (!keyed.current) return;
+    keyed.current = false;
+    list.current?.querySelector<HTMLElement>('[aria-selected="true"]')?.focus();
+  });
+
+  return (
+    <div class="tree" role="tree" aria-label="Processes and actors" ref={list} onKeyDown={onKeyDown}>
+      {rows.length === 0 && <p class="empty">Nothing is known yet.</p>}
+      {rows.map((row, index) => (
+        <Row
+          key={row.node.actor.id}
+          row={row}
+          store={store}
+          chosen={index === at}
+          first={at < 0 && index === 0}
+        />
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,229 @@
+/** A made-up server's story, as the inspector would tell it: an arbiter, a pool and workers that boot, serve, drain and end. */
+import type { Hello, Plain, State, Told } from '../../src/actors/inspect/records.ts';
+
+export const ARBITER = 4000;
+const POOL = `${ARBITER}/5`;
+export const BEGIN = 1_764_000_000_000;
+
+const child = (age: number): string => `${ARBITER}/${100 + age}`;
+export const pidOf = (age: number): number => 5000 + age;
+
+export const hello = (some: Partial<Hello> = {}): { type: 'hello' } & Hello => ({
+  type: 'hello',
+  protocol: 1,
+  kirin: '0.1.0',
+  node: 'v22.1.0',
+  pid: ARBITER,
+  app: 'app.js',
+  at: BEGIN,
+  source: 'live',
+  control: false,
+  commands: [],
+  file: null,
+  from: null,
+  to: null,
+  ...some,
+});
+
+export class Story {
+  at = BEGIN;
+  seq = 0;
+
+  constructor(readonly generation = 1) {}
+
+  #tick(): number {
+    this.at += 3;
+    return this.at;
+  }
+
+  #actor(id: string, parent: string | null, machine: string | null, value: Plain, some: object = {}): Told {
+    const pid = Number(id.split('/')[0]);
+    return {
+      t: 'actor',
+      at: this.#tick(),
+      id,
+      pid,
+      parent,
+      root: false,
+      name: machine ?? 'process',
+      machine,
+      user: false,
+      status: 'active',
+      value,
+      context: machine === null ? null : { workers: 2, settings: { graceMs: 30_000, env: '***' } },
+      about: null,
+      ...some,
+    } as Told;
+  }
+
+  /** An arbiter with an empty pool. */
+  arbiter(): Told[] {
+    const process = {
+      pid: ARBITER,
+      process: 'arbiter',
+      age: null,
+      slot: null,
+      generation: null,
+      parent: null,
+    };
+    return [
+      { t: 'process', at: this.#tick(), ...process } as Told,
+      this.#actor(`${ARBITER}/1`, null, 'arbiter', { alive: { supervising: 'serving' } }, { root: true }),
+      this.#actor(`${ARBITER}/2`, `${ARBITER}/1`, null, null, { name: 'signals' }),
+      this.#actor(
+        POOL,
+        `${ARBITER}/1`,
+        'pool',
+        { alive: { running: { rollout: 'settled', hiring: 'free', sizing: 'steady' } } },
+        { name: 'pool' },
+      ),
+    ];
+  }
+
+  #about(age: number, pid: number): object {
+    return { title: 'worker', age, slot: age - 1, generation: this.generation, pid };
+  }
+
+  /** Its child machine begins. */
+  hire(age: number): Told[] {
+    return [
+      this.#actor(
+        child(age),
+        POOL,
+        'child',
+        { alive: { starting: 'spawned' } },
+        {
+          name: `child.${age}`,
+          about: this.#about(age, 0),
+        },
+      ),
+    ];
+  }
+
+  step(age: number, type: string, source: string, value: Plain, some: object = {}): Told[] {
+    const path = (inner: Plain): string =>
+      typeof inner === 'string'
+        ? inner
+        : Object.entries(inner as object).map(([key, one]) => `${key}.${path(one)}`)[0]!;
+    return [
+      { t: 'event', at: this.#tick(), from: null, to: child(age), event: { type } },
+      {
+        t: 'step',
+        at: this.#tick(),
+        id: child(age),
+        event: { type },
+        status: 'active',
+        value,
+        took: [{ source: `child.${source}`, target: [`child.${path(value)}`], event: type }],
+        actions: ['note'],
+        ...some,
+      } as Told,
+    ];
+  }
+
+  boot(age: number): Told[] {
+    const pid = pidOf(age);
+    return [
+      {
+        t: 'process',
+        at: this.#tick(),
+        pid,
+        process: 'web',
+        age,
+        slot: age - 1,
+        generation: this.generation,
+        parent: child(age),
+      },
+      ...this.step(
+        age,
+        'worker.hello',
+        'alive.starting.spawned',
+        { alive: { starting: 'booting' } },
+        {
+          about: this.#about(age, pid),
+        },
+      ),
+      this.#actor(`${pid}/1`, child(age), 'worker', { alive: 'loading' }, { root: true }),
+      this.#actor(`${pid}/2`, `${pid}/1`, null, null, { name: 'link' }),
+    ];
+  }
+
+  ready(age: number): Told[] {
+    return [
+      {
+        t: 'event',
+        at: this.#tick(),
+        from: `${pidOf(age)}/1`,
+        to: `${pidOf(age)}/2`,
+        event: { type: 'worker.ready' },
+      },
+      ...this.step(age, 'worker.ready', 'alive.starting', { alive: { ready: 'fresh' } }),
+      { t: 'event', at: this.#tick(), from: child(age), to: POOL, event: { type: 'child.ready', age } },
+      { t: 'log', at: this.#tick(), level: 'info', text: `worker ${age} is ready` },
+    ];
+  }
+
+  drain(age: number): Told[] {
+    return this.step(age, 'child.drain', 'alive.ready', { alive: 'draining' });
+  }
+
+  /** Its process is gone, and then its child machine. */
+  end(age: number): Told[] {
+    return [
+      { t: 'ended', at: this.#tick(), pid: pidOf(age) },
+      ...this.step(age, 'process.exited', 'alive', 'reaped', { status: 'done' }),
+      { t: 'gone', at: this.#tick(), id: child(age), status: 'done' },
+    ];
+  }
+
+  beat(age: number, requestsPerSecond: number): Told {
+    const figures = {
+      requests: 1000,
+      connections: 4,
+      inFlight: 1,
+      loopDelayMs: 1.2,
+      utilization: 0.2,
+      rssBytes: 7e7 + age * 1e6,
+    };
+    return { t: 'beat', at: this.#tick(), pid: pidOf(age), requestsPerSecond, ...figures };
+  }
+
+  state(state: Partial<State> = {}): object {
+    return {
+      type: 'state',
+      part: 1,
+      of: 1,
+      at: this.at,
+      seq: this.seq,
+      processes: [],
+      actors: [],
+      beats: [],
+      ...state,
+    };
+  }
+
+  records(records: readonly Told[]): object {
+    const seq = this.seq + 1;
+    this.seq += records.length;
+    return { type: 'records', seq, records };
+  }
+
+  live(): object {
+    return { type: 'live', at: this.at, seq: this.seq };
+  }
+}
+
+/** From an empty past to so many ready workers. */
+export function fleet(story: Story, workers: number): object[] {
+  const ages = Array.from({ length: workers }, (_, index) => index + 1);
+  const records = [
+    ...story.arbiter(),
+    ...ages.flatMap((age) => [
+      ...story.hire(age),
+      ...story.boot(age),
+      ...story.ready(age),
+      story.beat(age, 90 + age),
+    ]),
+  ];
+  return [hello(), story.state(), story.records(records), story.live()];
+}
