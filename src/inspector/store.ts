@@ -5,7 +5,6 @@ import { Connection } from './connection.ts';
 import { recordingLines } from './model/recording.ts';
 import { type Answer, Session } from './model/session.ts';
 import { type Kind, Sift, searchText } from './model/sift.ts';
-import { stateText } from './model/states.ts';
 
 export const VIEWS = ['tree', 'machine', 'sequence', 'fleet', 'figures'] as const;
 export type View = (typeof VIEWS)[number];
@@ -13,6 +12,8 @@ export type View = (typeof VIEWS)[number];
 /** Between two pictures of what happens by itself; what a person does is shown at once. */
 const SHOW_EVERY_MS = 120;
 const ORDERS_KEPT = 6;
+/** A refusal stays until it is dismissed. */
+const ANSWER_SHOWN_MS = 10_000;
 const FILE_BYTES_MAX = 512 * 1024 * 1024;
 
 export interface Order {
@@ -109,6 +110,8 @@ export class Store {
     if (!record) return;
     this.record = position;
     this.cursor = position + 1;
+    // A list of what one actor does stays that actor's.
+    if (this.onlyActor) return this.changed();
     if (record.t === 'event') this.actor = record.to;
     else if (record.t === 'step') this.actor = record.id;
     this.changed();
@@ -121,9 +124,14 @@ export class Store {
   }
 
   goLive(): void {
-    this.cursor = null;
+    this.cursor = this.isOver ? this.session.timeline.end : null;
     this.record = null;
     this.changed();
+  }
+
+  /** A recording: nothing further happens. */
+  get isOver(): boolean {
+    return this.link === 'file' || this.session.hello?.source === 'recording';
   }
 
   pause(): void {
@@ -243,11 +251,6 @@ export class Store {
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
   }
 
-  stateOf(id: string): string {
-    const actor = this.board.actor(id);
-    return actor ? stateText(actor.value) || actor.status : 'gone';
-  }
-
   #freshSession(): Session {
     return new Session((answer) => this.#answered(answer));
   }
@@ -261,13 +264,14 @@ export class Store {
 
   #answered(answer: Answer): void {
     this.orders = this.orders.map((order) => (order.id === answer.id ? { ...order, answer } : order));
+    if (answer.ok) setTimeout(() => this.dismiss(answer.id), ANSWER_SHOWN_MS);
     this.changed();
   }
 
   /** A recording stands at its end; the first actor is chosen where none was. */
   #settle(): void {
-    const { hello, present, timeline } = this.session;
-    if (hello?.source === 'recording' && present && this.cursor === null) this.cursor = timeline.end;
+    const { present, timeline } = this.session;
+    if (this.isOver && present && this.cursor === null) this.cursor = timeline.end;
     this.actor ??= timeline.now.state.actors.find(({ machine }) => machine !== null)?.id ?? null;
     if (this.cursor !== null && this.cursor < timeline.first) this.cursor = timeline.first;
   }

@@ -41,7 +41,7 @@ async function open(
 }
 
 const childRow = (page: Page, age: number) =>
-  page.locator(`[role=treeitem][data-machine=child]`, { hasText: `worker ${age}` });
+  page.locator(`[role=treeitem][data-machine=child]`, { hasText: `child.${age}` });
 
 test('the tree shows processes and states as they change; the picture lights them', { skip }, async () => {
   const { page, complaints } = await open();
@@ -53,7 +53,7 @@ test('the tree shows processes and states as they change; the picture lights the
   await page.locator('[data-state="child.alive.starting.booting"].lit').waitFor();
   server.say(story.records(story.ready(4)));
   await page.locator('[data-state="child.alive.ready.fresh"].lit').waitFor();
-  await page.locator('.edge.taken[data-event~="worker.ready"][data-target="child.alive.ready"]').waitFor();
+  await page.locator('.edge.flash[data-event~="worker.ready"][data-target="child.alive.ready"]').waitFor();
   assert.equal(await page.locator('[data-state="child.alive.starting.booting"].lit').count(), 0);
   await page.locator('#machine-state', { hasText: 'ready' }).waitFor();
   await page.locator('.last', { hasText: 'child.ready' }).waitFor();
@@ -71,7 +71,7 @@ test('the tree is worked by keyboard', { skip }, async () => {
   await page.locator('[role=treeitem]:focus', { hasText: 'arbiter' }).waitFor();
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('ArrowDown');
-  assert.match((await focused.textContent())!, /worker 1/);
+  assert.match((await focused.textContent())!, /child\.1/);
   assert.equal(await focused.getAttribute('aria-expanded'), 'true');
   await page.keyboard.press('ArrowLeft');
   assert.equal(await focused.getAttribute('aria-expanded'), 'false');

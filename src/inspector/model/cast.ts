@@ -22,9 +22,12 @@ export function processTitle({ process, age }: Pick<ToldProcess, 'process' | 'ag
   return `${TITLES[process] ?? process}${age === null ? '' : ` ${age}`}`;
 }
 
+/** An invoked actor that was not named has a long name of XState's: its last part says what it does. */
+export const shortName = (name: string): string => /^\d+\.(?:.*\.)?([^.]+)$/.exec(name)?.[1] ?? name;
+
 export class Cast {
   static readonly SIZE_MAX = 20_000;
-  readonly #actors = new Map<string, { pid: number; name: string; machine: string | null }>();
+  readonly #actors = new Map<string, { parent: string | null; name: string; machine: string | null }>();
   readonly #processes = new Map<number, string>();
 
   get size(): number {
@@ -52,12 +55,26 @@ export class Cast {
       id,
       pid,
       process: this.process(pid),
-      name: known?.name ?? `actor ${id.split('/')[1] ?? id}`,
+      name: known ? this.#nameOf(known) : `actor ${id.split('/')[1] ?? id}`,
       machine: known?.machine ?? null,
     };
   }
 
-  #meetActor({ id, pid, name, machine }: ToldActor): void {
-    this.#actors.set(id, { pid, name, machine });
+  /** Every child machine has an actor `process`: it is named with its owner. */
+  #nameOf({
+    name,
+    machine,
+    parent,
+  }: {
+    name: string;
+    machine: string | null;
+    parent: string | null;
+  }): string {
+    const above = machine === null && parent !== null ? this.#actors.get(parent) : undefined;
+    return above?.machine === 'child' ? `${above.name} ${name}` : shortName(name);
+  }
+
+  #meetActor({ id, name, machine, parent }: ToldActor): void {
+    this.#actors.set(id, { name, machine, parent });
   }
 }

@@ -1,5 +1,6 @@
 /** States and events as words: which nodes are active, what a state is called, how it is doing. Pure; runs in the browser. */
 import type { Plain, ToldActor } from '../../actors/inspect/records.ts';
+import { shortName } from './cast.ts';
 
 export type Tone = 'booting' | 'ready' | 'draining' | 'failed' | 'ended' | 'plain';
 
@@ -78,7 +79,7 @@ export function eventTitle(type: string): string {
   const after = /^xstate\.after\.([^.]+)\./.exec(type);
   if (after) return `after ${after[1]}`;
   const ended = /^xstate\.(done|error)\.(?:actor|state)\.(.+)$/.exec(type);
-  if (ended) return `${ended[2]} ${ended[1] === 'done' ? 'done' : 'threw'}`;
+  if (ended) return `${shortName(ended[2]!)} ${ended[1] === 'done' ? 'done' : 'threw'}`;
   return type === '' ? 'always' : type;
 }
 

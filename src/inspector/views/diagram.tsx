@@ -29,6 +29,8 @@ export interface DiagramProps {
   /** What was taken last; lit for a moment when `flash` changes. */
   took?: readonly Taken[];
   flash?: number;
+  /** Whose states these are; the innermost one is scrolled to when this changes. */
+  focus?: string;
   /** How many are in each state. */
   counts?: ReadonlyMap<string, number>;
   chosen?: (stateId: string) => void;
@@ -101,9 +103,10 @@ function count(svg: SVGSVGElement, counts: ReadonlyMap<string, number>): void {
 }
 
 export function Diagram(props: DiagramProps) {
-  const { machine, flash, chosen } = props;
+  const { machine, flash, focus, chosen } = props;
   const place = useRef<HTMLDivElement>(null);
   const flashed = useRef(flash);
+  const focused = useRef<string | undefined>(undefined);
   const [svg, setSvg] = useState<SVGSVGElement | null | undefined>(undefined);
   useEffect(() => {
     let current = true;
@@ -120,8 +123,14 @@ export function Diagram(props: DiagramProps) {
   }, [svg]);
   useEffect(() => {
     if (!svg) return;
-    light(svg, props, flash !== flashed.current);
+    const same = focused.current === focus;
+    light(svg, props, same && flash !== flashed.current);
     if (props.counts) count(svg, props.counts);
+    if (!same)
+      [...svg.querySelectorAll('.lit[data-state]:is(.atomic, .final)')]
+        .at(0)
+        ?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    focused.current = focus;
     flashed.current = flash;
   });
   const onClick = (event: MouseEvent): void => {

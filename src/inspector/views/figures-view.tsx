@@ -65,8 +65,10 @@ export function FiguresView({ store }: Props) {
                 </th>
                 {FIGURES.map(({ title, of, text }) => (
                   <td key={title}>
-                    <Spark values={beats.map(of)} />
-                    <span class="figure">{last ? text(of(last)) : '–'}</span>
+                    <div class="cell">
+                      <Spark values={beats.map(of)} />
+                      <span class="figure">{last ? text(of(last)) : '–'}</span>
+                    </div>
                   </td>
                 ))}
                 <td class="wide-only figure">{last ? number(last.connections) : '–'}</td>

@@ -29,7 +29,7 @@ function lineOf(store: Store): Line {
 
 function Controls({ store }: { store: Store }) {
   const { hello } = store.session;
-  if (!hello || store.link === 'file' || hello.source === 'recording') return null;
+  if (!hello || store.isOver) return null;
   if (!hello.control)
     return <p class="hint">Watching only. For buttons that act, start with --inspector-control.</p>;
   const can = (words: string): boolean => hello.commands.includes(words);

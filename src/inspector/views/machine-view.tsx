@@ -54,7 +54,15 @@ function Picture({ actor, store }: { actor: ToldActor; store: Store }) {
   const isStep = (record: Told) => record.t === 'step' && record.id === actor.id && record.took.length > 0;
   const [last] = timeline.before(store.position, isStep, { count: 1, reach: REACH });
   const took = last?.record.t === 'step' ? last.record.took : [];
-  return <Diagram machine={actor.machine} active={active} took={took} flash={last?.position ?? -1} />;
+  return (
+    <Diagram
+      machine={actor.machine}
+      focus={actor.id}
+      active={active}
+      took={took}
+      flash={last?.position ?? -1}
+    />
+  );
 }
 
 export function MachineView({ store }: Props) {
@@ -69,10 +77,14 @@ export function MachineView({ store }: Props) {
   const role = timeline.cast.role(actor.id);
   const tone = toneOf(actor);
   const process = store.board.process(actor.pid);
-  const last = timeline.before(store.position, (record) => concerns(record, actor.id), {
-    count: LAST_EVENTS,
-    reach: REACH,
-  });
+  const last = timeline.before(
+    store.position,
+    (record) => record.t !== 'actor' && concerns(record, actor.id),
+    {
+      count: LAST_EVENTS,
+      reach: REACH,
+    },
+  );
   return (
     <div class="machine">
       <header class="machine-head">

@@ -5,7 +5,6 @@ import { clock, number, span } from './words.ts';
 export function Scrubber({ store }: Props) {
   const { timeline } = store.session;
   const { position, cursor } = store;
-  const ended = store.link === 'file' || store.session.hello?.source === 'recording';
   const at = timeline.timeAt(position);
   const behind = timeline.timeAt(timeline.end) - at;
   const when = at === 0 ? '' : clock(at);
@@ -15,7 +14,7 @@ export function Scrubber({ store }: Props) {
         type="button"
         class="button pause"
         id="pause"
-        disabled={ended}
+        disabled={store.isOver}
         aria-pressed={cursor !== null}
         onClick={() => store.pause()}
       >

@@ -1,5 +1,6 @@
 /** The tree of processes and actors, with one place in the order of tabs. Runs in the browser. */
 import { useLayoutEffect, useRef } from 'preact/hooks';
+import { shortName } from '../model/cast.ts';
 import { SIGNS, stateText, toneOf } from '../model/states.ts';
 import { rowsOf, type TreeNode, type TreeRow, treeOf } from '../model/tree.ts';
 import type { Store } from '../store.ts';
@@ -10,8 +11,7 @@ const OPEN_ACTORS_MAX = 80;
 
 function titleOf({ actor, process }: TreeNode, store: Store): string {
   if (process) return store.session.timeline.cast.process(process.pid);
-  if (actor.machine === 'child' && actor.about) return `${actor.about.title} ${actor.about.age}`;
-  return actor.name;
+  return shortName(actor.name);
 }
 
 function Row({ row, store, chosen, first }: { row: TreeRow; store: Store; chosen: boolean; first: boolean }) {
