@@ -20,8 +20,7 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-const wanted = process.env['KIRIN_CHROMIUM'];
-const found = wanted ?? USUAL.find((path) => existsSync(path));
+const found = process.env['KIRIN_CHROMIUM'] || USUAL.find((path) => existsSync(path));
 
 /** For a test's `skip`: why, or false where there is a browser or CI, which must have one. */
 export const withoutBrowser: string | false =

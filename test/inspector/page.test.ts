@@ -1,26 +1,15 @@
 /** The inspector's page in a real browser, against a small server of its protocol. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
+import { after, before, suite, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { launchBrowser, withoutBrowser } from './chromium.ts';
 import { FakeServer } from './fake-server.ts';
 import { fleet, hello, pidOf, Story } from './story.ts';
 
-const skip = withoutBrowser;
 const server = new FakeServer();
 let browser: Browser;
 let story: Story;
-
-before(async () => {
-  if (skip) return;
-  await server.listen();
-  browser = await launchBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server.close();
-});
 
 /** A page of its own on a fleet of three; fails on anything that the browser complains about. */
 async function open(
@@ -43,249 +32,254 @@ async function open(
 const childRow = (page: Page, age: number) =>
   page.locator(`[role=treeitem][data-machine=child]`, { hasText: `child.${age}` });
 
-test('the tree shows processes and states as they change; the picture lights them', { skip }, async () => {
-  const { page, complaints } = await open();
-  await childRow(page, 3).locator('text=ready · fresh').waitFor();
-  await page.locator(`[role=treeitem][data-machine=worker][data-pid="${pidOf(3)}"]`).waitFor();
-  server.say(story.records([...story.hire(4), ...story.boot(4)]));
-  await childRow(page, 4).locator('text=starting · booting').waitFor();
-  await childRow(page, 4).click();
-  await page.locator('[data-state="child.alive.starting.booting"].lit').waitFor();
-  server.say(story.records(story.ready(4)));
-  await page.locator('[data-state="child.alive.ready.fresh"].lit').waitFor();
-  await page.locator('.edge.flash[data-event~="worker.ready"][data-target="child.alive.ready"]').waitFor();
-  assert.equal(await page.locator('[data-state="child.alive.starting.booting"].lit').count(), 0);
-  await page.locator('#machine-state', { hasText: 'ready' }).waitFor();
-  await page.locator('.last', { hasText: 'child.ready' }).waitFor();
-  server.say(story.records([...story.drain(2), ...story.end(2)]));
-  await childRow(page, 2).waitFor({ state: 'detached' });
-  assert.deepEqual(complaints, []);
-  await page.close();
-});
-
-test('the tree is worked by keyboard', { skip }, async () => {
-  const { page } = await open();
-  await page.locator('[role=treeitem][tabindex="0"]').focus();
-  const focused = page.locator('[role=treeitem]:focus');
-  await page.keyboard.press('Home');
-  await page.locator('[role=treeitem]:focus', { hasText: 'arbiter' }).waitFor();
-  await page.keyboard.press('ArrowDown');
-  await page.keyboard.press('ArrowDown');
-  assert.match((await focused.textContent())!, /child\.1/);
-  assert.equal(await focused.getAttribute('aria-expanded'), 'true');
-  await page.keyboard.press('ArrowLeft');
-  assert.equal(await focused.getAttribute('aria-expanded'), 'false');
-  await page.keyboard.press('ArrowLeft');
-  assert.match((await focused.textContent())!, /pool/);
-  assert.equal(await page.locator('[role=treeitem][tabindex="0"]').count(), 1);
-  await page.keyboard.press('Enter');
-  await page.locator('#machine-title', { hasText: 'pool' }).waitFor();
-  await page.keyboard.press('?');
-  await page.locator('dialog[open]', { hasText: 'Keys' }).waitFor();
-  await page.keyboard.press('Escape');
-  await page.locator('dialog[open]').waitFor({ state: 'detached' });
-  await page.close();
-});
-
-test('the past is shown as it was, while the present goes on, and live is the way back', {
-  skip,
-}, async () => {
-  const { page } = await open();
-  server.say(story.records([...story.drain(1)]));
-  await childRow(page, 1).locator('text=draining').waitFor();
-  await page.locator('#pause').click();
-  await page.locator('#line', { hasText: 'paused' }).waitFor();
-  server.say(story.records([...story.end(1), ...story.hire(9)]));
-  await page.locator('#scrub').focus();
-  await page.keyboard.press('Home');
-  await page.locator('.tree', { hasText: 'Nothing is known yet' }).waitFor();
-  assert.equal(await page.locator('[role=treeitem]').count(), 0);
-  await page.keyboard.press('End');
-  await childRow(page, 9).waitFor();
-  for (let count = 0; count < 5; count++) await page.keyboard.press('ArrowLeft');
-  await childRow(page, 1).locator('text=draining').waitFor();
-  assert.equal(await childRow(page, 9).count(), 0);
-  await page.locator('#pause').click();
-  await page.locator('#line', { hasText: 'live' }).waitFor();
-  await childRow(page, 9).waitFor();
-  await page.close();
-});
-
-test('the sequence is filtered and searched; what is chosen there is shown at its time', {
-  skip,
-}, async () => {
-  const { page } = await open();
-  await page.keyboard.press('3');
-  await page.locator('.seq-row', { hasText: 'child.ready' }).first().waitFor();
-  await page.locator('#filter').fill('child.ready');
-  await page.locator('#seq-count', { hasText: '3 shown' }).waitFor();
-  await page.locator('.seq-row').nth(1).click();
-  await page.locator('#line', { hasText: 'paused' }).waitFor();
-  await page.locator('.detail', { hasText: 'child.ready' }).waitFor();
-  await page.locator('[role=treeitem][aria-selected=true]', { hasText: 'pool' }).waitFor();
-  await childRow(page, 2).locator('text=ready').waitFor();
-  assert.equal(await childRow(page, 3).count(), 0);
-  await page.locator('#filter').fill('');
-  await page.locator('#find').fill('worker 3 is ready');
-  await page.keyboard.press('Enter');
-  await page.locator('.seq-row[aria-selected=true]', { hasText: 'worker 3 is ready' }).waitFor();
-  await page.keyboard.press('Enter');
-  await page.locator('.order', { hasText: 'No further match' }).waitFor();
-  await page.close();
-});
-
-test('tens of thousands of records leave a page of a few rows', { skip }, async () => {
-  const { page, complaints } = await open();
-  await page.keyboard.press('3');
-  for (let batch = 0; batch < 80; batch++) {
-    const records = Array.from({ length: 250 }, () =>
-      story.step(1, 'worker.ready', 'alive.starting', { alive: { ready: 'fresh' } }),
-    );
-    server.say(story.records(records.flat()));
-  }
-  await page.locator('#seq-count', { hasText: '20,0' }).waitFor();
-  assert.ok((await page.locator('.seq-row').count()) < 100);
-  server.say(story.records(story.drain(1)));
-  await childRow(page, 1).locator('text=draining').waitFor();
-  await page.locator('.seq-row', { hasText: 'child.drain' }).waitFor();
-  assert.deepEqual(complaints, []);
-  await page.close();
-});
-
-test('the fleet is counted in one picture, and figures are drawn', { skip }, async () => {
-  const { page } = await open();
-  await page.keyboard.press('4');
-  await page.locator('[data-state="child.alive.ready.fresh"] .count', { hasText: '3' }).waitFor();
-  server.say(story.records(story.drain(2)));
-  await page.locator('[data-state="child.alive.draining"] .count', { hasText: '1' }).waitFor();
-  await page.locator('.fleet-states', { hasText: 'draining' }).waitFor();
-  await page.keyboard.press('5');
-  server.say(story.records([story.beat(3, 77), story.beat(3, 80)]));
-  await page
-    .locator(`tr[data-pid="${pidOf(3)}"] polyline`)
-    .first()
-    .waitFor({ state: 'attached' });
-  await page.locator(`tr[data-pid="${pidOf(3)}"]`, { hasText: '80' }).waitFor();
-  await page.close();
-});
-
-test('orders are sent where they are taken, a kill only after a question', { skip }, async () => {
-  const commands = ['worker add', 'worker remove', 'worker kill', 'reload'];
-  const { page } = await open(() => [hello({ control: true, commands }), ...fleet(story, 3).slice(1)]);
-  server.heard.length = 0;
-  const heard = async (words: string): Promise<number> => {
-    for (const until = Date.now() + 20_000; Date.now() < until; ) {
-      const found = server.heard.find((one) => one.words.join(' ') === words);
-      if (found) return found.id;
-      await page.evaluate('new Promise(requestAnimationFrame)');
-    }
-    throw new Error(`${words} was not heard`);
-  };
-  await page.getByRole('button', { name: '+ worker' }).click();
-  const id = await heard('worker add 1 --wait');
-  await page.locator('.order', { hasText: 'pending' }).waitFor();
-  server.say({ type: 'answer', id, ok: false, error: 'refused: stopping' });
-  await page.locator('.order', { hasText: 'refused: stopping' }).waitFor();
-  assert.equal(await page.getByRole('button', { name: '+ dirty' }).count(), 0);
-  await childRow(page, 2).click();
-  await page.getByRole('button', { name: 'Kill worker 2' }).click();
-  await page.locator('dialog[open]').getByRole('button', { name: 'Leave it' }).click();
-  await page.getByRole('button', { name: 'Kill worker 2' }).click();
-  await page.locator('dialog[open]').getByRole('button', { name: 'Cut it now' }).click();
-  await heard(`worker kill ${pidOf(2)} quick`);
-  assert.equal(server.heard.filter(({ words }) => words[1] === 'kill').length, 1);
-  await page.close();
-});
-
-test('who only watches is told how to get buttons', { skip }, async () => {
-  const { page } = await open();
-  await page.locator('.hint', { hasText: '--inspector-control' }).waitFor();
-  assert.equal(await page.locator('.controls').count(), 0);
-  await page.close();
-});
-
-test('a connection that is lost is tried again; what was lost and why it ended are said', {
-  skip,
-}, async () => {
-  const { page } = await open();
-  server.say({ type: 'lost', records: 4312 });
-  await page.locator('#line', { hasText: 'lost 4,312 records' }).waitFor();
-  server.say({ type: 'bye', reason: 'the server is stopping' });
-  await page.locator('#line', { hasText: 'the server is stopping' }).waitFor();
-  const next = new Story();
-  server.greeting = () => [hello({ pid: 4001 }), next.state(), next.records(next.arbiter()), next.live()];
-  server.cut();
-  await page.locator('#line', { hasText: 'live' }).waitFor();
-  await childRow(page, 1).waitFor({ state: 'detached' });
-  await page.close();
-});
-
-test('what is exported can be opened again', { skip }, async () => {
-  const { page, complaints } = await open();
-  const download = page.waitForEvent('download');
-  await page.keyboard.press('e');
-  const path = await (await download).path();
-  const lines = readFileSync(path, 'utf8').trim().split('\n');
-  assert.deepEqual(
-    lines.map((line) => JSON.parse(line).type),
-    ['hello', 'state', 'records'],
-  );
-  await page.locator('#open').setInputFiles({
-    name: 'saved.jsonl',
-    mimeType: 'application/x-ndjson',
-    buffer: readFileSync(path),
+suite("the inspector's page", { skip: withoutBrowser }, () => {
+  before(async () => {
+    await server.listen();
+    browser = await launchBrowser();
   });
-  await page.locator('#line', { hasText: 'recording saved.jsonl' }).waitFor();
-  await childRow(page, 3).locator('text=ready · fresh').waitFor();
-  await page
-    .locator('#open')
-    .setInputFiles({ name: 'x.txt', mimeType: 'text/plain', buffer: Buffer.from('x') });
-  await page.locator('.order', { hasText: 'no recording' }).waitFor();
-  await page.getByRole('button', { name: 'Close the file' }).click();
-  await page.locator('#line', { hasText: 'live' }).waitFor();
-  assert.deepEqual(complaints, []);
-  await page.close();
-});
+  after(async () => {
+    await browser?.close();
+    await server.close();
+  });
 
-test("a phone's width holds the whole page, in both themes", { skip }, async () => {
-  const { page } = await open();
-  await page.setViewportSize({ width: 360, height: 740 });
-  for (const view of ['Tree', 'Machine', 'Sequence', 'Fleet', 'Figures']) {
-    await page.getByRole('button', { name: view, exact: true }).click();
-    assert.equal(await page.evaluate('document.querySelector(".page").scrollWidth'), 360, view);
-  }
-  const paper = () => page.evaluate('getComputedStyle(document.body).backgroundColor');
-  const light = await paper();
-  for (let count = 0; count < 2; count++) await page.locator('#theme').click();
-  assert.notEqual(await paper(), light);
-  await page.close();
-});
+  test('the tree shows processes and states as they change; the picture lights them', async () => {
+    const { page, complaints } = await open();
+    await childRow(page, 3).locator('text=ready · fresh').waitFor();
+    await page.locator(`[role=treeitem][data-machine=worker][data-pid="${pidOf(3)}"]`).waitFor();
+    server.say(story.records([...story.hire(4), ...story.boot(4)]));
+    await childRow(page, 4).locator('text=starting · booting').waitFor();
+    await childRow(page, 4).click();
+    await page.locator('[data-state="child.alive.starting.booting"].lit').waitFor();
+    server.say(story.records(story.ready(4)));
+    await page.locator('[data-state="child.alive.ready.fresh"].lit').waitFor();
+    await page.locator('.edge.flash[data-event~="worker.ready"][data-target="child.alive.ready"]').waitFor();
+    assert.equal(await page.locator('[data-state="child.alive.starting.booting"].lit').count(), 0);
+    await page.locator('#machine-state', { hasText: 'ready' }).waitFor();
+    await page.locator('.last', { hasText: 'child.ready' }).waitFor();
+    server.say(story.records([...story.drain(2), ...story.end(2)]));
+    await childRow(page, 2).waitFor({ state: 'detached' });
+    assert.deepEqual(complaints, []);
+    await page.close();
+  });
 
-test("a user's own machine is listed from its definition", { skip }, async () => {
-  const { page } = await open();
-  const definition = {
-    id: 'job',
-    initial: 'idle',
-    states: { idle: { on: { go: 'busy' } }, busy: { type: 'final' } },
-  };
-  const [machine] = story.arbiter().filter((record) => record.t === 'actor');
-  const own = { machine: 'job', name: 'job', value: 'idle', user: true, definition, root: true };
-  server.say(
-    story.records([
-      {
-        ...(machine as object),
-        id: `${pidOf(1)}/9`,
-        pid: pidOf(1),
-        parent: `${pidOf(1)}/1`,
-        ...own,
-      } as never,
-    ]),
-  );
-  const worker = page.locator(`[role=treeitem][data-machine=worker][data-pid="${pidOf(1)}"]`);
-  await worker.click();
-  await worker.press('ArrowRight');
-  await page.locator('[role=treeitem][data-machine=job]').click();
-  await page.locator('.outline [data-state="job.idle"].lit').waitFor();
-  assert.equal(await page.locator('.outline [data-state="job.busy"].lit').count(), 0);
-  await page.close();
+  test('the tree is worked by keyboard', async () => {
+    const { page } = await open();
+    await page.locator('[role=treeitem][tabindex="0"]').focus();
+    const focused = page.locator('[role=treeitem]:focus');
+    await page.keyboard.press('Home');
+    await page.locator('[role=treeitem]:focus', { hasText: 'arbiter' }).waitFor();
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowDown');
+    assert.match((await focused.textContent())!, /child\.1/);
+    assert.equal(await focused.getAttribute('aria-expanded'), 'true');
+    await page.keyboard.press('ArrowLeft');
+    assert.equal(await focused.getAttribute('aria-expanded'), 'false');
+    await page.keyboard.press('ArrowLeft');
+    assert.match((await focused.textContent())!, /pool/);
+    assert.equal(await page.locator('[role=treeitem][tabindex="0"]').count(), 1);
+    await page.keyboard.press('Enter');
+    await page.locator('#machine-title', { hasText: 'pool' }).waitFor();
+    await page.keyboard.press('?');
+    await page.locator('dialog[open]', { hasText: 'Keys' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('dialog[open]').waitFor({ state: 'detached' });
+    await page.close();
+  });
+
+  test('the past is shown as it was, while the present goes on, and live is the way back', async () => {
+    const { page } = await open();
+    server.say(story.records([...story.drain(1)]));
+    await childRow(page, 1).locator('text=draining').waitFor();
+    await page.locator('#pause').click();
+    await page.locator('#line', { hasText: 'paused' }).waitFor();
+    server.say(story.records([...story.end(1), ...story.hire(9)]));
+    await page.locator('#scrub').focus();
+    await page.keyboard.press('Home');
+    await page.locator('.tree', { hasText: 'Nothing is known yet' }).waitFor();
+    assert.equal(await page.locator('[role=treeitem]').count(), 0);
+    await page.keyboard.press('End');
+    await childRow(page, 9).waitFor();
+    for (let count = 0; count < 5; count++) await page.keyboard.press('ArrowLeft');
+    await childRow(page, 1).locator('text=draining').waitFor();
+    assert.equal(await childRow(page, 9).count(), 0);
+    await page.locator('#pause').click();
+    await page.locator('#line', { hasText: 'live' }).waitFor();
+    await childRow(page, 9).waitFor();
+    await page.close();
+  });
+
+  test('the sequence is filtered and searched; what is chosen there is shown at its time', async () => {
+    const { page } = await open();
+    await page.keyboard.press('3');
+    await page.locator('.seq-row', { hasText: 'child.ready' }).first().waitFor();
+    await page.locator('#filter').fill('child.ready');
+    await page.locator('#seq-count', { hasText: '3 shown' }).waitFor();
+    await page.locator('.seq-row').nth(1).click();
+    await page.locator('#line', { hasText: 'paused' }).waitFor();
+    await page.locator('.detail', { hasText: 'child.ready' }).waitFor();
+    await page.locator('[role=treeitem][aria-selected=true]', { hasText: 'pool' }).waitFor();
+    await childRow(page, 2).locator('text=ready').waitFor();
+    assert.equal(await childRow(page, 3).count(), 0);
+    await page.locator('#filter').fill('');
+    await page.locator('#find').fill('worker 3 is ready');
+    await page.keyboard.press('Enter');
+    await page.locator('.seq-row[aria-selected=true]', { hasText: 'worker 3 is ready' }).waitFor();
+    await page.keyboard.press('Enter');
+    await page.locator('.order', { hasText: 'No further match' }).waitFor();
+    await page.close();
+  });
+
+  test('tens of thousands of records leave a page of a few rows', async () => {
+    const { page, complaints } = await open();
+    await page.keyboard.press('3');
+    for (let batch = 0; batch < 80; batch++) {
+      const records = Array.from({ length: 250 }, () =>
+        story.step(1, 'worker.ready', 'alive.starting', { alive: { ready: 'fresh' } }),
+      );
+      server.say(story.records(records.flat()));
+    }
+    await page.locator('#seq-count', { hasText: '20,0' }).waitFor();
+    assert.ok((await page.locator('.seq-row').count()) < 100);
+    server.say(story.records(story.drain(1)));
+    await childRow(page, 1).locator('text=draining').waitFor();
+    await page.locator('.seq-row', { hasText: 'child.drain' }).waitFor();
+    assert.deepEqual(complaints, []);
+    await page.close();
+  });
+
+  test('the fleet is counted in one picture, and figures are drawn', async () => {
+    const { page } = await open();
+    await page.keyboard.press('4');
+    await page.locator('[data-state="child.alive.ready.fresh"] .count', { hasText: '3' }).waitFor();
+    server.say(story.records(story.drain(2)));
+    await page.locator('[data-state="child.alive.draining"] .count', { hasText: '1' }).waitFor();
+    await page.locator('.fleet-states', { hasText: 'draining' }).waitFor();
+    await page.keyboard.press('5');
+    server.say(story.records([story.beat(3, 77), story.beat(3, 80)]));
+    await page
+      .locator(`tr[data-pid="${pidOf(3)}"] polyline`)
+      .first()
+      .waitFor({ state: 'attached' });
+    await page.locator(`tr[data-pid="${pidOf(3)}"]`, { hasText: '80' }).waitFor();
+    await page.close();
+  });
+
+  test('orders are sent where they are taken, a kill only after a question', async () => {
+    const commands = ['worker add', 'worker remove', 'worker kill', 'reload'];
+    const { page } = await open(() => [hello({ control: true, commands }), ...fleet(story, 3).slice(1)]);
+    server.heard.length = 0;
+    const heard = async (words: string): Promise<number> => {
+      for (const until = Date.now() + 20_000; Date.now() < until; ) {
+        const found = server.heard.find((one) => one.words.join(' ') === words);
+        if (found) return found.id;
+        await page.evaluate('new Promise(requestAnimationFrame)');
+      }
+      throw new Error(`${words} was not heard`);
+    };
+    await page.getByRole('button', { name: '+ worker' }).click();
+    const id = await heard('worker add 1 --wait');
+    await page.locator('.order', { hasText: 'pending' }).waitFor();
+    server.say({ type: 'answer', id, ok: false, error: 'refused: stopping' });
+    await page.locator('.order', { hasText: 'refused: stopping' }).waitFor();
+    assert.equal(await page.getByRole('button', { name: '+ dirty' }).count(), 0);
+    await childRow(page, 2).click();
+    await page.getByRole('button', { name: 'Kill worker 2' }).click();
+    await page.locator('dialog[open]').getByRole('button', { name: 'Leave it' }).click();
+    await page.getByRole('button', { name: 'Kill worker 2' }).click();
+    await page.locator('dialog[open]').getByRole('button', { name: 'Cut it now' }).click();
+    await heard(`worker kill ${pidOf(2)} quick`);
+    assert.equal(server.heard.filter(({ words }) => words[1] === 'kill').length, 1);
+    await page.close();
+  });
+
+  test('who only watches is told how to get buttons', async () => {
+    const { page } = await open();
+    await page.locator('.hint', { hasText: '--inspector-control' }).waitFor();
+    assert.equal(await page.locator('.controls').count(), 0);
+    await page.close();
+  });
+
+  test('a connection that is lost is tried again; what was lost and why it ended are said', async () => {
+    const { page } = await open();
+    server.say({ type: 'lost', records: 4312 });
+    await page.locator('#line', { hasText: 'lost 4,312 records' }).waitFor();
+    server.say({ type: 'bye', reason: 'the server is stopping' });
+    await page.locator('#line', { hasText: 'the server is stopping' }).waitFor();
+    const next = new Story();
+    server.greeting = () => [hello({ pid: 4001 }), next.state(), next.records(next.arbiter()), next.live()];
+    server.cut();
+    await page.locator('#line', { hasText: 'live' }).waitFor();
+    await childRow(page, 1).waitFor({ state: 'detached' });
+    await page.close();
+  });
+
+  test('what is exported can be opened again', async () => {
+    const { page, complaints } = await open();
+    const download = page.waitForEvent('download');
+    await page.keyboard.press('e');
+    const path = await (await download).path();
+    const lines = readFileSync(path, 'utf8').trim().split('\n');
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line).type),
+      ['hello', 'state', 'records'],
+    );
+    await page.locator('#open').setInputFiles({
+      name: 'saved.jsonl',
+      mimeType: 'application/x-ndjson',
+      buffer: readFileSync(path),
+    });
+    await page.locator('#line', { hasText: 'recording saved.jsonl' }).waitFor();
+    await childRow(page, 3).locator('text=ready · fresh').waitFor();
+    await page
+      .locator('#open')
+      .setInputFiles({ name: 'x.txt', mimeType: 'text/plain', buffer: Buffer.from('x') });
+    await page.locator('.order', { hasText: 'no recording' }).waitFor();
+    await page.getByRole('button', { name: 'Close the file' }).click();
+    await page.locator('#line', { hasText: 'live' }).waitFor();
+    assert.deepEqual(complaints, []);
+    await page.close();
+  });
+
+  test("a phone's width holds the whole page, in both themes", async () => {
+    const { page } = await open();
+    await page.setViewportSize({ width: 360, height: 740 });
+    for (const view of ['Tree', 'Machine', 'Sequence', 'Fleet', 'Figures']) {
+      await page.getByRole('button', { name: view, exact: true }).click();
+      assert.equal(await page.evaluate('document.querySelector(".page").scrollWidth'), 360, view);
+    }
+    const paper = () => page.evaluate('getComputedStyle(document.body).backgroundColor');
+    const light = await paper();
+    for (let count = 0; count < 2; count++) await page.locator('#theme').click();
+    assert.notEqual(await paper(), light);
+    await page.close();
+  });
+
+  test("a user's own machine is listed from its definition", async () => {
+    const { page } = await open();
+    const definition = {
+      id: 'job',
+      initial: 'idle',
+      states: { idle: { on: { go: 'busy' } }, busy: { type: 'final' } },
+    };
+    const [machine] = story.arbiter().filter((record) => record.t === 'actor');
+    const own = { machine: 'job', name: 'job', value: 'idle', user: true, definition, root: true };
+    server.say(
+      story.records([
+        {
+          ...(machine as object),
+          id: `${pidOf(1)}/9`,
+          pid: pidOf(1),
+          parent: `${pidOf(1)}/1`,
+          ...own,
+        } as never,
+      ]),
+    );
+    const worker = page.locator(`[role=treeitem][data-machine=worker][data-pid="${pidOf(1)}"]`);
+    await worker.click();
+    await worker.press('ArrowRight');
+    await page.locator('[role=treeitem][data-machine=job]').click();
+    await page.locator('.outline [data-state="job.idle"].lit').waitFor();
+    assert.equal(await page.locator('.outline [data-state="job.busy"].lit').count(), 0);
+    await page.close();
+  });
 });
