@@ -204,9 +204,7 @@ export class Store {
       closed: (retryMs) => {
         this.link = 'closed';
         this.retryMs = retryMs;
-        for (const { id, answer } of this.orders)
-          if (!answer)
-            this.#answered({ id, ok: false, error: 'The connection was lost before an answer came' });
+        this.#giveUpOrders();
         this.changed();
       },
     });
@@ -229,6 +227,7 @@ export class Store {
     if (!session.hello) return this.set({ notice: `${file.name} is no recording of Kirin` });
     this.#connection?.end();
     this.#connection = undefined;
+    this.#giveUpOrders();
     this.#forget();
     this.session = session;
     this.file = file.name;
@@ -260,6 +259,11 @@ export class Store {
     this.cursor = null;
     this.record = null;
     this.actor = null;
+  }
+
+  #giveUpOrders(): void {
+    for (const { id, answer } of this.orders)
+      if (!answer) this.#answered({ id, ok: false, error: 'The connection was lost before an answer came' });
   }
 
   #answered(answer: Answer): void {

@@ -189,6 +189,13 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
     await page.locator('dialog[open]').getByRole('button', { name: 'Cut it now' }).click();
     await heard(`worker kill ${pidOf(2)} quick`);
     assert.equal(server.heard.filter(({ words }) => words[1] === 'kill').length, 1);
+    // What can no longer be answered is not left pending.
+    await page.locator('#open').setInputFiles({
+      name: 'saved.jsonl',
+      mimeType: 'application/x-ndjson',
+      buffer: Buffer.from(JSON.stringify(hello())),
+    });
+    await page.locator('.order', { hasText: 'The connection was lost' }).waitFor();
     await page.close();
   });
 

@@ -51,6 +51,7 @@ test('timers and ends are said as people say them; every machine has its picture
   assert.equal(eventTitle('xstate.done.actor.process'), 'process done');
   assert.equal(eventTitle('xstate.error.actor.process'), 'process threw');
   assert.equal(eventTitle('xstate.done.actor.0.worker.alive.loading'), 'loading done');
+  assert.equal(eventTitle('xstate.promise.reject'), 'promise rejected');
   assert.equal(eventTitle(''), 'always');
   assert.equal(eventTitle('worker.ready'), 'worker.ready');
   assert.deepEqual(

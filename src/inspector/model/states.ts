@@ -80,6 +80,8 @@ export function eventTitle(type: string): string {
   if (after) return `after ${after[1]}`;
   const ended = /^xstate\.(done|error)\.(?:actor|state)\.(.+)$/.exec(type);
   if (ended) return `${shortName(ended[2]!)} ${ended[1] === 'done' ? 'done' : 'threw'}`;
+  const settled = /^xstate\.promise\.(resolve|reject)$/.exec(type);
+  if (settled) return settled[1] === 'resolve' ? 'promise resolved' : 'promise rejected';
   return type === '' ? 'always' : type;
 }
 

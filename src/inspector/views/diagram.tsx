@@ -1,7 +1,7 @@
 /** The picture of a machine, with its active states lit and the edges it took. Runs in the browser. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Taken } from '../../actors/inspect/records.ts';
-import { pictureName } from '../model/states.ts';
+import { pictureName, toneOfState } from '../model/states.ts';
 
 const pictures = new Map<string, Promise<SVGSVGElement | null>>();
 
@@ -36,6 +36,7 @@ export interface DiagramProps {
   chosen?: (stateId: string) => void;
 }
 
+const TONES = ['booting', 'ready', 'draining', 'failed', 'ended'] as const;
 const SVG = 'http://www.w3.org/2000/svg';
 
 function tookEdge(element: Element, took: readonly Taken[]): boolean {
@@ -52,8 +53,14 @@ function tookEdge(element: Element, took: readonly Taken[]): boolean {
 }
 
 function light(svg: SVGSVGElement, { active, took = [] }: DiagramProps, flash: boolean): void {
-  for (const element of svg.querySelectorAll('[data-state]'))
-    element.classList.toggle('lit', active.has(element.getAttribute('data-state')!));
+  for (const element of svg.querySelectorAll('[data-state]')) {
+    const id = element.getAttribute('data-state')!;
+    const lit = active.has(id);
+    element.classList.toggle('lit', lit);
+    // A state that holds others is as they are.
+    const inner = lit ? ([...active].findLast((one) => one.startsWith(`${id}.`)) ?? id) : '';
+    for (const tone of TONES) element.classList.toggle(`tone-${tone}`, lit && toneOfState(inner) === tone);
+  }
   for (const element of svg.querySelectorAll('[data-source]')) {
     const taken = tookEdge(element, took);
     element.classList.toggle('taken', taken);

@@ -31,7 +31,11 @@ function Controls({ store }: { store: Store }) {
   const { hello } = store.session;
   if (!hello || store.isOver) return null;
   if (!hello.control)
-    return <p class="hint">Watching only. For buttons that act, start with --inspector-control.</p>;
+    return (
+      <p class="hint">
+        Watching only. For buttons that act, start with <code>--inspector-control</code>.
+      </p>
+    );
   const can = (words: string): boolean => hello.commands.includes(words);
   const button = (words: readonly string[], title: string) => (
     <button type="button" class="button" onClick={() => store.order([...words, '--wait'])}>

@@ -13,7 +13,7 @@ import { Value } from './value.tsx';
 import { clock, number } from './words.ts';
 
 const ROW = 22;
-const HEAD = 84;
+const HEAD = 100;
 const KIND_TITLES: Record<Kind, string> = {
   events: 'events',
   steps: 'steps',
@@ -244,7 +244,7 @@ export function SequenceView({ store }: Props) {
               <div
                 key={id}
                 class={`lane-title ${laneWidth < 76 ? 'slanted' : ''} ${id === store.actor ? 'chosen' : ''}`}
-                style={{ left: `${88 + x}px`, width: laneWidth < 76 ? '96px' : `${laneWidth - 6}px` }}
+                style={{ left: `${88 + x}px`, width: laneWidth < 76 ? '120px' : `${laneWidth - 6}px` }}
                 title={`${process} / ${name}`}
               >
                 <small>{process}</small> {name}

@@ -34,7 +34,7 @@ function Row({ row, store, chosen, first }: { row: TreeRow; store: Store; chosen
       data-machine={actor.machine ?? ''}
       data-pid={actor.pid}
       data-tone={tone}
-      style={{ paddingLeft: `${(level - 1) * 14 + 6}px` }}
+      style={{ paddingLeft: `${(level - 1) * 11 + 6}px` }}
       onClick={() => store.choose(actor.id)}
       onDblClick={() => store.choose(actor.id, 'machine')}
       onKeyDown={(event) => event.key === 'Enter' && store.choose(actor.id, 'machine')}
@@ -59,7 +59,9 @@ function Row({ row, store, chosen, first }: { row: TreeRow; store: Store; chosen
       <span class="title">{titleOf(node, store)}</span>
       {actor.user && <span class="chip">app</span>}
       <span class="state">{state}</span>
-      {process && <span class="fact">{process.pid}</span>}
+      {(process || (actor.about && !open)) && (
+        <span class="fact">{process?.pid ?? (actor.about!.pid || '')}</span>
+      )}
       {generation != null && (
         <span class="fact" title="generation">
           g{generation}
