@@ -53,7 +53,7 @@ export class Store {
 
   constructor() {
     this.session = this.#freshSession();
-    const theme = localStorage.getItem('kirin-theme');
+    const theme = remembered();
     if (theme === 'light' || theme === 'dark') this.setTheme(theme);
   }
 
@@ -94,8 +94,7 @@ export class Store {
     this.theme = theme;
     if (theme === 'auto') delete document.documentElement.dataset['theme'];
     else document.documentElement.dataset['theme'] = theme;
-    if (theme === 'auto') localStorage.removeItem('kirin-theme');
-    else localStorage.setItem('kirin-theme', theme);
+    remember(theme);
     this.changed();
   }
 
@@ -277,13 +276,29 @@ export class Store {
     const { present, timeline } = this.session;
     if (this.isOver && present && this.cursor === null) this.cursor = timeline.end;
     this.actor ??= timeline.now.state.actors.find(({ machine }) => machine !== null)?.id ?? null;
-    if (this.cursor !== null && this.cursor < timeline.first) this.cursor = timeline.first;
+    if (this.cursor !== null) this.cursor = Math.min(timeline.end, Math.max(timeline.first, this.cursor));
   }
 
   #happened(): void {
     if (this.#timer !== undefined) return;
     const wait = Math.max(0, this.#shownAt + SHOW_EVERY_MS - performance.now());
     this.#timer = setTimeout(() => this.changed(), wait);
+  }
+}
+
+/** A browser may be told to remember nothing. */
+function remembered(): string | null {
+  try {
+    return localStorage.getItem('kirin-theme');
+  } catch {
+    return null;
+  }
+}
+function remember(theme: string): void {
+  try {
+    localStorage.setItem('kirin-theme', theme);
+  } catch {
+    // Then it lasts as long as the page.
   }
 }
 

@@ -206,6 +206,24 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
     await page.close();
   });
 
+  test('a recording stands at its end, and can be gone through', async () => {
+    story = new Story();
+    const told = fleet(story, 2).slice(1);
+    server.greeting = () => [hello({ source: 'recording', file: 'crash.jsonl' }), ...told];
+    const page = await browser.newPage();
+    await page.goto(server.url);
+    await page.locator('#line', { hasText: 'recording crash.jsonl' }).waitFor();
+    await childRow(page, 2).locator('text=ready').waitFor();
+    assert.equal(await page.locator('#pause').isDisabled(), true);
+    assert.equal(await page.locator('.controls').count(), 0);
+    await page.locator('#scrub').focus();
+    await page.keyboard.press('Home');
+    await page.locator('.tree', { hasText: 'Nothing is known yet' }).waitFor();
+    await page.keyboard.press('l');
+    await childRow(page, 2).locator('text=ready').waitFor();
+    await page.close();
+  });
+
   test('a connection that is lost is tried again; what was lost and why it ended are said', async () => {
     const { page } = await open();
     server.say({ type: 'lost', records: 4312 });

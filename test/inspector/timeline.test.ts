@@ -65,6 +65,16 @@ test('the oldest records are dropped, by number and by weight, and the rest is s
   }
 });
 
+test('states that come again and again are bounded by weight', () => {
+  const timeline = new Timeline({ records: 1000, weight: 100 });
+  for (let count = 0; count < 50; count++) {
+    timeline.reset(NOTHING, 40);
+    timeline.push(new Story().arbiter(), 1);
+  }
+  assert.ok(timeline.end - timeline.first <= 3 * new Story().arbiter().length);
+  assert.equal(timeline.now.state.actors.length, 3);
+});
+
 test('a sieve follows its timeline record by record, and finds what one from the beginning finds', () => {
   const records = longStory(6000);
   const timeline = new Timeline({ records: 3000, weight: Number.POSITIVE_INFINITY });

@@ -26,6 +26,7 @@ export class Session {
   present = false;
   #seq = 0;
   #parts: State = { processes: [], actors: [], beats: [] };
+  #partsWeight = 0;
   /** After a short break, what the same server tells next joins what is known. */
   #joining = false;
   /** The state that is being told is known already. */
@@ -46,7 +47,10 @@ export class Session {
       case 'hello':
         return this.#meet(message as unknown as Hello);
       case 'state':
-        return this.#takeState(message as unknown as State & { part: number; of: number; seq: number });
+        return this.#takeState(
+          message as unknown as State & { part: number; of: number; seq: number },
+          weight,
+        );
       case 'records':
         return this.#takeRecords(message as unknown as { seq: number; records: Told[] }, weight);
       case 'live':
@@ -76,27 +80,27 @@ export class Session {
     this.present = false;
   }
 
-  #takeState({
-    part,
-    of,
-    seq,
-    processes,
-    actors,
-    beats,
-  }: State & { part: number; of: number; seq: number }): void {
+  #takeState(
+    { part, of, seq, processes, actors, beats }: State & { part: number; of: number; seq: number },
+    weight: number,
+  ): void {
     if (part === 1) {
       this.#known = this.#joining && seq <= this.#seq;
       this.#joining = false;
     }
     if (this.#known) return;
-    if (part === 1) this.#parts = { processes: [], actors: [], beats: [] };
+    if (part === 1) {
+      this.#parts = { processes: [], actors: [], beats: [] };
+      this.#partsWeight = 0;
+    }
+    this.#partsWeight += weight;
     this.#parts = {
       processes: [...this.#parts.processes, ...processes],
       actors: [...this.#parts.actors, ...actors],
       beats: [...this.#parts.beats, ...beats],
     };
     if (part < of) return;
-    this.timeline.reset(this.#parts);
+    this.timeline.reset(this.#parts, this.#partsWeight);
     for (const beat of this.#parts.beats) this.series.push(beat);
     this.#seq = seq;
   }

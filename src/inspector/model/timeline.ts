@@ -55,11 +55,16 @@ export class Timeline {
     return this.#segments[0]?.first ?? this.end;
   }
 
-  /** Everything that was known is replaced; the past before it stays. */
-  reset(state: State): void {
+  /**
+   * Everything that was known is replaced; the past before it stays.
+   * @param weight of this state, in characters.
+   */
+  reset(state: State, weight = 0): void {
     this.now = boardOf(state);
     this.cast.meetAll(state);
-    this.#open(state, true);
+    this.#open(state, true).weight = weight;
+    this.#weight += weight;
+    this.#trim();
   }
 
   /** @param weight of these records, in characters. */
@@ -128,7 +133,10 @@ export class Timeline {
 
   #open(start: State, fresh: boolean): Segment {
     const last = this.#segments.at(-1);
-    if (last && last.records.length === 0) this.#segments.pop();
+    if (last && last.records.length === 0) {
+      this.#segments.pop();
+      this.#weight -= last.weight;
+    }
     const segment: Segment = { first: this.end, start, fresh, records: [], weight: 0 };
     this.#segments.push(segment);
     this.#moment = undefined;

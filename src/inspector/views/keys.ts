@@ -31,7 +31,7 @@ function focusOn(store: Store, selector: string): void {
 export function listenToKeys(store: Store): void {
   document.addEventListener('keydown', (event) => {
     const target = event.target as HTMLElement;
-    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+    const typing = target.matches('input:not([type=range]), textarea, select');
     if (event.key === 'Escape') {
       if (store.help || store.asking) return store.set({ help: false, asking: null });
       if (typing) return target.blur();
