@@ -198,8 +198,10 @@ function refuse(socket: Duplex, status: number): void {
 }
 
 function urlOf({ url = '/' }: IncomingMessage): URL | undefined {
+  // Joined, not resolved: `//name` is a path here, and not another server.
+  if (!url.startsWith('/')) return undefined;
   try {
-    return new URL(url, 'http://inspector');
+    return new URL(`http://inspector${url}`);
   } catch {
     return undefined;
   }
