@@ -15,6 +15,8 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 export interface DirtyBundle {
   readonly router: string;
   readonly worker: string;
+  /** Of dirty-floor.ts. */
+  readonly floor: string;
   readonly DirtyClient: typeof DirtyClient;
   readonly connectChannel: typeof connectChannel;
 }
@@ -30,6 +32,7 @@ export function dirtyBundle(): Promise<DirtyBundle> {
       entryPoints: {
         router: here('servers/dirty-router.mjs'),
         worker: here('servers/dirty-worker.mjs'),
+        floor: here('servers/dirty-floor.mjs'),
         client: here('servers/dirty-client.mjs'),
       },
       outdir,
@@ -45,6 +48,7 @@ export function dirtyBundle(): Promise<DirtyBundle> {
     return {
       router: join(outdir, 'router.mjs'),
       worker: join(outdir, 'worker.mjs'),
+      floor: join(outdir, 'floor.mjs'),
       DirtyClient,
       connectChannel,
     };

@@ -1,4 +1,6 @@
 /** `bench dirty`: what a call of a dirty app costs, beside `fork` and piscina. */
+
+import { floorOfEchoes } from './dirty-floor.ts';
 import { hasPiscina, type Peer, type PeerName, type PeerOptions, startPeer, TITLES } from './dirty-peers.ts';
 import { DEFAULTS } from './options.ts';
 import { cpuMsOf } from './proc.ts';
@@ -10,7 +12,7 @@ const ONE_BY_ONE = 4000;
 const AT_ONCE = 64;
 const MANY = 40_000;
 const MEBIBYTE = Buffer.alloc(1024 * 1024, 7);
-const LARGE = 150;
+const LARGE = 400;
 const CHUNKS = 10_000;
 /** Each caller of the grid has so many calls in flight. */
 const GRID_EACH = 16;
@@ -84,7 +86,7 @@ async function measureOne(name: PeerName): Promise<Figures> {
   });
   if (name !== 'kirin') return { ...figures, ...more };
   const routed = await using(name, { workers: 1, threads: 1, isRouted: true }, echoes);
-  return { ...figures, ...more, routed };
+  return { ...figures, ...more, routed, floor: await floorOfEchoes(MEBIBYTE, LARGE) };
 }
 
 /** Echoes of 1 MiB, a second. */
@@ -219,6 +221,7 @@ ${table(
     row('CPU of the caller, µs a call', 'oursCpuUs', 1),
     row('echo of 1 MiB, calls/s', 'large'),
     row('the same, through the router', 'routed'),
+    row('the same, copies alone', 'floor'),
     row(`stream of ${whole(CHUNKS)} chunks, chunks/s`, 'chunks'),
     row(`${SHORT_MS} ms calls beside one of ${LONG_MS / 1000} s, 4 workers, p50, ms`, 'shortP50Ms', 1),
     row('their p99, ms', 'shortP99Ms', 1),
@@ -236,6 +239,9 @@ Goals:
 - ${goal("1 MiB past the router ≥ 2 × fork's", ratio('fork', 'large'), (value) => value >= 2)}
 - ${goal(`CPU of router and worker ≤ 20 µs a call, ${AT_ONCE} in flight`, kirin, (value) => value <= 20)}
 - ${goal('p99 of short calls beside a long one ≤ 3 × their p99 alone', ratio('kirin', 'shortP99Ms', 'aloneP99Ms'), (value) => value <= 3)}
+
+"Copies alone" is the floor for payloads of their own memory at both ends: two processes that write 1 MiB into shared memory, read it into
+a new buffer, and back, and do nothing else: ${fixed(ratio('kirin', 'floor', 'large'), 2)} × what Kirin does, ${fixed(ratio('fork', 'floor', 'large'), 2)} × what fork does.
 
 A pool of fork written by hand gives calls to its children in turn, so that some wait behind the long one. One call at a time is
 what a worker has by default (\`--dirty-threads 1\`); its next one is sent when the answer is there, so that it is never

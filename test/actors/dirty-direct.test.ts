@@ -66,10 +66,18 @@ async function place(t: TestContext, { hasDoor = true, ...options }: Options = {
   const sockets: Socket[] = [];
   const server = createServer({ pauseOnConnect: true }, (accepted) => {
     sockets.push(accepted);
-    router.accept(acceptedChannel(accepted));
-    accepted.on('data', ({ length }) => {
-      routed += length;
-    });
+    const channel = acceptedChannel(accepted);
+    const open = channel.open.bind(channel);
+    // Of frames, however they come: large ones may lie in shared memory.
+    channel.open = (handlers) =>
+      open({
+        ...handlers,
+        frame(frame, more) {
+          for (const { length } of [frame, ...more]) routed += length;
+          handlers.frame(frame, more);
+        },
+      });
+    router.accept(channel);
   });
   await new Promise<void>((resolve) => server.listen(socket, resolve));
   router.expect(9, 1, [4], 'secret');
@@ -180,7 +188,8 @@ test('many at once each get their own answer', async (t) => {
   );
   for (const [index, answer] of answers.entries())
     assert.deepEqual(answer, { index, bytes: Buffer.alloc(DIRECT_BYTES + index, index) });
-  assert.deepEqual(router.stats().calls, []);
+  // The answers came by another way than what the router is told of them.
+  await until('the router has nothing left', () => router.stats().calls.length === 0);
 });
 
 test('a call that is given up before its arguments have come frees its place', async (t) => {

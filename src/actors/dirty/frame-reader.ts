@@ -6,6 +6,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { frameBytesOf, HEADER_BYTES, headerFault, LARGE_BYTES, NO_MORE } from './frames.ts';
+import { keepFreedMemory } from './keep-memory.ts';
 
 export interface FrameHandlers {
   /**
@@ -142,6 +143,7 @@ export class FrameReader {
   #beginLarge(bytes: number, chunk: Buffer, at: number): number {
     this.#largeBytes = bytes;
     this.#filled = 0;
+    keepFreedMemory();
     if (this.#exact) this.#whole = Buffer.allocUnsafeSlow(bytes);
     return this.#fillLarge(chunk, at);
   }

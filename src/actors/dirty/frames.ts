@@ -13,7 +13,7 @@ export const DIRECT_BYTES = 128 * 1024;
 /** The largest payload, where nothing else is set. */
 export const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 /** The version in every header. */
-export const VERSION = 2;
+export const VERSION = 3;
 /** The largest id, and the largest number. */
 export const UINT32_MAX = 0xffff_ffff;
 
@@ -30,9 +30,16 @@ export const FRAME = {
   stash: 10,
   direct: 11,
   payload: 12,
+  /** Of the channel itself, from here on: no other reader sees them. */
+  shelf: 13,
+  shelfOpen: 14,
+  shelved: 15,
+  taken: 16,
 } as const;
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];
-const TYPE_MAX = 12;
+const TYPE_MAX = 16;
+/** The last type that is not the channel's own. */
+export const SPOKEN_MAX = FRAME.payload;
 
 /** Flag of a call: its answer is a stream. */
 export const FLAG_STREAM = 1;

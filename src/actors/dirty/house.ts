@@ -14,6 +14,7 @@ import type { ProcessHooks, ProcessLaunch } from '../process.ts';
 import { DirtyHooks } from './dirty-hooks.ts';
 import { Editions } from './editions.ts';
 import { Router } from './router.ts';
+import { sweepShelves } from './shelf.ts';
 import { openStash, type StashStore } from './stash-store.ts';
 import { describeTree } from './status.ts';
 
@@ -74,6 +75,7 @@ export class DirtyHouse {
   /** Before the first worker is started. Throws FaultError where the stash's file cannot be used. */
   open(spec: DirtyArbiterSpec): void {
     const { generation } = spec;
+    sweepShelves();
     this.#stash = openStash({
       path: spec.stashFile,
       bytesMax: spec.stashBytesMax,

@@ -8,15 +8,18 @@
  * Reading: the connecting side gives the socket the memory to read into, which Node allows there alone: small frames
  * land in one buffer that is used again, and a large one is read straight into its own. An accepted socket gives new
  * memory with every read; large frames are kept in these pieces.
+ *
+ * What is large goes by memory that both processes share, where there is some (shelf.ts).
  */
 import { Buffer } from 'node:buffer';
 import { connect, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { type Channel, type ChannelHandlers, CLOSE_MS } from './channel.ts';
 import { FrameReader } from './frame-reader.ts';
-import { FRAME_BYTES_MAX, LARGE_BYTES, NO_MORE } from './frames.ts';
+import { FRAME_BYTES_MAX, LARGE_BYTES, NO_MORE, SPOKEN_MAX, typeOf } from './frames.ts';
 import { recycle } from './packing-write.ts';
 import { type Gathering, inReadTurn, isBatchTurn, waitsForRead } from './read-turn.ts';
+import { ShelfPair } from './shelf-pair.ts';
 
 const SLAB_BYTES = 128 * 1024;
 const READ_BYTES = 64 * 1024;
@@ -71,6 +74,7 @@ class SocketChannel implements Channel, Gathering {
   #socket: Socket;
   #connected: boolean;
   #reader: FrameReader;
+  #shelves: ShelfPair;
   #handlers: ChannelHandlers | undefined;
   #ended = false;
   #closing: { why: string; limit: NodeJS.Timeout } | undefined;
@@ -93,16 +97,25 @@ class SocketChannel implements Channel, Gathering {
   ) {
     this.#socket = socket;
     this.#connected = connected;
+    const broken = (why: string): void => {
+      this.#broken = why;
+      this.#socket.destroy();
+    };
+    const hand = (frame: Buffer, more: readonly Buffer[]): void => {
+      this.#frames++;
+      this.#handlers?.frame(frame, more);
+    };
+    this.#shelves = new ShelfPair(
+      { send: (frame) => this.send(frame), frame: (frame) => hand(frame, NO_MORE), broken },
+      frameBytesMax,
+    );
     this.#reader = new FrameReader(
       {
         frame: (frame, more) => {
-          this.#frames++;
-          this.#handlers?.frame(frame, more);
+          if (typeOf(frame) > SPOKEN_MAX) this.#shelves.heard(frame);
+          else hand(frame, more);
         },
-        broken: (why) => {
-          this.#broken = why;
-          this.#socket.destroy();
-        },
+        broken,
       },
       { exact: whole, frameBytesMax },
     );
@@ -155,6 +168,7 @@ class SocketChannel implements Channel, Gathering {
   send(frame: Buffer, more: readonly Buffer[] = NO_MORE): void {
     if (this.ended) return;
     if (more.length > 0 || frame.length >= LARGE_BYTES) {
+      if (this.#shelves.sent(frame, more)) return recycle(frame);
       this.#socket.cork();
       this.#flush();
       this.#socket.write(frame, () => recycle(frame));
@@ -234,6 +248,7 @@ class SocketChannel implements Channel, Gathering {
     this.#ended = true;
     clearTimeout(this.#closing?.limit);
     this.#reader.stop();
+    this.#shelves.close();
     const why = this.#broken ?? this.#closing?.why ?? 'the other side closed the connection';
     this.#handlers?.ended(why, this.#broken !== undefined);
   }
