@@ -1,11 +1,18 @@
 // Bundles `kirinc`: one file with all that a single command needs, since every further file costs a look on the disk,
 // and beside it the parts that are loaded late. Those take what they share with the first from there.
-import { basename } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 const ENTRY = 'src/cli/kirinc.ts';
-/** The module through which the late parts see the first file. */
-const CORE = /\/core\.ts$/;
+/** The module through which the late parts see the first file, and all that it hands on. */
+const CORE = resolve('src/cli/kirinc/core.ts');
+const SHARED = new Set([
+  CORE,
+  ...[...readFileSync(CORE, 'utf8').matchAll(/^export \* from '(.*)';$/gm)].map(([, path]) =>
+    resolve(dirname(CORE), path),
+  ),
+]);
 
 /** Takes the options that all bundles have; returns what esbuild tells of both. */
 export async function buildShell(common) {
@@ -30,7 +37,9 @@ export async function buildShell(common) {
   const takesFromFirst = {
     name: 'take from the first file what is shared',
     setup({ onResolve }) {
-      onResolve({ filter: CORE }, () => ({ path: '../kirinc.js', external: true }));
+      onResolve({ filter: /^\.{1,2}\/.*\.ts$/ }, ({ path, resolveDir }) =>
+        SHARED.has(resolve(resolveDir, path)) ? { path: '../kirinc.js', external: true } : undefined,
+      );
     },
   };
   const second = await build({

@@ -33,6 +33,8 @@ const redactor = new Redactor();
 redactor.learn(0, process.env, { all: false });
 
 async function main(argv: string[]): Promise<number> {
+  if (argv[0] === 'inspect')
+    return await (await import('./inspect.ts')).inspectRecording(argv.slice(1), signals.stopped);
   const { parseCommandLine } = await import('./options.ts');
   const parsed = await parseCommandLine(argv, version());
   if (parsed.kind === 'print') {

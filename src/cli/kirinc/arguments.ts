@@ -23,8 +23,12 @@ const OPTIONS = {
 } as const;
 
 const SOCKET = 'kirin.ctl';
+/** The one command that is so seldom anything else that it needs no -c. */
+const INSPECT = 'inspect';
+const CONTROL = 'control';
 
 const HELP = `Usage: kirinc [-s PATH] [-c COMMAND]... [-j]
+       kirinc [-s PATH] inspect [PORT] [--control]
 
 Talks to a running Kirin through its control socket: interactively, with commands
 from standard input, one a line, or with those given.
@@ -35,6 +39,9 @@ from standard input, one a line, or with those given.
   -j, --json             Replies as JSON, each on one line
   -v, --version          Show the version
   -h, --help             Show this
+
+\`inspect\` serves the live inspector's page on this machine, until Ctrl-C; with
+--control its buttons work.
 
 Commands may be abbreviated: \`sh w\` is \`show workers\`. \`help\` lists them.
 
@@ -49,8 +56,16 @@ export async function parseArguments(
   env: NodeJS.ProcessEnv,
   version: string,
 ): Promise<Parsed> {
-  const { values, tokens } = parseArgs({ args: [...argv], options: OPTIONS, strict: false, tokens: true });
+  const { values, tokens, positionals } = parseArgs({
+    args: [...argv],
+    options: OPTIONS,
+    strict: false,
+    tokens: true,
+  });
+  const inspects = tokens.find((token) => token.kind === 'positional')?.value === INSPECT;
   for (const token of tokens) {
+    if (inspects && (token.kind === 'positional' || (token.kind === 'option' && token.name === CONTROL)))
+      continue;
     if (token.kind === 'positional') {
       // A command without -c is what most people try first.
       const words = tokens.flatMap((one) => (one.kind === 'positional' ? [one.value] : []));
@@ -71,10 +86,15 @@ export async function parseArguments(
   return {
     kind: 'run',
     socket: String(values['socket'] ?? (env['KIRIN_CONTROL_SOCKET'] || SOCKET)),
-    commands: ((values['command'] ?? []) as string[]).map(String),
+    commands: inspects
+      ? [[...positionals, ...(values[CONTROL] ? [`--${CONTROL}`] : [])].map(quoted).join(' ')]
+      : ((values['command'] ?? []) as string[]).map(String),
     json: values['json'] === true,
   };
 }
+
+/** As one word of a command, whatever is in it. */
+const quoted = (word: string): string => (/^[\w:./[\]-]+$/.test(word) ? word : `'${word}'`);
 
 const mistake = (text: string): Parsed => ({ kind: 'mistake', text: `${text} (see kirinc --help)` });
 

@@ -14,7 +14,7 @@ export interface Entry {
   /** May run any number of times without a change. */
   reads: boolean;
   /** Done by the shell itself. */
-  own?: 'quit' | 'watch' | 'top' | 'help';
+  own?: 'quit' | 'watch' | 'top' | 'inspect' | 'help';
 }
 
 const ofServer = ({ name, usage, text, args, changes }: CommandSpec): Entry => ({
@@ -41,6 +41,7 @@ export const SHELL_ENTRIES: readonly Entry[] = [
   ofShell('help', 'help [COMMAND]', 'The commands, or those that begin with COMMAND'),
   ofShell('watch', 'watch [SECONDS] COMMAND', 'Repeat a show command every 2 s, until q or Ctrl-C'),
   ofShell('top', 'top [SECONDS]', 'Live view of the workers, with keys to add, remove, kill and reload'),
+  ofShell('inspect', 'inspect [PORT] [--control]', 'Serve the live inspector of this server, until Ctrl-C'),
   ofShell('quit', 'quit', 'Leave; also exit, q and Ctrl-D'),
   ofShell('quit', 'exit', 'Leave'),
 ];
@@ -103,7 +104,7 @@ function matches(entry: Entry, words: readonly string[]): boolean {
   const rest = words.slice(entry.words.length);
   if (entry.own === 'watch') return rest.length === 0 || watchedReadings(rest).length > 0;
   if (entry.own === 'top') return rest.length === 0 || (rest.length === 1 && SECONDS.test(rest[0]!));
-  if (entry.own === 'help') return true;
+  if (entry.own === 'help' || entry.own === 'inspect') return true;
   const args = argumentsOf(entry, rest);
   if (args === undefined) return false;
   // `sh q` is no way to end a server: of what changes something one word at least is written in full.

@@ -49,6 +49,8 @@ async function executeWords(typed: readonly string[], context: Context): Promise
       return await (await import('./watch.ts')).watch(rest, context);
     case 'top':
       return await (await import('./top.ts')).top(rest, context);
+    case 'inspect':
+      return await (await import('./inspect.ts')).inspect(rest, context);
     default:
       return await ask(expanded, context);
   }
