@@ -33,6 +33,9 @@ const POLL_MS = 10;
 /** What a failed wait shows of the log. */
 const TAIL_LINES = 40;
 
+/** One of the built commands. */
+export const command = (name: 'kirin' | 'kirinc'): string => join(dist, `${name}.js`);
+
 export const fixture = (name: string): string => join(root, 'test/fixtures/system', name);
 
 /** One line of the server's log. */
@@ -132,7 +135,7 @@ export class Server {
 
   constructor(args: readonly string[], { cwd, env, plain, control }: ServerOptions = {}) {
     const options = plain ? [] : ['--log-format', 'json', '--log-level', 'debug'];
-    this.child = spawn(process.execPath, [join(dist, 'kirin.js'), ...options, ...args], {
+    this.child = spawn(process.execPath, [command('kirin'), ...options, ...args], {
       cwd: cwd ?? root,
       env: { ...cleanEnvironment(), ...(control ? {} : { KIRIN_NO_CONTROL_SOCKET: 'true' }), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
