@@ -116,6 +116,72 @@ test('an event is seen where it is sent and where it arrives, with the transitio
   );
 });
 
+test('over all processes, nothing is received before it was sent, and time does not run back', async (t) => {
+  const server = await controlled(t);
+  const seen = await watch(t, server);
+  await seen.until('both workers are seen', () => seen.isLive && bothServe(seen));
+  await server.ask('reload --wait');
+  await server.ask('worker remove 1 --wait');
+  await seen.until('one worker is left', () => bothServe(seen, 1));
+  const actors = new Map(all(seen, 'actor').map((actor) => [actor.id, actor]));
+  const nameOf = (id: string | null): string => actors.get(id ?? '')?.name ?? '';
+  const typeOf = (event: unknown): unknown => (event as { type?: unknown }).type;
+  const events = seen.records.flatMap((record, at) =>
+    is(record, 'event') ? [{ ...record, place: at }] : [],
+  );
+  let passed = 0;
+  for (const receipt of events) {
+    const type = typeOf(receipt.event);
+    if (nameOf(receipt.from) !== 'process' || (type !== 'worker.ready' && type !== 'worker.draining'))
+      continue;
+    // What hangs below the child machine that has heard it is the root of the process that said it.
+    const root = [...actors.values()].find((one) => one.root && one.parent === receipt.to);
+    if (!root) continue;
+    const sending = events.find(
+      (one) => one.from === root.id && nameOf(one.to) === 'link' && typeOf(one.event) === type,
+    );
+    // A worker may be ready before it has heard that somebody watches.
+    if (!sending && type === 'worker.ready') continue;
+    assert.ok(
+      sending && sending.place < receipt.place,
+      `${type} of ${root.pid}: ${sending?.place} to ${receipt.place}`,
+    );
+    passed++;
+  }
+  assert.ok(passed >= 3, `${passed} events passed a link`);
+  const times = seen.records.map(({ at }) => at);
+  assert.deepEqual(
+    times,
+    times.toSorted((a, b) => a - b),
+  );
+});
+
+test('no dirty worker outlives its arbiter, be that killed or stopped', async (t) => {
+  const server = await dirtyServer(t, ['--dirty-app', WORK, '--dirty-workers', '2']);
+  const seen = await watch(t, server);
+  for (let deaths = 0; deaths < 2; deaths++) {
+    await seen.until('there are two dirty workers', () => seen.roots('dirtyWorker').length === 2);
+    const [arbiter] = seen.roots('dirtyArbiter');
+    process.kill(arbiter!.pid, 'SIGKILL');
+    await seen.until('another takes its place', () => {
+      const [now] = seen.roots('dirtyArbiter');
+      return now && now.pid !== arbiter!.pid;
+    });
+    const { processes, actors } = seen.state;
+    for (const { parent, pid } of processes)
+      assert.ok(parent === null || actors.some(({ id }) => id === parent), `${pid} hangs nowhere`);
+  }
+  await seen.until('there are two dirty workers', () => seen.roots('dirtyWorker').length === 2);
+  const workers = seen.roots('dirtyWorker').map(({ pid }) => pid);
+  await server.server.stop();
+  await eventually('the end is told', () => seen.bye);
+  for (const pid of workers)
+    assert.ok(
+      all(seen, 'ended').some((record) => record.pid === pid),
+      `that ${pid} has ended is told`,
+    );
+});
+
 test('dirty workers are watched through their arbiter', async (t) => {
   const server = await dirtyServer(t, ['--dirty-app', WORK, '--dirty-workers', '2']);
   const seen = await watch(t, server);

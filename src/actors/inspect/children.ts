@@ -4,12 +4,16 @@
  */
 import type { InspectOrder, InspectReport } from '../../machines/events/inspect.ts';
 import type { Pulse } from '../heartbeat.ts';
-import { type LocalRecord, nowMs, type ProcessFacts } from './records.ts';
+import { clockMs } from './clock.ts';
+import type { LocalRecord, ProcessFacts } from './records.ts';
 
 /** How often figures are told. */
 const BEAT_MS = 1000;
-/** A process that lost records tells everything once more, at most so often. */
+/** A process that lost records tells everything once more after so long; twice as long each time that it loses some again. */
 const AGAIN_MS = 1000;
+const AGAIN_MS_MAX = 16_000;
+/** One that has lost none for so long begins anew. */
+const CALM_MS = 32_000;
 
 export interface InspectedChild extends ProcessFacts {
   pulse(): Pulse | undefined;
@@ -25,6 +29,8 @@ export interface Audience {
 export class InspectedChildren {
   readonly #children = new Map<number, InspectedChild>();
   readonly #again = new Map<number, NodeJS.Timeout>();
+  /** How long each of those that lost records last waited, and when that was. */
+  readonly #waits = new Map<number, { waitMs: number; atMs: number }>();
   #audience: Audience | undefined;
   #beats: NodeJS.Timeout | undefined;
 
@@ -41,7 +47,8 @@ export class InspectedChildren {
   gone(pid: number): void {
     clearTimeout(this.#again.get(pid));
     this.#again.delete(pid);
-    if (this.#children.delete(pid)) this.#audience?.tell({ t: 'ended', at: nowMs(), pid });
+    this.#waits.delete(pid);
+    if (this.#children.delete(pid)) this.#audience?.tell({ t: 'ended', at: clockMs(), pid });
   }
 
   /** Somebody watches; called again where everything is to be told once more. */
@@ -58,22 +65,27 @@ export class InspectedChildren {
     this.#beats = undefined;
     for (const timer of this.#again.values()) clearTimeout(timer);
     this.#again.clear();
+    this.#waits.clear();
     for (const child of this.#children.values()) child.send({ type: 'inspect.stop' });
   }
 
   /** What a child told was lost on its way: it is to tell everything that is. */
   again(pid: number): void {
     if (this.#again.has(pid)) return;
+    const last = this.#waits.get(pid);
+    const isCalm = !last || clockMs() - last.atMs > CALM_MS;
+    const waitMs = isCalm ? AGAIN_MS : Math.min(last.waitMs * 2, AGAIN_MS_MAX);
+    this.#waits.set(pid, { waitMs, atMs: clockMs() });
     const timer = setTimeout(() => {
       this.#again.delete(pid);
       if (this.#audience) this.#children.get(pid)?.send({ type: 'inspect.start' });
-    }, AGAIN_MS);
+    }, waitMs);
     this.#again.set(pid, timer.unref());
   }
 
   #begin(child: InspectedChild): void {
     const { pid, process, age, slot, generation } = child;
-    this.#audience?.tell({ t: 'process', at: nowMs(), pid, process, age, slot, generation });
+    this.#audience?.tell({ t: 'process', at: clockMs(), pid, process, age, slot, generation });
     child.send({ type: 'inspect.start' });
   }
 
@@ -84,7 +96,7 @@ export class InspectedChildren {
       const { type: _, loopUtilization, ...figures } = now.figures;
       const { requestsPerSecond } = now;
       const beat = { ...figures, requestsPerSecond, utilization: loopUtilization };
-      this.#audience?.tell({ t: 'beat', at: nowMs(), pid, ...beat });
+      this.#audience?.tell({ t: 'beat', at: clockMs(), pid, ...beat });
     }
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { Redactor } from '../redaction.ts';
 import { CONTEXT_LENGTH_MAX, DEFINITION_LENGTH_MAX, EVENT_LENGTH_MAX, plain } from './plain.ts';
-import type { About, Plain, Taken, Told } from './records.ts';
+import { type About, type Plain, roundedMs, type Taken, type Told } from './records.ts';
 
 const NAME_LENGTH_MAX = 200;
 const LIST_MAX = 50;
@@ -30,10 +30,12 @@ export class Reader {
     pid: number,
     value: unknown,
     supervises: boolean,
+    /** Added to its times. */
+    offsetMs: number,
   ): Exclude<Told, { t: 'process' | 'ended' | 'beat' | 'log' | 'lost' }> | undefined {
     if (typeof value !== 'object' || value === null) return undefined;
     const record = value as Loose;
-    const at = numberIn(record['at']) ?? 0;
+    const at = roundedMs((numberIn(record['at']) ?? 0) + offsetMs);
     const idOf = (given: unknown): string | null => (isId(given) ? `${pid}/${given}` : null);
     const id = idOf(record['t'] === 'event' ? record['to'] : record['id']);
     if (id === null) return undefined;
@@ -149,11 +151,12 @@ function aboutIn(value: unknown, nameOf: (text: unknown) => string): About | nul
 /** What a dirty arbiter says of its workers: their lives and figures. */
 export function readLife(
   value: unknown,
+  offsetMs: number,
 ): Extract<Told, { t: 'ended' | 'beat' }> | Omit<Extract<Told, { t: 'process' }>, 'parent'> | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const record = value as Loose;
   const number = (name: string): number => numberIn(record[name]) ?? 0;
-  const at = number('at');
+  const at = roundedMs(number('at') + offsetMs);
   const pid = record['pid'];
   if (!isId(pid)) return undefined;
   switch (record['t']) {

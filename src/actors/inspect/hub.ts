@@ -7,6 +7,7 @@ import type { AnyActorRef } from 'xstate';
 import type { InspectReport } from '../../machines/events/inspect.ts';
 import type { Redactor } from '../redaction.ts';
 import type { Audience, InspectedChildren } from './children.ts';
+import { clockMs } from './clock.ts';
 import type { Stage, WatchOptions } from './door/stage.ts';
 import { Reader, readLife } from './foreign.ts';
 import { ActorNumbers, Probe } from './probe.ts';
@@ -17,6 +18,7 @@ import {
   type LocalRecord,
   nowMs,
   type ProcessFacts,
+  roundedMs,
   type Told,
   type ToldProcess,
 } from './records.ts';
@@ -25,8 +27,13 @@ import { WATCHERS_MAX, type Watcher, Watchers } from './watchers.ts';
 
 /** How long records are gathered before they become a message. */
 const GATHER_MS = 100;
+/**
+ * How long a record waits for those of other processes that come later and happened before it: what they tell is a while on
+ * its way. So nothing is received before it was sent.
+ */
+const SETTLE_MS = 250;
 /** Records that may be gathered meanwhile; what children tell beyond that is dropped, and told anew a little later. */
-const GATHERED_MAX = 3000;
+const GATHERED_MAX = 10_000;
 const BEAT_MS = 1000;
 const DELAY_RESOLUTION_MS = 20;
 
@@ -56,6 +63,10 @@ export class Hub implements Audience, Stage {
   /** Processes of which this is not known yet: the machine hears of its process a moment after it is there. */
   readonly #orphans = new Map<number, ToldProcess>();
   #probe: Probe | undefined;
+  /** Processes by those who start them, as far as they are not the arbiter's own. */
+  readonly #below = new Map<number, Set<number>>();
+  /** Makes times of day of the clock that all processes have. */
+  #offsetMs = 0;
   #gathered: Told[] = [];
   #timer: NodeJS.Timeout | undefined;
   #detach: (() => void) | undefined;
@@ -101,7 +112,7 @@ export class Hub implements Audience, Stage {
 
   /** Tells what has been gathered. */
   flush(): void {
-    this.#guarded(() => this.#flush());
+    this.#guarded(() => this.#flush(true));
   }
 
   end(reason: string): void {
@@ -142,11 +153,11 @@ export class Hub implements Audience, Stage {
     switch (record.t) {
       case 'beat':
       case 'ended':
-        return this.#gather(record);
+        return this.#gather({ ...record, at: this.#timeOf(record.at) });
       case 'process':
-        return this.#begin(record);
+        return this.#begin({ ...record, at: this.#timeOf(record.at) });
       default: {
-        const told = this.#reader.read(process.pid, record, true);
+        const told = this.#reader.read(process.pid, record, true, this.#offsetMs);
         if (told) this.#gather(told);
       }
     }
@@ -164,11 +175,13 @@ export class Hub implements Audience, Stage {
     }
     for (const text of records) {
       const record = parsed(text);
-      const life = isArbiter && pid === child.pid ? readLife(record) : undefined;
-      if (life?.t === 'process') this.#begin(life);
-      else if (life) this.#gather(life);
+      const life = isArbiter && pid === child.pid ? readLife(record, this.#offsetMs) : undefined;
+      if (life?.t === 'process') {
+        this.#noteBelow(child.pid, life.pid);
+        this.#begin(life);
+      } else if (life) this.#gather(life);
       else {
-        const told = this.#reader.read(pid, record, isArbiter && pid === child.pid);
+        const told = this.#reader.read(pid, record, isArbiter && pid === child.pid, this.#offsetMs);
         if (told) this.#gather(told.t === 'actor' && told.root ? this.#hung(told) : told);
       }
     }
@@ -196,14 +209,17 @@ export class Hub implements Audience, Stage {
   }
 
   #lose(pid: number, records: number): void {
-    this.#gather({ t: 'lost', at: nowMs(), pid, records });
+    this.#gather({ t: 'lost', at: this.#now(), pid, records });
   }
 
   /** What was known besides is gone; that it went was lost. */
   #keepOnly(pid: number, alive: ReadonlySet<string>): void {
-    this.#flush();
-    for (const { id } of this.#reel.now.actorsOf(pid))
-      if (!alive.has(id)) this.#gather({ t: 'gone', at: nowMs(), id, status: 'stopped' });
+    const known = new Set(this.#reel.now.actorsOf(pid).map(({ id }) => id));
+    for (const record of this.#gathered)
+      if (record.t === 'actor' && record.pid === pid) known.add(record.id);
+      else if (record.t === 'gone') known.delete(record.id);
+    for (const id of known)
+      if (!alive.has(id)) this.#gather({ t: 'gone', at: this.#now(), id, status: 'stopped' });
   }
 
   #gather(record: Told): void {
@@ -213,25 +229,58 @@ export class Hub implements Audience, Stage {
     }
     this.#gathered.push(record);
     if (record.t === 'actor' || record.t === 'step') this.#release(record.about?.pid ?? 0);
-    if (record.t === 'ended') {
-      this.#parents.delete(record.pid);
-      this.#orphans.delete(record.pid);
-    }
-    this.#timer ??= setTimeout(() => this.#guarded(() => this.#flush()), GATHER_MS).unref();
+    if (record.t === 'ended') this.#forget(record);
+    this.#flushSoon();
   }
 
-  #flush(): void {
+  /** Who told of it cannot tell any more that those below it have ended. */
+  #forget({ pid, at }: { pid: number; at: number }): void {
+    this.#parents.delete(pid);
+    this.#orphans.delete(pid);
+    const below = this.#below.get(pid);
+    this.#below.delete(pid);
+    for (const one of below ?? []) this.#gather({ t: 'ended', at, pid: one });
+    for (const others of this.#below.values()) others.delete(pid);
+  }
+
+  #noteBelow(parent: number, pid: number): void {
+    const known = this.#below.get(parent) ?? new Set();
+    this.#below.set(parent, known.add(pid));
+  }
+
+  #timeOf(atMs: number): number {
+    return roundedMs(atMs + this.#offsetMs);
+  }
+
+  #now(): number {
+    return this.#timeOf(clockMs());
+  }
+
+  /** Tells what is settled; with `all`, everything there is. */
+  #flush(all = false): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#gathered.length === 0) return;
-    this.#reel.push(this.#gathered);
-    this.#gathered = [];
+    // Each process's own order is kept: its times never go back.
+    this.#gathered.sort((one, other) => one.at - other.at);
+    const settledMs = all ? Number.POSITIVE_INFINITY : this.#now() - SETTLE_MS;
+    const first = this.#gathered.findIndex(({ at }) => at > settledMs);
+    const settled = first < 0 ? this.#gathered : this.#gathered.slice(0, first);
+    this.#gathered = first < 0 ? [] : this.#gathered.slice(first);
+    if (this.#gathered.length > 0) this.#flushSoon();
+    if (settled.length === 0) return;
+    this.#reel.push(settled);
     this.#watchers.pump();
+  }
+
+  #flushSoon(): void {
+    this.#timer ??= setTimeout(() => this.#guarded(() => this.#flush()), GATHER_MS).unref();
   }
 
   #attach(): void {
     const { root, watchLog } = this.#deps;
     this.#reel.reset({ processes: [], actors: [], beats: [] });
+    this.#offsetMs = nowMs() - clockMs();
     this.#probe = new Probe({
       root,
       numbers: this.#numbers,
@@ -240,11 +289,11 @@ export class Hub implements Audience, Stage {
       failed: (error) => this.#failed(error),
     });
     const facts = { process: 'arbiter', age: null, slot: null, generation: null } as const;
-    this.tell({ t: 'process', at: nowMs(), pid: process.pid, ...facts });
+    this.tell({ t: 'process', at: clockMs(), pid: process.pid, ...facts });
     this.#probe.start();
     this.#deps.children.start(this);
     const stopLog = watchLog((level, text) =>
-      this.#gather({ t: 'log', at: nowMs(), level, text: this.#reader.text(text) }),
+      this.#gather({ t: 'log', at: this.#now(), level, text: this.#reader.text(text) }),
     );
     const stopBeat = this.#beat();
     this.#detach = () => {
@@ -266,6 +315,7 @@ export class Hub implements Audience, Stage {
     this.#gathered = [];
     this.#parents.clear();
     this.#orphans.clear();
+    this.#below.clear();
     this.#reel.reset({ processes: [], actors: [], beats: [] });
   }
 
@@ -278,7 +328,7 @@ export class Hub implements Audience, Stage {
       const now = performance.eventLoopUtilization();
       this.tell({
         t: 'beat',
-        at: nowMs(),
+        at: clockMs(),
         pid: process.pid,
         requests: 0,
         requestsPerSecond: 0,

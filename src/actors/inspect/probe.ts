@@ -3,8 +3,9 @@
  * It never throws into the system that it watches.
  */
 import type { AnyActorRef, InspectionEvent } from 'xstate';
+import { clockMs } from './clock.ts';
 import { CONTEXT_LENGTH_MAX, DEFINITION_LENGTH_MAX, EVENT_LENGTH_MAX, plain } from './plain.ts';
-import { type About, type LocalRecord, nowMs, type Plain, type Taken } from './records.ts';
+import type { About, LocalRecord, Plain, Taken } from './records.ts';
 
 const TAKEN_MAX = 50;
 const ACTIONS_MAX = 50;
@@ -144,7 +145,7 @@ export class Probe {
     if (!this.#known.has(actor)) return;
     this.#options.tell({
       t: 'event',
-      at: nowMs(),
+      at: clockMs(),
       from: source ? this.#options.numbers.of(source) : null,
       to: this.#options.numbers.of(actor),
       event: plain(event, EVENT_LENGTH_MAX),
@@ -195,7 +196,7 @@ export class Probe {
     known.about = about;
     this.#options.tell({
       t: 'step',
-      at: nowMs(),
+      at: clockMs(),
       id: this.#options.numbers.of(actor),
       event,
       status: snapshot.status,
@@ -217,7 +218,7 @@ export class Probe {
     const user = under > 0;
     tell({
       t: 'actor',
-      at: nowMs(),
+      at: clockMs(),
       id: numbers.of(actor),
       parent: actor === root || !parent ? (user ? under : null) : numbers.of(parent),
       name: actor === root && /^x:\d+$/.test(actor.id) ? (machine ?? actor.id) : actor.id,
@@ -241,7 +242,7 @@ export class Probe {
   #vanish(actor: AnyActorRef, status: string): void {
     if (!this.#known.delete(actor)) return;
     this.#steps.delete(actor);
-    this.#options.tell({ t: 'gone', at: nowMs(), id: this.#options.numbers.of(actor), status });
+    this.#options.tell({ t: 'gone', at: clockMs(), id: this.#options.numbers.of(actor), status });
   }
 }
 

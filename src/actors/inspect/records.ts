@@ -109,7 +109,7 @@ export interface EndedRecord {
   pid: number;
 }
 
-/** As a process tells of itself, and a parent of its children. */
+/** As a process tells of itself, and a parent of its children; `at` is of the clock that all have (clock.ts). */
 export type LocalRecord =
   | ActorRecord<number>
   | GoneRecord<number>
@@ -122,7 +122,7 @@ export type LocalRecord =
 export type ToldActor = ActorRecord<string> & { pid: number; root: boolean };
 export type ToldProcess = { t: 'process'; at: number; parent: string | null } & ProcessFacts;
 
-/** As watchers are told. */
+/** As watchers are told; `at` is in epoch milliseconds. */
 export type Told =
   | ToldActor
   | ToldProcess
@@ -166,4 +166,7 @@ export type Message =
   | { type: 'bye'; reason: string };
 
 /** Epoch milliseconds, with decimals, and monotonic within a process. */
-export const nowMs = (): number => Math.round((performance.timeOrigin + performance.now()) * 1000) / 1000;
+export const nowMs = (): number => roundedMs(performance.timeOrigin + performance.now());
+
+/** To microseconds. */
+export const roundedMs = (ms: number): number => Math.round(ms * 1000) / 1000;
