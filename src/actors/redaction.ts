@@ -10,7 +10,9 @@ export const HIDDEN = '***';
 
 /** Names of settings and variables whose values are secrets. */
 const SECRET_NAME =
-  /pass(word|wd|phrase)?|pwd|secret|token|jwt|credential|private|api_?key|access_?key|(^|_)(key|auth|dsn|cookie|salt)($|_)/i;
+  /pass(word|wd|phrase)?|pwd|secret|token|jwt|credential|private|bearer|authorization|api_?key|access_?key|(^|_)(key|auth|dsn|cookie|salt|session_?id)($|_)/i;
+/** Where a word ends within a name in camel case. */
+const WORD_END = /([a-z0-9])([A-Z])/g;
 /** Variables that everybody sets and nobody hides. */
 const HARMLESS_NAME =
   /^(NODE_ENV|NODE_OPTIONS|PATH|HOME|PWD|OLDPWD|SHELL|USER|LOGNAME|HOST|HOSTNAME|PORT|TZ|LANG|LC_\w+|TERM|TMPDIR|LOG_LEVEL|DEBUG|WEB_CONCURRENCY)$/;
@@ -26,9 +28,17 @@ const PEM_EDGE = /^-----(BEGIN|END) /;
  */
 const URL_CREDENTIALS =
   /\b([a-z][a-z0-9+.-]{0,20}:\/\/)([^\s"'`<>:@/?#]{0,4000})(:[^\s"'`<>/?#]{0,4000})?@/gi;
-const URL_PARAMETER = /([?&])([^=&\s?]{1,100})=([^&\s"'`<>#]{1,4000})/g;
+/** `name=value`, in addresses, forms and connection strings. */
+const PARAMETER = /(^|[?&;,\s"'`({])([A-Za-z_][\w.[\]-]{0,99})=([^&;\s"'`<>#]{1,4000})/g;
+/** `"name": "value"`, in JSON, in JSON within JSON, and as Node.js shows objects. */
+const FIELDS = [
+  /("([\w.-]{1,100})"\s?:\s?")((?:[^"\\]|\\.){1,4000})/g,
+  /(\\"([\w.-]{1,100})\\"\s?:\s?\\")([^"\\]{1,4000})/g,
+  /(\b([A-Za-z_]\w{0,99}): ['"`])([^'"`\\]{1,4000})/g,
+];
 
-export const isSecretName = (name: string): boolean => SECRET_NAME.test(name);
+export const isSecretName = (name: string): boolean =>
+  SECRET_NAME.test(name) || (/[a-z0-9][A-Z]/.test(name) && SECRET_NAME.test(name.replace(WORD_END, '$1_$2')));
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -75,7 +85,8 @@ export class Redactor {
   text(text: string): string {
     const known = text.length < VALUE_LENGTH_MIN ? text : text.replace(this.#known(), HIDDEN);
     const without = known.includes('://') ? known.replace(URL_CREDENTIALS, withoutCredentials) : known;
-    return without.includes('=') ? without.replace(URL_PARAMETER, withoutSecret) : without;
+    const plain = without.includes('=') ? without.replace(PARAMETER, withoutSecret) : without;
+    return plain.includes(':') ? FIELDS.reduce(withoutSecretFields, plain) : plain;
   }
 
   fault(fault: Fault): Fault {
@@ -93,7 +104,7 @@ export class Redactor {
 
   #known(): RegExp {
     if (!this.#pattern) {
-      const values = new Set([...this.#scopes.values()].flatMap((scope) => [...scope]));
+      const values = new Set([...this.#scopes.values()].flatMap((scope) => [...scope].flatMap(formsOf)));
       // The longest first, since one value may be part of another. Nothing matches the empty negation.
       const parts = [...values].sort((a, b) => b.length - a.length).map(escaped);
       this.#pattern = new RegExp(parts.length > 0 ? parts.join('|') : '(?!)', 'g');
@@ -108,6 +119,27 @@ function partsOf(value: string): string[] {
   return [value, ...lines].filter((part) => part.length >= VALUE_LENGTH_MIN && !PEM_EDGE.test(part));
 }
 
+/** A value as it may be written elsewhere: in JSON, in an address, in base64. */
+function formsOf(value: string): string[] {
+  const base64 = Buffer.from(value).toString('base64').replace(/=+$/, '');
+  return [
+    value,
+    JSON.stringify(value).slice(1, -1),
+    wellFormed(encodeURIComponent, value),
+    base64,
+    base64.replaceAll('+', '-').replaceAll('/', '_'),
+  ];
+}
+
+/** A half of a pair of surrogates cannot be encoded. */
+function wellFormed(encode: (value: string) => string, value: string): string {
+  try {
+    return encode(value);
+  } catch {
+    return value;
+  }
+}
+
 const withoutCredentials = (
   _all: string,
   scheme: string,
@@ -117,5 +149,10 @@ const withoutCredentials = (
 
 const withoutSecret = (all: string, sign: string, name: string): string =>
   isSecretName(name) ? `${sign}${name}=${HIDDEN}` : all;
+
+const withoutSecretFields = (text: string, pattern: RegExp): string =>
+  text.replace(pattern, (all: string, before: string, name: string) =>
+    isSecretName(name) ? `${before}${HIDDEN}` : all,
+  );
 
 const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');

@@ -31,6 +31,14 @@ describe('names of secrets', () => {
     'SENTRY_DSN',
     'COOKIE',
     'SALT',
+    'Authorization',
+    'proxy-authorization',
+    'encryptionKey',
+    'stripeKey',
+    'dbAuth',
+    'sessionCookie',
+    'sessionId',
+    'bearer',
   ])
     test(name, () => assert.equal(isSecretName(name), true));
   for (const name of [
@@ -44,6 +52,9 @@ describe('names of secrets', () => {
     'pid',
     'keyboard',
     'state',
+    'monkeyCount',
+    'authors',
+    'sessionIdle',
   ])
     test(`not ${name}`, () => assert.equal(isSecretName(name), false));
 });
@@ -58,6 +69,38 @@ test('of the surroundings only values with the name of a secret are; of `env` al
   assert.equal(knowing(variables).text('eu-central-1'), 'eu-central-1');
   assert.equal(knowing(variables, true).text('eu-central-1'), HIDDEN);
   assert.equal(knowing(variables, true).text('production auto-auto'), `production ${HIDDEN}`);
+});
+
+test('a value is hidden as it is written in JSON, in an address and in base64', () => {
+  const value = 'p/ss "word" & more';
+  const redactor = knowing({ DB_PASSWORD: value });
+  for (const written of [
+    JSON.stringify({ a: value }),
+    `x?y=${encodeURIComponent(value)}`,
+    Buffer.from(value).toString('base64'),
+    Buffer.from(value).toString('base64url'),
+  ]) {
+    const told = redactor.text(written);
+    assert.ok(told.includes(HIDDEN), written);
+    assert.doesNotMatch(told, /ss|cC9zcy/, written);
+  }
+});
+
+test('what is named like a secret is hidden in forms, connection strings, JSON and shown objects', () => {
+  const redactor = new Redactor();
+  for (const [text, told] of [
+    ['password=pw1&page=2', `password=${HIDDEN}&page=2`],
+    ['Server=db;Password=PwInConn88;Timeout=3', `Server=db;Password=${HIDDEN};Timeout=3`],
+    ['{"password":"a\\"b","page":"2"}', `{"password":"${HIDDEN}","page":"2"}`],
+    [
+      '{"body":"{\\"apiKey\\":\\"abc\\",\\"x\\":\\"y\\"}"}',
+      `{"body":"{\\"apiKey\\":\\"${HIDDEN}\\",\\"x\\":\\"y\\"}"}`,
+    ],
+    ["{ user: 'me', password: 'pw' }", `{ user: 'me', password: '${HIDDEN}' }`],
+  ] as const)
+    assert.equal(redactor.text(text), told);
+  for (const innocent of ['a=b, c: "d"', 'workers: 2', 'x = password', "error: 'no such key'"])
+    assert.equal(redactor.text(innocent), innocent);
 });
 
 test('short values are not looked for, nor is nothing', () => {
@@ -101,7 +144,7 @@ test('a value of several lines is hidden line by line, as it is quoted', () => {
   const key = '-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n-----END PRIVATE KEY-----\n';
   const redactor = knowing({ TLS_KEY: key });
   const quoted = redactor.text(
-    `{ key: '-----BEGIN PRIVATE KEY-----\\n' +\n  'MIIEvQIBADANBg\\n' + "kqhkiG9w0BAQEF" }`,
+    `{ pem: '-----BEGIN PRIVATE KEY-----\\n' +\n  'MIIEvQIBADANBg\\n' + "kqhkiG9w0BAQEF" }`,
   );
   assert.doesNotMatch(quoted, /MIIEv|kqhki/);
   assert.match(quoted, /BEGIN PRIVATE KEY/);

@@ -108,7 +108,7 @@ test('with a token nobody enters without it, and it is shown nowhere', async (t)
   const { status, headers } = await get(`/?token=${TOKEN}`);
   assert.deepEqual([status, headers.location], [303, '/']);
   const [set] = headers['set-cookie']!;
-  assert.match(set!, /; HttpOnly; SameSite=Strict; Path=\/$/);
+  assert.match(set!, /; HttpOnly; SameSite=Lax; Path=\/$/);
   const cookie = set!.split(';')[0]!;
   assert.equal((await get('/recording.jsonl', { cookie })).status, 200);
   assert.equal((await get('/recording.jsonl', { cookie: `${cookie}0` })).status, 401);

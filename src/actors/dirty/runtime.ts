@@ -71,6 +71,7 @@ export class DirtyRuntime {
     (id) => this.#refuse(id, new DirtyConnectionError('its arguments did not come')),
   );
   #idle: (() => void)[] = [];
+  #ended = 0;
 
   constructor(options: RuntimeOptions) {
     this.#options = { frameBytesMax: FRAME_BYTES_MAX, direct: () => undefined, ...options };
@@ -79,6 +80,11 @@ export class DirtyRuntime {
   /** How many calls run, or have a place and wait for their arguments. */
   get running(): number {
     return this.#running.size + this.#awaiting.size;
+  }
+
+  /** How many calls have been answered. */
+  get ended(): number {
+    return this.#ended;
   }
 
   /** Takes a frame of the router; whether it was one of a call that is answered here. */
@@ -168,6 +174,7 @@ export class DirtyRuntime {
 
   #end(id: number, running: RunningCall | undefined, answer: Buffer): void {
     running?.done();
+    this.#ended++;
     this.#running.delete(id);
     this.#options.send(
       running && answer.length >= DIRECT_BYTES ? this.#sentDirectly(running, answer) : answer,

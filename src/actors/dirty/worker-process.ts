@@ -44,7 +44,7 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
   }
 
   counts() {
-    return { requests: 0, connections: 0, inFlight: this.#runtime?.running ?? 0 };
+    return { requests: this.#runtime?.ended ?? 0, connections: 0, inFlight: this.#runtime?.running ?? 0 };
   }
 
   /** Calls queue in the router, whoever is there to take them. */

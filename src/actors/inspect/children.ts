@@ -51,6 +51,12 @@ export class InspectedChildren {
     if (this.#children.delete(pid)) this.#audience?.tell({ t: 'ended', at: clockMs(), pid });
   }
 
+  /** Whether there is a process of that kind. */
+  has(kind: ProcessFacts['process']): boolean {
+    for (const { process } of this.#children.values()) if (process === kind) return true;
+    return false;
+  }
+
   /** Somebody watches; called again where everything is to be told once more. */
   start(audience: Audience): void {
     this.#audience = audience;

@@ -347,6 +347,12 @@ export class Hub implements Audience, Stage {
     };
   }
 
+  /** What has something to act on. */
+  #commands(): readonly string[] {
+    const hasDirty = this.#deps.children.has('dirtyArbiter');
+    return hasDirty ? INSPECTOR_COMMANDS : INSPECTOR_COMMANDS.filter((name) => !name.startsWith('dirty '));
+  }
+
   #hello(control: boolean): Hello {
     const { version, app } = this.#deps;
     return {
@@ -359,7 +365,7 @@ export class Hub implements Audience, Stage {
       at: nowMs(),
       source: 'live',
       control,
-      commands: control ? INSPECTOR_COMMANDS : [],
+      commands: control ? this.#commands() : [],
       file: null,
       from: null,
       to: null,

@@ -8,6 +8,8 @@ import type { Plain } from './records.ts';
 const DEPTH_MAX = 5;
 const ENTRIES_MAX = 50;
 const TEXT_LENGTH_MAX = 500;
+/** In the process that it belongs to a text is cut later: what is cut cannot be recognised as a secret any more. */
+const RAW_TEXT_LENGTH_MAX = 4 * TEXT_LENGTH_MAX;
 const HIDDEN = '***';
 /** Of each event, and of each context, in characters of JSON, nearly. */
 export const EVENT_LENGTH_MAX = 4 * 1024;
@@ -15,17 +17,19 @@ export const CONTEXT_LENGTH_MAX = 16 * 1024;
 export const DEFINITION_LENGTH_MAX = 32 * 1024;
 
 /** Whose values are secrets as a whole, whatever is in them. */
-const HIDDEN_NAMES = new Set(['env', 'environment', 'settings', 'headers', 'cookies']);
+const HIDDEN_NAMES = new Set(['env', 'environment', 'settings', 'headers', 'rawheaders', 'cookies']);
 
 /** What is done to each text, be it a value or a key. */
 export type TextFilter = (text: string) => string;
-const asItIs: TextFilter = (text) => text;
 
 class TooLarge extends Error {}
 
-/** Never throws, whatever the value does when it is looked at. */
-export function plain(value: unknown, lengthMax: number, filter = asItIs, depthMax = DEPTH_MAX): Plain {
-  const copy = new Copy(lengthMax, filter);
+/**
+ * Never throws, whatever the value does when it is looked at. Without a filter it is not yet what anybody is shown: texts are
+ * longer then, and so may the whole be.
+ */
+export function plain(value: unknown, lengthMax: number, filter?: TextFilter, depthMax = DEPTH_MAX): Plain {
+  const copy = new Copy(filter ? lengthMax : 2 * lengthMax, filter);
   try {
     return copy.of(value, depthMax) ?? null;
   } catch (error) {
@@ -35,9 +39,9 @@ export function plain(value: unknown, lengthMax: number, filter = asItIs, depthM
 
 class Copy {
   #left: number;
-  readonly #filter: TextFilter;
+  readonly #filter: TextFilter | undefined;
 
-  constructor(lengthMax: number, filter: TextFilter) {
+  constructor(lengthMax: number, filter: TextFilter | undefined) {
     this.#left = lengthMax;
     this.#filter = filter;
   }
@@ -69,8 +73,13 @@ class Copy {
   }
 
   #text(text: string): string {
+    const raw = text.length > RAW_TEXT_LENGTH_MAX ? text.slice(0, RAW_TEXT_LENGTH_MAX) : text;
+    if (!this.#filter) {
+      this.#spend(raw.length);
+      return raw;
+    }
     // Redacted before it is cut, lest a part of a secret be left over.
-    const shown = this.#filter(text.length > 4 * TEXT_LENGTH_MAX ? text.slice(0, 4 * TEXT_LENGTH_MAX) : text);
+    const shown = this.#filter(raw);
     const cut = shown.length > TEXT_LENGTH_MAX ? `${shown.slice(0, TEXT_LENGTH_MAX)}…` : shown;
     this.#spend(cut.length);
     return cut;
@@ -98,7 +107,10 @@ class Copy {
       if (name === '__proto__') continue;
       const inner = value[key];
       const isHidden =
-        inner !== null && inner !== undefined && (HIDDEN_NAMES.has(key) || isSecretName(key)) && inner !== '';
+        inner !== null &&
+        inner !== undefined &&
+        (HIDDEN_NAMES.has(key.toLowerCase()) || isSecretName(key)) &&
+        inner !== '';
       const copy = isHidden ? HIDDEN : this.of(inner, depth - 1);
       if (copy !== undefined) shown[name] = copy;
     }

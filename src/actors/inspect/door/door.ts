@@ -110,8 +110,9 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
   async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const url = urlOf(request);
     const verdict = url && gate.judge(request.headers, url.searchParams, port);
-    if (!url || !verdict || verdict.status === 303) return refuse(socket, 400);
-    if (verdict.status !== 200) return refuse(socket, verdict.status);
+    if (!url || !verdict) return refuse(socket, 400);
+    // A program shows its token with every connection.
+    if (verdict.status !== 200 && verdict.status !== 303) return refuse(socket, verdict.status);
     const isLive = url.pathname === '/live';
     if (!isLive && url.pathname !== '/stately') return refuse(socket, 404);
     const stage = await options.stage();

@@ -13,7 +13,10 @@ export interface GateOptions {
   host: string;
 }
 
-/** Undefined: may enter; `cookie`: has just shown the token, and gets this in place of it. */
+/**
+ * 200: may enter. 303: has just shown the token in its address, and gets `cookie` in place of it; Lax, since a link in a chat
+ * leads here too, and nothing is changed but over a WebSocket, whose origin is checked.
+ */
 export type Verdict = { status: 200 } | { status: 303; cookie: string } | { status: 401 | 403; why: string };
 
 const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(:\d{1,5})?$/i;
@@ -39,7 +42,12 @@ export class Gate {
     const shown = query.get('token');
     if (shown !== null)
       return isEqual(digest(shown).toString('hex'), this.#key)
-        ? { status: 303, cookie: `${name}=${this.#key}; HttpOnly; SameSite=Strict; Path=/` }
+        ? { status: 303, cookie: `${name}=${this.#key}; HttpOnly; SameSite=Lax; Path=/` }
+        : { status: 403, why: 'this token is not the right one' };
+    const bearer = /^Bearer (\S+)$/i.exec(headers.authorization ?? '')?.[1];
+    if (bearer !== undefined)
+      return isEqual(digest(bearer).toString('hex'), this.#key)
+        ? { status: 200 }
         : { status: 403, why: 'this token is not the right one' };
     const cookie = cookieIn(headers.cookie ?? '', name);
     return cookie !== undefined && isEqual(cookie, this.#key)

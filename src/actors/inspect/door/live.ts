@@ -56,7 +56,7 @@ export function attendLive(socket: WebSocket, stage: Stage, controls: boolean): 
     stage
       .command(words)
       .then(
-        (data) => answer(id, { ok: true, data }),
+        (data) => answer(id, outcomeOf(data)),
         (error: Error) => refuse(id, error.message),
       )
       .finally(() => waiting--);
@@ -77,6 +77,13 @@ function commandIn(text: string): { id: number; words: string[] } | undefined {
   const isCommand = type === 'command' && Number.isSafeInteger(id) && Array.isArray(words);
   if (!isCommand || words.length > WORDS_MAX || !words.every(isWord)) return undefined;
   return { id: id as number, words };
+}
+
+/** An order that was taken may have failed all the same; its answer says why. */
+function outcomeOf(data: object): object {
+  const { success, error, reason } = data as { success?: unknown; error?: unknown; reason?: unknown };
+  if (success !== false) return { ok: true, data };
+  return { ok: false, error: String(error ?? reason ?? 'it failed'), data };
 }
 
 const isWord = (value: unknown): boolean =>
