@@ -129,6 +129,9 @@ export class Inspector {
         stage: await this.hub(),
         warn: (text) => log.warn(text),
       });
+      const { kept } = this.#recorder;
+      if (kept !== undefined)
+        log.warn(`the server before ended without a word: its recording is kept as ${kept}`);
       log.info(`recording what happens in ${file}`);
     } catch (error) {
       const why = error instanceof FaultError ? error.message : (error as Error).message;

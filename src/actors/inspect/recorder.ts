@@ -5,6 +5,7 @@
  */
 import { closeSync, openSync, renameSync, write, writeSync } from 'node:fs';
 import type { WatchOptions } from './door/stage.ts';
+import { makeRoom, ORDERLY_END, olderFile } from './recording-names.ts';
 import type { Watcher } from './watchers.ts';
 
 export interface RecorderDeps {
@@ -24,8 +25,6 @@ const MODE = 0o600;
 /** What is no part of a recording. */
 const PASSING = /^\{"type":"(?:live|bye)"/;
 
-export const olderFile = (file: string): string => `${file}.1`;
-
 export class Recorder implements Watcher {
   readonly unreadBytesMax = UNWRITTEN_BYTES_MAX;
   readonly #deps: RecorderDeps;
@@ -40,10 +39,14 @@ export class Recorder implements Watcher {
   #stop: () => void;
   #onIdle: (() => void) | undefined;
 
-  /** Throws where the file cannot be opened. What an earlier server recorded becomes the older file. */
+  /** What an earlier server left that ended without a word, if it did. */
+  readonly kept: string | undefined;
+
+  /** Throws where the file cannot be opened, or is no recording. */
   constructor(deps: RecorderDeps) {
     this.#deps = deps;
-    this.#descriptor = this.#begin();
+    this.kept = makeRoom(deps.file);
+    this.#descriptor = openSync(deps.file, 'w', MODE);
     this.#stop = () => {};
     this.#stop = deps.stage.watch(this, { controls: false, from: 'past' });
   }
@@ -76,8 +79,9 @@ export class Recorder implements Watcher {
           resolve();
         };
       });
-    this.#isOver = true;
     // A write that hangs still uses the descriptor, which ends with the process.
+    if (!this.#writing && !this.#isOver) this.#sign();
+    this.#isOver = true;
     if (!this.#writing) closeSync(this.#descriptor);
   }
 
@@ -92,14 +96,13 @@ export class Recorder implements Watcher {
     }
   }
 
-  #begin(): number {
-    const { file } = this.#deps;
+  /** Says that nothing is missing. */
+  #sign(): void {
     try {
-      renameSync(file, olderFile(file));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      writeSync(this.#descriptor, `${ORDERLY_END}\n`, this.#position);
+    } catch {
+      // A full disk; it looks like a crash then.
     }
-    return openSync(file, 'w', MODE);
   }
 
   #write(): void {
@@ -124,7 +127,9 @@ export class Recorder implements Watcher {
     if (this.#turning) return;
     this.#turning = true;
     try {
-      const next = this.#begin();
+      const { file } = this.#deps;
+      renameSync(file, olderFile(file));
+      const next = openSync(file, 'w', MODE);
       closeSync(this.#descriptor);
       this.#descriptor = next;
       this.#position = 0;

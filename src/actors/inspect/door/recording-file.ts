@@ -1,10 +1,10 @@
 /**
  * The file of a recording, read line by line. Runs in `kirin inspect FILE`. What an earlier part of the same recording is lies
- * beside it as FILE.1 (recorder.ts), and is read before it. Nothing is kept: a file may be as large as it likes, a line may not.
+ * beside it as FILE.1 (recording-names.ts), and is read before it. Nothing is kept: a file may be as large as it likes, a line may not.
  */
 import { open } from 'node:fs/promises';
 import { FaultError } from '../../fault-error.ts';
-import { olderFile } from '../recorder.ts';
+import { olderFile } from '../recording-names.ts';
 import { type Hello, INSPECTOR_PROTOCOL } from '../records.ts';
 
 /** Of one message, in bytes; those that Kirin writes are far smaller. */
