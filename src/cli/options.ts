@@ -1,9 +1,9 @@
 /** The command line of `kirin`: the table of settings as yargs options. */
-import yargs from 'yargs';
 import { FaultError } from '../actors/fault-error.ts';
 import { didYouMean } from '../settings/suggest.ts';
 import { settingList } from '../settings/table.ts';
 import type { CommandLine } from '../settings.ts';
+import { type Arguments, PARSING, quickArguments } from './quick-options.ts';
 
 export type Parsed =
   | { kind: 'run'; commandLine: CommandLine }
@@ -15,13 +15,17 @@ const LETTERS = new Set(['c', ...settingList.flatMap(({ letter }) => letter ?? [
 
 /** Reads the arguments (without node and script). Throws FaultError `settings.invalid` with one line. */
 export async function parseCommandLine(argv: readonly string[], version: string): Promise<Parsed> {
-  const parser = build(version);
-  const args = (await parser.parse(withValues(argv.flatMap(splitLetter)))) as Record<string, unknown> & {
-    _: string[];
-  };
+  const split = withValues(argv.flatMap(splitLetter));
+  const quick = quickArguments(split);
+  if (quick) return run(quick);
+  const parser = await build(version);
+  const args = (await parser.parse(split)) as Arguments;
   if (args['help']) return { kind: 'print', text: `${withoutTypes(await parser.getHelp())}\n` };
   if (args['version']) return { kind: 'print', text: `kirin ${version}\n` };
+  return run(args);
+}
 
+function run(args: Arguments): Parsed {
   const [app, ...more] = args._.map(String);
   if (more.length > 0) throw usage(`one app only: "${app}" and "${more[0]}" were given`);
   const flags: CommandLine['flags'] = {};
@@ -30,7 +34,8 @@ export async function parseCommandLine(argv: readonly string[], version: string)
   return { kind: 'run', commandLine: { app, config, flags } };
 }
 
-function build(version: string) {
+async function build(version: string) {
+  const { default: yargs } = await import('yargs');
   const parser = yargs([])
     .scriptName('kirin')
     .usage('Usage: $0 [options] MODULE[:EXPORT]\n\nServes a Node.js app with supervised worker processes.')
@@ -39,15 +44,7 @@ function build(version: string) {
     .help(false)
     .version(false)
     .wrap(HELP_COLUMNS)
-    .parserConfiguration({
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
-      'camel-case-expansion': false,
-      'dot-notation': false,
-      'boolean-negation': false,
-      'greedy-arrays': false,
-      'duplicate-arguments-array': true,
-    })
+    .parserConfiguration(PARSING)
     .strictOptions()
     .fail((message, error) => {
       throw message ? usage(explain(message)) : error;
