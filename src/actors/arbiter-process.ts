@@ -17,7 +17,9 @@ import { Journal } from './control/journal.ts';
 import { Ledger } from './control/ledger.ts';
 import { DirtyTree } from './dirty/tree.ts';
 import { toFault } from './fault-error.ts';
-import { Generations, generationsActor } from './generations.ts';
+import { Generations } from './generations.ts';
+import { generationsActor } from './generations-actor.ts';
+import type { HeadStart } from './head-start.ts';
 import { HeartbeatTable } from './heartbeat.ts';
 import { Inspector } from './inspect/inspector.ts';
 import { ListenerTable } from './listeners.ts';
@@ -40,11 +42,13 @@ export interface ArbiterOptions {
   dirtyArbiterFile: string;
   /** Kirin's own, for the log. */
   version: string;
+  /** What has been started already, if anything has. */
+  head?: HeadStart | undefined;
 }
 
 /** Runs a server until it is told to stop; resolves with the exit code. A bug ends the process itself, with 70. */
 export async function runArbiter(options: ArbiterOptions): Promise<number> {
-  const { settings, redactor } = options;
+  const { settings, redactor, head } = options;
   const journal = new Journal();
   const log = journal.over(
     createLog({
@@ -53,7 +57,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
       file: settings.errorLogfile,
     }),
   );
-  const table = new ListenerTable();
+  const table = head?.table ?? new ListenerTable();
   const live = new Set<ChildProcess>();
   const ledger = new Ledger();
   const heartbeats = new HeartbeatTable();
@@ -68,6 +72,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   /** No machine supervises any more: nothing that was started may live, and nothing may be left behind. */
   const crash = (error: unknown): never => {
     for (const child of live) child.kill('SIGKILL');
+    head?.drop();
     const { message, stack } = toFault(error, 'worker.uncaught');
     log.fatal(`this is a bug in Kirin: ${message}`, { stack });
     inspector.crash();
@@ -89,16 +94,19 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
           notice: (text) => log.warn(text),
         })
       : undefined;
-  const generations = new Generations({
-    settings,
-    dirtySocket: dirty?.socket,
-    dirtyPrepared: (first) => dirty?.begin(first),
-    source: options.source,
-    table,
-    random: Math.random,
-    redactor,
-    notice: (text) => log.warn(text),
-  });
+  head?.tell((text) => log.warn(text));
+  const generations =
+    head?.generations ??
+    new Generations({
+      settings,
+      dirtySocket: dirty?.socket,
+      dirtyPrepared: (first) => dirty?.begin(first),
+      source: options.source,
+      table,
+      random: Math.random,
+      redactor,
+      notice: (text) => log.warn(text),
+    });
   const control = new Control({
     settings,
     log,
@@ -117,6 +125,8 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   } catch (error) {
     const fault = toFault(error, 'file.unusable');
     log.fatal(fault.message);
+    head?.drop();
+    table.close();
     await log.close();
     return exitCodeOf(fault);
   }
@@ -132,6 +142,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     live,
     crash,
   });
+  head?.drop();
   // The stack, if any, was told when the worker ended.
   if (fault) {
     const reason =
@@ -166,7 +177,7 @@ interface House {
 }
 
 function supervise(
-  { settings, signals, workerFile, redactor }: ArbiterOptions,
+  { settings, signals, workerFile, redactor, head }: ArbiterOptions,
   { log, generations, heartbeats, inspector, ledger, control, dirty, live, crash }: House,
 ) {
   const machine = arbiterMachine.provide({
@@ -187,6 +198,7 @@ function supervise(
                 kind: 'web',
                 title: 'worker',
                 launch: (input) => generations.launchOf(input),
+                early: (input) => head?.take(input),
                 heartbeats,
                 inspected: inspector.children,
                 live,

@@ -3,31 +3,11 @@
  * Reading never throws: what is not a frame of the vocabulary is reported and skipped, or breaks the link when the
  * stream can no longer be trusted.
  */
-import { Packr } from 'msgpackr';
 import * as v from 'valibot';
 import type { Vocabulary } from '../machines/events/link.ts';
+import { FRAME_BYTES_MAX, HEADER_BYTES, type LinkEvent, packr } from './frame.ts';
 
-/** The largest frame either end writes or accepts. */
-export const FRAME_BYTES_MAX = 1024 * 1024;
-
-const HEADER_BYTES = 4;
-/** No record extension: frames are self-contained, so that one lost frame cannot change the meaning of the next. */
-const packr = new Packr({ useRecords: false });
-
-export interface LinkEvent {
-  type: string;
-}
-
-/** One event as a frame. Throws if it is larger than a frame may be: what the caller sends is the caller's bug. */
-export function encodeFrame(event: LinkEvent): Buffer {
-  const body = packr.pack(event);
-  if (body.length > FRAME_BYTES_MAX)
-    throw new RangeError(`${event.type} is ${body.length} bytes, a frame has at most ${FRAME_BYTES_MAX}`);
-  const frame = Buffer.allocUnsafe(HEADER_BYTES + body.length);
-  frame.writeUInt32BE(body.length, 0);
-  frame.set(body, HEADER_BYTES);
-  return frame;
-}
+export { encodeFrame, FRAME_BYTES_MAX, type LinkEvent } from './frame.ts';
 
 export interface FrameReader {
   /** Takes bytes as they come, split anywhere. */

@@ -2,19 +2,17 @@
  * What belongs to a generation and is not the machines' business: code, directory, environment, descriptors. Runs in
  * the arbiter. Prepares a generation (reads settings afresh, resolves the app, binds what is new) and releases it.
  */
-import { fromCallback } from 'xstate';
 import type { ProcessInput } from '../machines/child.ts';
 import type { DirtyGeneration } from '../machines/events/dirty.ts';
-import type { Generation, GenerationOrder, GenerationReport } from '../machines/events/generation.ts';
+import type { Generation } from '../machines/events/generation.ts';
 import type { AppSpec, WorkerSpec } from '../machines/events/worker.ts';
 import type { Fault } from '../machines/faults.ts';
 import { inForce, needsRestart, type Settings, type SettingsSource } from '../settings.ts';
 import { resolveApp } from './app-path.ts';
-import { prepareDirty } from './dirty/prepare.ts';
 import { generationEnv } from './environment.ts';
-import { FaultError, toFault } from './fault-error.ts';
+import { toFault } from './fault-error.ts';
 import type { BoundListener, ListenerTable } from './listeners.ts';
-import { FIRST_FD, type ProcessLaunch } from './process.ts';
+import { FIRST_FD, type ProcessLaunch } from './process-spawn.ts';
 import { type Learn, type Redactor, VALUES_MAX } from './redaction.ts';
 
 /** Limits that are not settings, in milliseconds. */
@@ -26,6 +24,7 @@ const HEARTBEAT_MS = 1000;
 
 /** How a worker of one generation is started. */
 interface Launch {
+  generation: Generation;
   settings: Settings;
   cwd: string;
   env: Record<string, string>;
@@ -58,7 +57,11 @@ export class Generations {
   }
 
   /** How one of its workers is started. */
-  launchOf({ age, slot, generation }: ProcessInput): ProcessLaunch<'web'> {
+  launchOf({
+    age,
+    slot,
+    generation,
+  }: Pick<ProcessInput, 'age' | 'slot' | 'generation'>): ProcessLaunch<'web'> {
     const launch = this.#launches.get(generation);
     if (!launch) throw new Error(`generation ${generation} is not prepared`);
     const { cwd, env, listeners } = launch;
@@ -81,8 +84,11 @@ export class Generations {
     return this.#launches.get(number)?.listeners.map(({ address }) => address) ?? [];
   }
 
+  /** What is prepared already, by the head start, is not prepared again. */
   async prepare(number: number, signal: AbortSignal): Promise<Generation> {
     const { table, notice } = this.#deps;
+    const known = this.#launches.get(number);
+    if (known) return known.generation;
     // A newer reload has come while this one waited for its turn.
     signal.throwIfAborted();
     const learn: Learn = (variables) => this.#learn(number, variables);
@@ -93,15 +99,19 @@ export class Generations {
     const { cwd, app } = resolveApp(settings);
     const env = generationEnv(settings);
     const dirty = this.#deps.dirtySocket
-      ? await prepareDirty(number, settings, { cwd, env, signal, notice })
+      ? await (await import('./dirty/prepare.ts')).prepareDirty(number, settings, {
+          cwd,
+          env,
+          signal,
+          notice,
+        })
       : undefined;
     if (dirty && number === 1) this.#deps.dirtyPrepared(dirty.generation);
     const listeners = await table.bind(settings.bind, number, {
       signal,
       onRetry: notice,
     });
-    this.#launches.set(number, this.#launchOf(number, settings, { cwd, app, env, listeners }));
-    return {
+    const generation: Generation = {
       number,
       limits: {
         bootMs: settings.bootTimeoutMs,
@@ -117,6 +127,11 @@ export class Generations {
       workers: settings.workers,
       ...(dirty ? { dirty } : {}),
     };
+    this.#launches.set(number, {
+      ...this.#launchOf(number, settings, { cwd, app, env, listeners }),
+      generation,
+    });
+    return generation;
   }
 
   /** Why a generation is refused, without what must not be told of it. */
@@ -146,7 +161,7 @@ export class Generations {
     number: number,
     settings: Settings,
     parts: { cwd: string; app: AppSpec; env: Record<string, string>; listeners: BoundListener[] },
-  ): Launch {
+  ): Omit<Launch, 'generation'> {
     const { cwd, app, env, listeners } = parts;
     const jitter = (): number => Math.floor(this.#deps.random() * (settings.maxRequestsJitter + 1));
     return {
@@ -177,41 +192,4 @@ export class Generations {
       }),
     };
   }
-}
-
-const superseded = (): FaultError => new FaultError('order.superseded', 'superseded by a newer order');
-
-export function generationsActor(generations: Generations) {
-  return fromCallback<GenerationOrder>(({ sendBack, receive }) => {
-    const report = sendBack as (event: GenerationReport) => void;
-    const under = new Map<number, AbortController>();
-    // One at a time: what is bound for one generation is known when the next asks for it.
-    let queue: Promise<unknown> = Promise.resolve();
-    receive((order) => {
-      if (order.type === 'generation.close') return generations.close();
-      if (order.type === 'generation.release') {
-        under.get(order.number)?.abort(superseded());
-        return generations.release(order.number);
-      }
-      const { number, orderId } = order;
-      // A newer one makes what is still being prepared pointless.
-      for (const controller of under.values()) controller.abort(superseded());
-      const controller = new AbortController();
-      under.set(number, controller);
-      queue = queue
-        .then(() => generations.prepare(number, controller.signal))
-        .then(
-          (generation) => report({ type: 'generation.prepared', orderId, generation }),
-          (error: unknown) => {
-            const fault = generations.refusal(error);
-            generations.release(number);
-            report({ type: 'generation.refused', orderId, number, fault });
-          },
-        )
-        .finally(() => under.delete(number));
-    });
-    return () => {
-      for (const controller of under.values()) controller.abort(superseded());
-    };
-  });
 }

@@ -2,7 +2,7 @@
  * One supervised process as the operating system has it: spawns it with its link and its listening descriptors,
  * passes orders down and reports up, and says when it is reaped. Runs in the parent; one actor a child machine.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { fromCallback } from 'xstate';
@@ -16,42 +16,15 @@ import { FaultError } from './fault-error.ts';
 import type { HeartbeatTable } from './heartbeat.ts';
 import type { InspectedChildren } from './inspect/children.ts';
 import { type Link, openLink } from './link.ts';
+import { LINK_FD, type ProcessLaunch, spawnProcess } from './process-spawn.ts';
 import type { Redactor } from './redaction.ts';
 
 /** How long last words may take to arrive after the process is reaped. */
 const LAST_WORDS_MS = 500;
-/** The worker's descriptors: 0 to 2, the link, then two copies of each listening socket. */
-const LINK_FD = 3;
 /** How long a process may live on without its link. */
 const LINK_ENDED_MS = 5000;
 /** Unknown frames of one worker that are logged; all are counted. */
 const UNKNOWN_LOGGED_MAX = 5;
-
-/** What belongs to the arbiter alone and would mislead a worker or what it starts. */
-const NOT_INHERITED = [
-  'LISTEN_FDS',
-  'LISTEN_PID',
-  'LISTEN_FDNAMES',
-  'NOTIFY_SOCKET',
-  'WATCHDOG_PID',
-  'WATCHDOG_USEC',
-  'NODE_CHANNEL_FD',
-  'NODE_CHANNEL_SERIALIZATION_MODE',
-  'KIRIN_CMD_ARGS',
-];
-
-/** Node's options of this process go for its workers too; a debugger's port is for one process alone. */
-const nodeOptions = process.execArgv.filter((option) => !option.startsWith('--inspect'));
-
-/** How one process is started. */
-export interface ProcessLaunch<K extends LinkKind> {
-  cwd: string;
-  /** Kirin's own variables of the process are added to it. */
-  env: Readonly<Record<string, string>>;
-  /** Descriptors it inherits, from `FIRST_FD` on. */
-  fds: readonly number[];
-  boot: Down<K>;
-}
 
 /** What a kind of process has beside what all have. */
 export interface ProcessHooks<K extends LinkKind> {
@@ -67,11 +40,15 @@ export interface ProcessHooks<K extends LinkKind> {
   gone?(age: number): void;
 }
 
+export type { ProcessLaunch };
+
 export interface ProcessDeps<K extends LinkKind> {
   kind: K;
   /** What people call it: `worker`. */
   title: string;
   launch(input: ProcessInput): ProcessLaunch<K>;
+  /** One that was started already and has its order to boot, if there is one. */
+  early?(input: ProcessInput): ChildProcess | undefined;
   hooks?: ProcessHooks<K>;
   heartbeats: HeartbeatTable;
   /** Every process that lives, so that a bug in a machine leaves no orphan. */
@@ -85,9 +62,6 @@ export interface ProcessDeps<K extends LinkKind> {
   /** What goes wrong on a link without harm. */
   linkNotice(text: string): void;
 }
-
-/** Where a process finds the first of the descriptors it inherits. */
-export const FIRST_FD = LINK_FD + 1;
 
 type Up = ProcessReport | Exclude<LifecycleReport, { type: 'worker.heartbeat' }>;
 
@@ -109,14 +83,15 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
       if (!hooks.leaving?.(age, order, pass)) pass(order);
     });
 
-    const launch = prepared();
-    if (!launch) return;
-    child = spawned(launch);
+    const early = deps.early?.(input);
+    const launch = early ? undefined : prepared();
+    if (!early && !launch) return;
+    child = early ?? spawned(launch!);
     if (child?.pid !== undefined) {
       deps.live.add(child);
       report({ type: 'process.spawned', pid: child.pid });
       link = connect(child);
-      link.send(launch.boot);
+      if (launch) link.send(launch.boot);
       hooks.linked?.(age, child.pid, pass);
       beInspected(child.pid);
     }
@@ -143,19 +118,8 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
         hooks.gone?.(age);
         report({ type: 'process.spawnFailed', fault: spawnFault(deps.title, error, launch.cwd) });
       };
-      const env: Record<string, string> = {
-        ...launch.env,
-        KIRIN_WORKER_AGE: String(age),
-        KIRIN_WORKER_SLOT: String(slot),
-        NODE_APP_INSTANCE: String(slot),
-      };
-      for (const name of NOT_INHERITED) delete env[name];
       try {
-        const started = spawn(process.execPath, [...nodeOptions, deps.file], {
-          cwd: launch.cwd,
-          env,
-          stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...launch.fds],
-        });
+        const started = spawnProcess(launch, input, deps.file);
         // Stays: a signal that cannot be sent is told here too, any number of times.
         started.on('error', (error) => {
           if (started.pid === undefined) failed(error);

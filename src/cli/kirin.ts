@@ -45,13 +45,17 @@ async function main(argv: string[]): Promise<number> {
   const source = settingsSource(parsed.commandLine);
   // A Ctrl-C while a configuration takes its time has nobody else to answer it.
   const settings = await source(signals.stopped, (variables) => redactor.learn(1, variables, { all: true }));
+  const { headStart } = await import('../actors/head-start.ts');
+  const workerFile = entryFile('worker');
+  const head = await headStart({ settings, source, redactor, workerFile, stopped: signals.stopped });
   const { runArbiter } = await import('../actors/arbiter-process.ts');
   return await runArbiter({
     source,
     settings,
     signals,
     redactor,
-    workerFile: entryFile('worker'),
+    workerFile,
+    head,
     dirtyArbiterFile: entryFile('dirty-arbiter'),
     version: version(),
   });
