@@ -23,6 +23,7 @@ describe('kill -9 of a worker', { concurrency: 3 }, () => {
     const site = new Site(t);
     const server = launch(t, site.deploy('v1', 'app.mjs', waitsFrom(1, site.path('go'))));
     await server.printed(/waiting 1/);
+    await server.told(/^worker 1 \(pid \d+\) started/);
     kill(server, 1);
     assert.equal((await server.exit()).code, 3);
     assert.match(
