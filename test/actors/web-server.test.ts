@@ -106,7 +106,7 @@ test('keep-alive: the operator, else what the app chose, else 75 s', async (t) =
   assert.equal(await keepAlive('handler.mjs', { keepAliveMs: 9_000 }), 'timeout=9');
   assert.equal(await keepAlive('fastify.mjs', { keepAliveMs: 9_000 }), 'timeout=9');
   const worker = await serve(t, 'http-server.mjs');
-  await until('what the app prints has come', () => /listening with 1234/.test(worker.stdout));
+  await worker.until('what the app prints', () => /listening with 1234/.test(worker.stdout));
 });
 
 test('a worker asks once to be recycled, after the given number of requests', async (t) => {
