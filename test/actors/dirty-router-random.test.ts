@@ -260,12 +260,9 @@ class Run {
       const able = workers.filter(
         ({ age, ready }) => ready && this.workers.get(age)?.apps.includes(app.number),
       );
-      for (const { callerPid } of waiting) {
-        const { generation } = this.callers.get(callerPid)!;
-        const own = able.filter((worker) => worker.generation === generation);
-        for (const worker of own.length > 0 ? own : able)
+      if (waiting.length > 0)
+        for (const worker of able)
           assert.ok(worker.busy >= worker.threads, `a call waits while worker ${worker.age} is free`);
-      }
     }
     for (const caller of this.callers.values()) this.#hear(caller);
   }

@@ -103,7 +103,58 @@ test('a worker is sent nothing before its hello, and as much at once as it has t
   assert.deepEqual([worker.calls().length, world.app().queued, world.app().running], [3, 1, 3]);
 });
 
-test('a call goes to its own generation while that has a worker, and then to any', () => {
+test('no worker is idle while calls wait for another generation, and none of them is refused', () => {
+  const world = new World({ queueMax: 1 });
+  const [old, young] = [world.caller(1), world.caller(2)];
+  const workers = [world.worker(1, [0], 1), world.worker(2, [0], 2), world.worker(3, [0], 2)];
+  // As while a reload rolls: all callers are old, and one worker is.
+  for (const id of [1, 2, 3, 4]) old.call(id);
+  world.settle();
+  const running = workers.map((worker) => worker.calls());
+  assert.deepEqual(
+    running.map((calls) => calls.map((call) => call.with)),
+    [['call 1'], ['call 2'], ['call 3']],
+  );
+  assert.deepEqual([old.ends(), world.app().queued], [[], 1]);
+  // A slot that comes free takes what waits for the old one, which is busy.
+  workers[2]!.result(running[2]![0]!.id);
+  world.settle();
+  assert.deepEqual(
+    workers[2]!.calls().map((call) => call.with),
+    ['call 4'],
+  );
+  // But first what is of its own generation, though it came later.
+  old.call(5);
+  world.settle();
+  world.router.setLimits({ queueMax: 2 });
+  young.call(6);
+  world.settle();
+  workers[1]!.result(running[1]![0]!.id);
+  world.settle();
+  const [own] = workers[1]!.calls();
+  assert.equal(own!.with, 'call 6');
+  workers[1]!.result(own!.id);
+  world.settle();
+  assert.deepEqual(
+    workers[1]!.calls().map((call) => call.with),
+    ['call 5'],
+  );
+  assert.deepEqual([old.ends(), young.ends()], [['3 result', '2 result'], ['6 result']]);
+});
+
+test('of free workers one of the own generation is taken, though another is less busy', () => {
+  const world = new World({ threads: 2 });
+  const caller = world.caller(2);
+  const [, own] = [world.worker(1, [0], 1), world.worker(2, [0], 2)];
+  for (const id of [1, 2, 3]) caller.call(id);
+  world.settle();
+  assert.deepEqual(
+    own!.calls().map((call) => call.with),
+    ['call 1', 'call 2'],
+  );
+});
+
+test('what waits for a generation whose workers leave goes to any, each in its turn', () => {
   const world = new World();
   const [old, young] = [world.caller(1), world.caller(2)];
   const [first, second] = [world.worker(1, [0], 1), world.worker(2, [0], 2)];

@@ -66,6 +66,61 @@ describe('a reload of both pools', { concurrency: 2 }, () => {
     assert.ok(!pidsOf(after).some((pid) => pidsOf(before).includes(pid)));
   });
 
+  /** Each dirty worker that loads this takes a token, and waits where there is none. */
+  const byToken = `
+if (process.title.includes('dirty worker')) {
+  const { readdirSync, unlinkSync } = await import('node:fs');
+  const taken = () => readdirSync('.').some((name) => {
+    try {
+      return name.startsWith('token') && (unlinkSync(name), true);
+    } catch { return false; }
+  });
+  while (!taken()) await new Promise((go) => setTimeout(go, 10));
+}`;
+  const readyOf = ({ workers }: Data, generation: number): number =>
+    workers.filter((one: Data) => one.booted && one.generation === generation).length;
+
+  test('1, 7: while new workers are slow to come, those that are there take the calls of old callers', async (t) => {
+    const three = ['--dirty-workers', '3', '--dirty-app', MODEL, '--dirty-queue', '1'];
+    const tree = await Tree.serve(t, three, {
+      app: './web.mjs',
+      files: { 'ml.mjs': dirtyModule('v1'), 'web.mjs': webModule('v1') },
+    });
+    await tree.settled(3);
+    deploy(tree, 'v2', byToken);
+    const from = tree.server.mark();
+    // As many callers as there are workers at any time: with a place for one call to wait, none needs to be refused.
+    const { answers, stop } = load(tree, 3);
+    const more = async (count: number): Promise<void> => {
+      const { length } = answers;
+      await tree.server.until('calls are answered', () => answers.length > length + count);
+    };
+    tree.server.signal('SIGHUP');
+    for (const young of [1, 2]) {
+      tree.site.write(`token-${young}`, '');
+      await tree.until(
+        `${young} of the new and ${3 - young} of the old are there, and the next one loads`,
+        (dirty) =>
+          readyOf(dirty, 2) === young && readyOf(dirty, 1) === 3 - young && dirty.workers.length === 4,
+      );
+      await more(30);
+    }
+    await stop();
+    assert.deepEqual(
+      answers.filter(({ code }) => code !== undefined),
+      [],
+    );
+    // One old worker is left, and all callers are old: three calls run at once all the same.
+    const held = [await tree.hold(MODEL), await tree.hold(MODEL), await tree.hold(MODEL)];
+    assert.equal(new Set(held.map(({ pid }) => pid)).size, 3);
+    tree.site.write('go', '');
+    for (const { answer } of held) assert.equal((await answer).code, undefined);
+    for (const name of ['token-3', 'token-4']) tree.site.write(name, '');
+    await tree.server.told(/^reload done/, from);
+    await tree.settled(3, (dirty) => dirty.generation === 2);
+    assert.deepEqual(await versions(tree), ['v2', 'v2']);
+  });
+
   test('one canary of each stands before either commits', async (t) => {
     const wait =
       "if (!existsSync('go')) { console.log('not yet'); while (!existsSync('go')) await new Promise((go) => setTimeout(go, 10)); }";

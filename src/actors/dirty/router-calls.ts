@@ -137,26 +137,28 @@ export class App {
     return false;
   }
 
-  /** The oldest call that this worker may take. */
-  oldestFor(worker: Worker): Call | undefined {
+  /**
+   * The oldest call for this worker: of its own generation, or of one that has no worker of its own. With `anyone` of all
+   * generations, since a slot must not be free while a call waits.
+   */
+  oldestFor(worker: Worker, anyone: boolean): Call | undefined {
     let oldest: Call | undefined;
     for (const [generation, { first }] of this.#waiting) {
       if (!first || (oldest && oldest.order < first.order)) continue;
-      if (generation === worker.generation || !this.hasOwn(generation)) oldest = first;
+      if (anyone || generation === worker.generation || !this.hasOwn(generation)) oldest = first;
     }
     return oldest;
   }
 
-  /** A free worker for a call of this generation: of its own generation if there is any such, the least busy. */
+  /** A free worker for a call of this generation: the least busy of its own, and where none of these is free of the others. */
   freeWorkerFor(generation: number): Worker | undefined {
     let best: Worker | undefined;
-    let isOwn = false;
     for (const worker of this.workers) {
-      if (worker.generation === generation) {
-        if (!isOwn) best = undefined;
-        isOwn = true;
-      } else if (isOwn) continue;
-      if (worker.hasRoom && (!best || worker.running.size < best.running.size)) best = worker;
+      if (!worker.hasRoom) continue;
+      const isOwn = worker.generation === generation;
+      const isBestOwn = best?.generation === generation;
+      if (!best || (isOwn && !isBestOwn)) best = worker;
+      else if (isOwn === isBestOwn && worker.running.size < best.running.size) best = worker;
     }
     return best;
   }

@@ -1,8 +1,9 @@
 /**
  * Calls and slots: which call waits, which runs where, and how each ends. Runs in the dirty arbiter.
  *
- * 1. First come, first served in each app; a slot that comes free takes the oldest call that its worker may take.
- * 2. A call goes to a worker of its caller's generation while there is one that has the app; else to any.
+ * 1. First come, first served in each app; no slot is free while a call waits that its worker could run.
+ * 2. A call goes to a worker of its caller's generation where one of these is free, else to any; a slot that comes free takes the
+ *    oldest call of its own generation, else of any.
  * 3. Every call ends in exactly one answer. What comes after it is dropped here.
  * 4. A large payload need not pass here: its call waits without it, and its caller brings it to the worker when it runs.
  * 5. A slot is busy until its worker says that the call has ended. One that keeps it beyond the grace is stuck.
@@ -355,11 +356,10 @@ export class Dispatch {
     this.#queuedBytes -= call.bytes;
   }
 
-  /** It takes no calls any more. Calls that waited for its generation may go to another, or to nobody. */
+  /** It takes no calls any more. No other slot is free for what waits, but there may be nobody left to wait for. */
   #withdraw(worker: Worker): void {
     for (const app of worker.apps) {
       app.workers.delete(worker);
-      for (const other of [...app.workers]) this.fill(other);
       this.#refuseUnavailable(app);
     }
   }

@@ -52,11 +52,15 @@ export class Worker {
     return ours.length === theirs.length && timingSafeEqual(ours, theirs);
   }
 
-  /** The oldest call of any of its apps. */
+  /** The oldest call of any of its apps, if it can be one of its own generation. */
   oldestWaiting(): Call | undefined {
+    return this.#oldest(false) ?? this.#oldest(true);
+  }
+
+  #oldest(anyone: boolean): Call | undefined {
     let oldest: Call | undefined;
     for (const app of this.apps) {
-      const call = app.oldestFor(this);
+      const call = app.oldestFor(this, anyone);
       if (call && (!oldest || call.order < oldest.order)) oldest = call;
     }
     return oldest;
