@@ -48,14 +48,14 @@ export const DIRTY_SETTINGS = {
     reloadable: true,
     public: true,
   },
-  /** Also how long a worker may take to come free after a call overran its time. */
+  /** Also how long a call may run on that is not wanted any more before that costs its worker, and then the others in it. */
   dirtyGracefulTimeoutMs: {
     name: 'dirty_graceful_timeout',
     flag: 'dirty-graceful-timeout',
     type: { kind: 'seconds', min: 0, max: SECONDS_MAX },
     defaultText: '30',
     group,
-    text: 'Seconds a dirty worker may take to finish what it runs',
+    text: 'Seconds a leaving dirty worker may take, and a call after its deadline',
     reloadable: true,
     public: true,
   },

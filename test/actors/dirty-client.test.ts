@@ -425,12 +425,12 @@ test('a deadline ends what waits and what runs, and the action knows it', async 
   assert.deepEqual([router.stats().apps[0]!.timeouts, stuck], [2, []]);
 });
 
-test('a worker that does not let go of a cancelled call is stuck, and is told once', async (t) => {
+test('a worker that does not let go of an overdue call is stuck, and is told once', async (t) => {
   const { client, stuck, another } = await place(t, { graceMs: 50 }, false);
   await another(3, { never: () => new Promise(() => {}) });
   await assert.rejects(client.with({ timeoutMs: 1 }).execute(APP, 'never'), DirtyTimeoutError);
   await until('it is stuck', () => stuck.length > 0);
-  assert.match(stuck[0]!, /^3: a call of .* runs on \d+ ms after it was cancelled$/);
+  assert.match(stuck[0]!, /^3: a call of .* runs on \d+ ms after its deadline has passed$/);
 });
 
 test('a worker that dies ends what runs in it; what waits goes to another', async (t) => {

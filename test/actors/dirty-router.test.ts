@@ -257,6 +257,126 @@ test('a worker that keeps its slot beyond the grace is stuck, once, and so until
   assert.deepEqual([caller.ends(), world.router.stats().calls], [['1 DIRTY_TIMEOUT', '2 DIRTY_TIMEOUT'], []]);
 });
 
+test('the others in a worker that is stuck end first, and it gets no more; the log says that a deadline was overrun', () => {
+  const world = new World({ threads: 3 });
+  const caller = world.caller();
+  const worker = world.worker(1);
+  caller.call(1, { ms: 10 });
+  caller.call(2);
+  world.settle();
+  const [, other] = worker.calls();
+  world.pass(11);
+  world.pass(GRACE_MS + 1);
+  assert.deepEqual(world.stuck, []);
+  assert.match(
+    world.notices.join('\n'),
+    /^dirty worker 1 gets no more calls: a call of \.\/a\.js:A runs on 1001 ms after its deadline has passed; 1 other call in it may end within 1000 ms$/,
+  );
+  // There is a slot, and it is not for this one.
+  caller.call(3);
+  world.settle();
+  assert.deepEqual([worker.calls(), world.app().queued], [[], 1]);
+  world.pass(GRACE_MS - 1);
+  worker.result(other!.id);
+  world.settle();
+  assert.deepEqual([caller.ends(), world.stuck], [['1 DIRTY_TIMEOUT', '2 result'], []]);
+  world.pass(1);
+  assert.deepEqual([world.stuck, world.notices.length], [[1], 1]);
+  assert.match(world.whys[0]!, /^a call of \.\/a\.js:A runs on \d+ ms after its deadline has passed$/);
+  world.router.gone(1);
+  const next = world.worker(2);
+  assert.equal(next.calls()[0]!.with, 'call 3');
+});
+
+test('the others in a worker that is stuck have the grace once more and no longer, and their own deadlines', () => {
+  const world = new World({ threads: 3 });
+  const caller = world.caller();
+  const worker = world.worker(1);
+  caller.call(1, { ms: 10 });
+  caller.call(2);
+  caller.call(3, { ms: GRACE_MS + 500 });
+  world.settle();
+  world.pass(11);
+  world.pass(GRACE_MS + 1);
+  world.pass(GRACE_MS - 1);
+  world.settle();
+  assert.deepEqual([caller.ends(), world.stuck], [['1 DIRTY_TIMEOUT', '3 DIRTY_TIMEOUT'], []]);
+  assert.equal(worker.take(FRAME.cancel).length, 2);
+  world.pass(2);
+  assert.deepEqual(world.stuck, [1]);
+  assert.match(
+    world.whys[0]!,
+    /after its deadline has passed; 2 other calls in it did not end within 1000 ms$/,
+  );
+  world.router.gone(1);
+  world.settle();
+  assert.deepEqual(caller.ends(), ['2 DIRTY_WORKER_DIED']);
+});
+
+test('a call that was only cancelled costs its worker nothing until its slot is wanted; the log says that it was cancelled', () => {
+  const world = new World({ threads: 2 });
+  const caller = world.caller();
+  const worker = world.worker(1, [0, 1]);
+  caller.call(1);
+  world.settle();
+  caller.send({ type: FRAME.cancel, id: 1 });
+  world.settle();
+  world.pass(GRACE_MS * 100);
+  caller.call(2);
+  world.settle();
+  world.pass(GRACE_MS * 100);
+  assert.deepEqual([world.stuck, world.notices, worker.calls().length], [[], [], 2]);
+  caller.call(3, { app: 1 });
+  world.settle();
+  world.pass(1);
+  assert.deepEqual([world.stuck, world.notices.length], [[], 1]);
+  assert.match(
+    world.notices[0]!,
+    /after it was cancelled, and its place is wanted; 1 other call in it may end/,
+  );
+  world.pass(GRACE_MS + 1);
+  assert.match(
+    world.whys.join(),
+    /after it was cancelled, and its place is wanted; 1 other call in it did not end/,
+  );
+});
+
+test('a worker that leaves is not waited for where nothing but a cancelled call runs in it', () => {
+  const world = new World();
+  const caller = world.caller();
+  world.worker(1);
+  caller.call(1);
+  world.settle();
+  caller.send({ type: FRAME.cancel, id: 1 });
+  world.settle();
+  world.router.leaving(1);
+  world.pass(GRACE_MS + 1);
+  assert.deepEqual([world.left, world.stuck], [[], [1]]);
+});
+
+test('a worker whose overdue call ends after all serves on', () => {
+  const world = new World({ threads: 2 });
+  const caller = world.caller();
+  const worker = world.worker(1);
+  caller.call(1, { ms: 10 });
+  caller.call(2);
+  world.settle();
+  const [late] = worker.calls();
+  world.pass(11);
+  world.pass(GRACE_MS + 1);
+  caller.call(3);
+  world.settle();
+  assert.deepEqual([worker.calls(), world.notices.length], [[], 1]);
+  worker.result(late!.id, 'too late');
+  world.settle();
+  assert.deepEqual(
+    worker.calls().map((call) => call.with),
+    ['call 3'],
+  );
+  world.pass(GRACE_MS * 10);
+  assert.deepEqual([world.stuck, caller.ends()], [[], ['1 DIRTY_TIMEOUT']]);
+});
+
 test('a caller that cancels, or is gone, frees the queue and tells the worker', () => {
   const world = new World();
   const [one, two] = [world.caller(), world.caller()];

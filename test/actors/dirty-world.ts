@@ -38,6 +38,8 @@ export interface Heard {
 export class World {
   nowMs = 1000;
   readonly stuck: number[] = [];
+  /** Why they are, in the words of the log. */
+  readonly whys: string[] = [];
   readonly left: number[] = [];
   readonly notices: string[] = [];
   readonly router: Router;
@@ -53,7 +55,10 @@ export class World {
       threads: 1,
       graceMs: GRACE_MS,
       stash: (payload) => ({ ok: true, payload: Buffer.from(payload) }),
-      stuck: (age) => this.stuck.push(age),
+      stuck: (age, why) => {
+        this.stuck.push(age);
+        this.whys.push(why);
+      },
       left: (age) => this.left.push(age),
       notice: (text) => this.notices.push(text),
       now: () => this.nowMs,

@@ -1,6 +1,10 @@
 /** When calls of dirty workers end early, wait, are refused, and in which order they run. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { temporaryDirectory } from '../actors/support.ts';
+import type { Data } from './controlled.ts';
 import { assertCode, dirtyServer, inWeb, OTHER, WORK } from './dirty-server.ts';
 
 const ONE = ['--dirty-workers', '1'];
@@ -22,6 +26,60 @@ describe('deadlines and queues', { concurrency: 2 }, () => {
     await server.told(/dirty worker .*(killed|ended)/, from);
     assertCode(await refusal(WORK, 'fails'), 'DIRTY_APP_ERROR');
     await idle();
+  });
+
+  test('fault 2: one that overruns takes no other call of its worker with it: these end first, and it is replaced then', async (t) => {
+    const it = await dirtyServer(t, [...FOUR_AT_ONCE, '--dirty-graceful-timeout', '2']);
+    const { server, inWeb, dirtyPids, idle } = it;
+    const go = join(temporaryDirectory(t), 'go');
+    const [pid] = await dirtyPids();
+    const from = server.mark();
+    const held = inWeb(({ dirty }, app, file) => dirty.execute(app, 'holds', file), WORK, go);
+    await server.printed(/begun .*go in/);
+    const late = inWeb(
+      ({ dirty, errorOf }, app) =>
+        dirty
+          .with({ timeoutMs: 100 })
+          .execute(app, 'deaf', 600_000)
+          .then(() => undefined, errorOf),
+      WORK,
+    );
+    assertCode((await late)!, 'DIRTY_TIMEOUT', /running/);
+    await server.told(
+      /gets no more calls: .* after its deadline has passed; 1 other call in it may end within 2000 ms/,
+      from,
+    );
+    const next = inWeb(({ dirty }, app) => dirty.execute<{ pid: number }>(app, 'who'), WORK);
+    writeFileSync(go, '');
+    assert.equal(await held, 'held');
+    await server.told(/dirty worker \d+ is replaced: .* runs on \d+ ms after its deadline has passed$/, from);
+    assert.notEqual((await next).pid, pid);
+    await idle();
+  });
+
+  test('a client that hangs up costs no worker while nobody wants its place, and then the log says why', async (t) => {
+    const { server, inWeb: run, ask, dirtyPids } = await dirtyServer(t, ONE);
+    const [pid] = await dirtyPids();
+    const from = server.mark();
+    const gone = new AbortController();
+    const cut = inWeb(
+      server,
+      async ({ dirty, signal }, app) => void (await dirty.with({ signal }).execute(app, 'deaf', 600_000)),
+      [WORK],
+      gone.signal,
+    );
+    const oldest = async (): Promise<Data> => (await ask('show calls')).calls[0];
+    await server.until('it runs', async () => (await oldest())?.state === 'running');
+    const ranMs = (await oldest()).age_ms;
+    gone.abort();
+    await assert.rejects(cut);
+    // Twice the grace, and more.
+    await server.until('it runs on', async () => (await oldest()).age_ms > ranMs + 2500);
+    assert.equal((await oldest()).state, 'abandoned');
+    assert.deepEqual(await dirtyPids(), [pid]);
+    const next = await run(({ dirty }, app) => dirty.execute<{ pid: number }>(app, 'who'), WORK);
+    assert.notEqual(next.pid, pid);
+    await server.told(/is replaced: .* after it was cancelled, and its place is wanted$/, from);
   });
 
   test('a call that hears of its deadline ends there, and its worker lives on', async (t) => {

@@ -16,6 +16,9 @@ import type { Worker } from './router-workers.ts';
  */
 export type CallState = 'waiting' | 'running' | 'abandoned' | 'ended';
 
+/** Its deadline has passed; or its caller is gone or does not want it, or an operator ended it. */
+export type Abandonment = 'overdue' | 'cancelled';
+
 export interface Call {
   /** The router's own number: its id on the worker's connection, and what operators call it. */
   readonly number: number;
@@ -41,8 +44,9 @@ export interface Call {
   /** Chunks that its caller is ready to take. */
   credit: number;
   worker: Worker | undefined;
-  /** When it was abandoned; monotonic. */
+  /** When it was abandoned, monotonic, and why. */
   abandonedMs: number;
+  abandonedFor: Abandonment;
   list: CallList | undefined;
   before: Call | undefined;
   after: Call | undefined;

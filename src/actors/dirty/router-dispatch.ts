@@ -6,7 +6,7 @@
  *    oldest call of its own generation, else of any.
  * 3. Every call ends in exactly one answer. What comes after it is dropped here.
  * 4. A large payload need not pass here: its call waits without it, and its caller brings it to the worker when it runs.
- * 5. A slot is busy until its worker says that the call has ended. One that keeps it beyond the grace is stuck.
+ * 5. A slot is busy until its worker says that the call has ended. What becomes of one that keeps it is `router-overrun.ts`.
  */
 import { Buffer } from 'node:buffer';
 import type { DirtyCode } from './errors.ts';
@@ -33,7 +33,8 @@ import {
 import { packFrame } from './packing.ts';
 import type { Backpressure } from './router-backpressure.ts';
 import type { Caller } from './router-callers.ts';
-import type { App, Call } from './router-calls.ts';
+import type { Abandonment, App, Call } from './router-calls.ts';
+import { Overruns } from './router-overrun.ts';
 import type { Worker } from './router-workers.ts';
 
 export interface DispatchOptions {
@@ -41,12 +42,13 @@ export interface DispatchOptions {
   queueMax: number;
   /** Bytes that all waiting calls may hold. */
   queueBytesMax: number;
-  /** How long a worker may take to end a call that was cancelled. */
+  /** How long a worker may take to end a call that is not wanted any more. */
   graceMs: number;
   /** A slot of the worker does not come free. Said once. */
   stuck(age: number, why: string): void;
   /** Nothing runs in a worker that was leaving. Said once. */
   left(age: number): void;
+  notice?: ((text: string) => void) | undefined;
   /** Monotonic, in milliseconds. */
   now(): number;
 }
@@ -62,6 +64,7 @@ export class Dispatch {
   /** Every call that has not ended, by its number. */
   readonly calls = new Map<number, Call>();
   #backpressure: Backpressure;
+  readonly #overruns: Overruns;
   #queuedBytes = 0;
   #number = 0;
   #order = 0;
@@ -69,6 +72,7 @@ export class Dispatch {
   constructor(options: DispatchOptions, backpressure: Backpressure) {
     this.options = options;
     this.#backpressure = backpressure;
+    this.#overruns = new Overruns(options);
   }
 
   // ── what callers ask ──────────────────────────────────────────────────────────────────────────────────────────
@@ -95,6 +99,7 @@ export class Dispatch {
       credit: 0,
       worker: undefined,
       abandonedMs: 0,
+      abandonedFor: 'cancelled',
       list: undefined,
       before: undefined,
       after: undefined,
@@ -143,7 +148,7 @@ export class Dispatch {
   /** Its caller does not want it any more: nobody is told. */
   drop(call: Call): void {
     call.app.counts.cancelled++;
-    this.#abandon(call);
+    this.#abandon(call, 'cancelled');
   }
 
   callerGone(caller: Caller): void {
@@ -158,7 +163,7 @@ export class Dispatch {
     if (!call || call.state === 'abandoned') return false;
     call.app.counts.cancelled++;
     this.#answer(call, 'DIRTY_CANCELLED', 'the call was cancelled by an operator');
-    this.#abandon(call);
+    this.#abandon(call, 'cancelled');
     return true;
   }
 
@@ -214,6 +219,8 @@ export class Dispatch {
 
   /** Gives a worker's free slots what waits for them; tells when it has nothing to do any more. */
   fill(worker: Worker): void {
+    if (worker.shunnedMs !== undefined && this.#overruns.isOver(worker, this.options.now()))
+      this.#admit(worker);
     while (worker.hasRoom) {
       const call = worker.oldestWaiting();
       if (!call) break;
@@ -226,8 +233,7 @@ export class Dispatch {
   }
 
   ready(worker: Worker): void {
-    if (!worker.isReady) return;
-    for (const app of worker.apps) app.workers.add(worker);
+    this.#admit(worker);
     this.fill(worker);
   }
 
@@ -263,29 +269,15 @@ export class Dispatch {
   sweep(): void {
     const now = this.options.now();
     for (const call of this.calls.values()) {
-      if (call.state === 'abandoned') {
-        // It may have answered: what it says is not read while a caller of others in it does not read.
-        if (call.worker!.heldBy.size > 0) call.abandonedMs = now;
-        else if (now - call.abandonedMs > this.options.graceMs) this.#stuck(call, now);
-      } else if (call.deadlineMs <= now) {
+      if (call.state === 'abandoned') this.#overruns.look(call, now);
+      else if (call.deadlineMs <= now) {
         call.app.counts.timeouts++;
         const tookMs = Math.round(now - call.arrivedMs);
         const where = call.state === 'waiting' ? 'waiting for a worker' : 'running';
         this.#answer(call, 'DIRTY_TIMEOUT', `the call was still ${where} after ${tookMs} ms`);
-        this.#abandon(call);
+        this.#abandon(call, 'overdue');
       }
     }
-  }
-
-  #stuck(call: Call, now: number): void {
-    const worker = call.worker!;
-    if (worker.isStuck) return;
-    worker.isStuck = true;
-    const ms = Math.round(now - call.abandonedMs);
-    this.options.stuck(
-      worker.age,
-      `a call of ${call.app.importPath} runs on ${ms} ms after it was cancelled`,
-    );
   }
 
   // ── the ends of a call ────────────────────────────────────────────────────────────────────────────────────────
@@ -327,11 +319,12 @@ export class Dispatch {
   }
 
   /** Its caller has its answer, or is gone: a call that waits ends, one that runs is to end soon. */
-  #abandon(call: Call): void {
+  #abandon(call: Call, why: Abandonment): void {
     if (call.state === 'waiting') return this.#end(call);
     if (call.state !== 'running') return;
     call.state = 'abandoned';
     call.abandonedMs = this.options.now();
+    call.abandonedFor = why;
     call.caller.pending.delete(call.callerId);
     call.worker?.channel?.send(bareFrame({ type: FRAME.cancel, id: call.number }));
   }
@@ -354,6 +347,11 @@ export class Dispatch {
   #dequeue(call: Call): void {
     call.app.dequeue(call);
     this.#queuedBytes -= call.bytes;
+  }
+
+  /** From now on it is among those that are given calls. */
+  #admit(worker: Worker): void {
+    if (worker.isReady) for (const app of worker.apps) app.workers.add(worker);
   }
 
   /** It takes no calls any more. No other slot is free for what waits, but there may be nobody left to wait for. */

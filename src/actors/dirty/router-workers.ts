@@ -24,6 +24,8 @@ export class Worker {
   isLeaving = false;
   /** Told once that nothing runs in one that leaves. */
   hasLeft = false;
+  /** Since when it gets no more calls because one in it does not end; monotonic. */
+  shunnedMs: number | undefined;
   /** Told once that a slot does not come free. */
   isStuck = false;
   /** When its connection ended while it lived; monotonic. */
@@ -40,7 +42,7 @@ export class Worker {
   }
 
   get isReady(): boolean {
-    return this.channel !== undefined && !this.isLeaving;
+    return this.channel !== undefined && !this.isLeaving && this.shunnedMs === undefined;
   }
 
   get hasRoom(): boolean {

@@ -49,7 +49,7 @@ export interface RouterOptions {
   queueMax: number;
   /** Calls at once in one worker. */
   threads: number;
-  /** How long a worker may take to end a call that was cancelled. */
+  /** How long a worker may take to end a call that is not wanted any more, and then the others in it. */
   graceMs: number;
   /** The largest payload; default 64 MiB. */
   frameBytesMax?: number | undefined;
@@ -59,7 +59,7 @@ export interface RouterOptions {
   stuck(age: number, why: string): void;
   /** The worker of that age was leaving, and runs nothing any more. Said once. */
   left(age: number): void;
-  /** Tells of connections that were cut. */
+  /** Tells of connections that were cut, and of workers that get no more calls. */
   notice?(text: string): void;
   /** Replaced in tests; milliseconds, monotonic. */
   now?(): number;
@@ -99,6 +99,7 @@ export class Router {
         graceMs: options.graceMs,
         stuck: (age, why) => options.stuck(age, why),
         left: (age) => options.left(age),
+        notice: options.notice && ((text) => options.notice?.(text)),
         now: this.#now,
       },
       this.#backpressure,
