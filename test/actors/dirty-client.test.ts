@@ -611,6 +611,6 @@ test('a dirty arbiter of another version is told at once as what it is', async (
   t.after(() => newer.close());
   await assert.rejects(newer.execute(APP, 'echo', 1), {
     code: 'DIRTY_CONNECTION',
-    message: /version 1 of the wire, this is 2/,
+    message: /version 1 of the wire, this is 4/,
   });
 });

@@ -435,6 +435,13 @@ test('a stream passes as far as its credit, also credit that was given while it 
   caller.send({ type: FRAME.credit, id: 1, number: 3 });
   world.settle();
   assert.equal(worker.take(FRAME.credit)[0]!.number, 3);
+  // What was read, without room for more chunks.
+  caller.send({ type: FRAME.credit, id: 1, number: 0, readBytes: 5_000_000 });
+  world.settle();
+  assert.deepEqual(
+    worker.take(FRAME.credit).map((heard) => [heard.number, heard.caller]),
+    [[0, 5_000_000]],
+  );
   for (let chunk = 1; chunk <= 5; chunk++) worker.send({ type: FRAME.chunk, id }, chunk);
   worker.send({ type: FRAME.end, id });
   world.settle();
@@ -613,6 +620,14 @@ test('a frame that breaks the rules ends its connection, and everything that is 
     ['a duplicate id', (caller) => caller.call(1), /id 1 is pending already/],
     ['a result from a caller', (caller) => caller.result(1), /type 4 from a caller/],
     ['credit for no stream', (caller) => caller.send({ type: FRAME.credit, id: 1, number: 1 }), /no stream/],
+    [
+      'credit for nothing',
+      (caller) => {
+        caller.call(2, { stream: true });
+        caller.send({ type: FRAME.credit, id: 2, number: 0 });
+      },
+      /credit for nothing/,
+    ],
     ['a second hello', (caller) => caller.send({ type: FRAME.hello }, {}), /type 1 from a caller/],
   ];
   const byWorker: [string, (worker: Peer, id: number) => void, RegExp][] = [

@@ -5,7 +5,15 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { actionsOf, DirtyApp, type DirtyClass } from '../../src/actors/dirty/app.ts';
 import { DirtyTimeoutError, errorOf } from '../../src/actors/dirty/errors.ts';
-import { bareFrame, FLAG_STREAM, FRAME, idOf, payloadOf, typeOf } from '../../src/actors/dirty/frames.ts';
+import {
+  AHEAD_BYTES,
+  bareFrame,
+  FLAG_STREAM,
+  FRAME,
+  idOf,
+  payloadOf,
+  typeOf,
+} from '../../src/actors/dirty/frames.ts';
 import { packFrame, unpack } from '../../src/actors/dirty/packing.ts';
 import { DirtyRuntime } from '../../src/actors/dirty/runtime.ts';
 import { channelPair } from './dirty-memory-channel.ts';
@@ -69,6 +77,12 @@ class App extends DirtyApp {
       }
     } finally {
       seen.push(`left ${this.call.action}`);
+    }
+  }
+  *blocks(bytes: number) {
+    for (let number = 1; ; number++) {
+      seen.push(`block ${number}`);
+      yield Buffer.alloc(bytes, number);
     }
   }
   async *tokens(to: number) {
@@ -185,8 +199,8 @@ function worker(frameBytesMax?: number) {
     call,
     of,
     last,
-    credit: (id: number, chunks: number) =>
-      router.send(bareFrame({ type: FRAME.credit, id, number: chunks })),
+    credit: (id: number, number: number, readBytes = 0) =>
+      router.send(bareFrame({ type: FRAME.credit, id, number, readBytes })),
     cancel: (id: number) => router.send(bareFrame({ type: FRAME.cancel, id })),
     chunks: (id: number) => of(id).flatMap(({ type, payload }) => (type === 'chunk' ? [payload] : [])),
     async result(action: string, ...args: unknown[]) {
@@ -378,6 +392,26 @@ describe('a stream', () => {
     assert.equal((await last(id)).type, 'end');
     assert.deepEqual(chunks(id), [0, 1, 2, 3, 4]);
     assert.equal(seen.at(-1), 'left count');
+  });
+
+  test('stops where it is too many bytes ahead, whatever credit it has, until some were read', async () => {
+    const { call, credit, chunks, last, cancel, result } = worker();
+    const id = call('blocks', [AHEAD_BYTES / 4], { stream: true });
+    credit(id, 128);
+    await until('four have come', () => chunks(id).length === 4);
+    const [{ length }] = chunks(id) as [Buffer];
+    assert.equal(length, AHEAD_BYTES / 4);
+    // Credit alone does not help, and what was read makes room for as much.
+    credit(id, 100);
+    await result('later', 1);
+    assert.equal(seen.at(-1), 'block 4');
+    credit(id, 0, AHEAD_BYTES / 2);
+    await until('two more have come', () => chunks(id).length === 6);
+    credit(id, 1);
+    await result('later', 1);
+    assert.equal(seen.at(-1), 'block 6');
+    cancel(id);
+    assert.equal((await last(id)).type, 'error');
   });
 
   const kinds: [string, unknown[], unknown[]][] = [

@@ -62,6 +62,50 @@ describe('streams', { concurrency: 2 }, () => {
     await idle();
   });
 
+  test('credit that was given for small chunks does not let large ones come far ahead', async (t) => {
+    const { inWeb, idle } = await dirtyServer(t, [...ONE, '--dirty-threads', '2']);
+    const small = 150;
+    for (const [bytes, ahead] of [
+      [4 << 20, 1],
+      [1 << 20, 4],
+      [10_000, 128 - 50],
+    ] as const) {
+      const { produced, read } = await inWeb(
+        async ({ dirty }, app, count, size) => {
+          const id = `grows by ${size}`;
+          const stream = dirty.stream<number | Uint8Array>(app, 'grows', id, count, size);
+          for (let time = 0; time < count - 50; time++) await stream.next();
+          const made = () => dirty.execute<number>(app, 'produced', id);
+          let before = -1;
+          let now = await made();
+          while (now !== before) {
+            before = now;
+            for (let call = 0; call < 20; call++) await dirty.execute(app, 'echo', call);
+            now = await made();
+          }
+          // It goes on when it is read again, and all comes in order.
+          const seen: number[] = [];
+          for (let time = 0; time < 100; time++) {
+            const { value } = await stream.next();
+            seen.push(typeof value === 'number' ? value : value.length);
+          }
+          await stream.return!();
+          return { produced: now, read: seen };
+        },
+        WORK,
+        small,
+        bytes,
+      );
+      assert.ok(produced > small, `only ${produced} chunks were produced`);
+      assert.ok(produced <= small + ahead, `${produced - small} chunks of ${bytes} bytes came ahead`);
+      assert.deepEqual(read, [
+        ...Array.from({ length: 50 }, (_, index) => small - 49 + index),
+        ...Array.from({ length: 50 }, () => bytes),
+      ]);
+    }
+    await idle();
+  });
+
   test('fault 4: a thousand streams that are left after a chunk leave nothing, and other calls their answers', async (t) => {
     const { inWeb, idle, status } = await dirtyServer(t, ONE);
     const round = (times: number) =>

@@ -1,7 +1,7 @@
 /** Calls as their caller holds them: a promise of one answer, or a stream of chunks. Runs where calls are made. */
 import { Buffer } from 'node:buffer';
 import { DirtyCancelledError, DirtyConnectionError, type DirtyError, errorOf } from './errors.ts';
-import { FRAME, LARGE_BYTES, payloadBytesOf, payloadOf, typeOf } from './frames.ts';
+import { AHEAD_BYTES, FRAME, LARGE_BYTES, payloadBytesOf, payloadOf, typeOf } from './frames.ts';
 import { unpack } from './packing.ts';
 
 /** What is pending on a connection. Each ends once. */
@@ -61,7 +61,8 @@ const SMALL_BYTES = 4096;
 export interface StreamHandlers {
   /** The first chunk is asked for: begins the call. */
   begin(): void;
-  grant(chunks: number): void;
+  /** There is room for so many chunks more, and so many bytes were read. */
+  grant(chunks: number, readBytes: number): void;
   /** Nobody reads any more: ends the call at the other side. */
   abandon(): void;
 }
@@ -70,11 +71,12 @@ export interface StreamHandlers {
 export class StreamCall<T> implements Pending, AsyncIterableIterator<T> {
   #handlers: StreamHandlers;
   #state: 'new' | 'open' | 'ended' = 'new';
-  /** Never more than the window. */
-  #chunks: T[] = [];
+  /** Never more than the window, and about `AHEAD_BYTES`. */
+  #chunks: { value: T; bytes: number }[] = [];
   /** How far the other side may be ahead, and what was read of that since it was last told. */
   #window = CREDIT;
   #taken = 0;
+  #takenBytes = 0;
   /** The largest chunk since then, in bytes. */
   #largest = 0;
   #error: unknown;
@@ -100,8 +102,8 @@ export class StreamCall<T> implements Pending, AsyncIterableIterator<T> {
       }
     }
     if (this.#chunks.length > 0) {
-      const value = this.#chunks.shift()!;
-      this.#took();
+      const { value, bytes } = this.#chunks.shift()!;
+      this.#took(bytes);
       return Promise.resolve({ value, done: false });
     }
     if (this.#hasError) {
@@ -128,8 +130,7 @@ export class StreamCall<T> implements Pending, AsyncIterableIterator<T> {
     try {
       switch (typeOf(frame)) {
         case FRAME.chunk:
-          this.#largest = Math.max(this.#largest, payloadBytesOf(frame));
-          this.#give(decoded(frame, more) as T);
+          this.#give(decoded(frame, more) as T, payloadBytesOf(frame));
           return false;
         case FRAME.end:
           this.#end();
@@ -159,25 +160,28 @@ export class StreamCall<T> implements Pending, AsyncIterableIterator<T> {
     for (const { resolve } of others) resolve({ value: undefined, done: true });
   }
 
-  #give(value: T): void {
+  #give(value: T, bytes: number): void {
+    this.#largest = Math.max(this.#largest, bytes);
     const reader = this.#readers.shift();
     if (!reader) {
-      this.#chunks.push(value);
+      this.#chunks.push({ value, bytes });
       return;
     }
     reader.resolve({ value, done: false });
-    this.#took();
+    this.#took(bytes);
   }
 
-  #took(): void {
-    // In lots of half the window, not chunk by chunk.
-    if (++this.#taken < this.#window / 2 || this.#state !== 'open') return;
+  #took(bytes: number): void {
+    this.#takenBytes += bytes;
+    // In lots of half of what may be ahead, not chunk by chunk.
+    const isDue = ++this.#taken >= this.#window / 2 || this.#takenBytes >= AHEAD_BYTES / 2;
+    if (!isDue || this.#state !== 'open') return;
     const window = this.#largest <= SMALL_BYTES ? CREDIT_SMALL : CREDIT;
     const credit = Math.max(0, this.#taken + window - this.#window);
     this.#window += credit - this.#taken;
-    this.#taken = 0;
-    this.#largest = 0;
-    if (credit > 0) this.#handlers.grant(credit);
+    const readBytes = this.#takenBytes;
+    this.#taken = this.#takenBytes = this.#largest = 0;
+    if (credit > 0 || readBytes > 0) this.#handlers.grant(credit, readBytes);
   }
 
   #end(): void {

@@ -166,8 +166,8 @@ export class DirtyClient implements Dirty {
       begin: () => {
         entry = this.#begin(call, FLAG_STREAM, options, app, action, args);
       },
-      grant: (chunks) => {
-        if (entry?.isSent) this.#tell(bareFrame({ type: FRAME.credit, id: entry.id, number: chunks }));
+      grant: (number, readBytes) => {
+        if (entry?.isSent) this.#tell(bareFrame({ type: FRAME.credit, id: entry.id, number, readBytes }));
       },
       abandon: () => {
         if (entry) this.#abandon(entry);

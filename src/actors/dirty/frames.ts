@@ -13,7 +13,12 @@ export const DIRECT_BYTES = 128 * 1024;
 /** The largest payload, where nothing else is set. */
 export const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 /** The version in every header. */
-export const VERSION = 3;
+export const VERSION = 4;
+/**
+ * A stream that is so many bytes of payload ahead of who reads it sends nothing more: whatever credit in chunks there is, which
+ * was given before anybody knew how large they would be.
+ */
+export const AHEAD_BYTES = 4 * 1024 * 1024;
 /** The largest id, and the largest number. */
 export const UINT32_MAX = 0xffff_ffff;
 
@@ -55,6 +60,8 @@ export interface Header {
   /** Who called, as the router numbers callers, and by which id: told to workers. */
   caller?: number;
   callerId?: number;
+  /** Of credit, in the place of `caller`: bytes of chunks that were read. */
+  readBytes?: number;
 }
 
 const MAGIC_0 = 0x4b;
@@ -71,7 +78,7 @@ export function writeHeader(frame: Buffer, header: Header, payloadBytes = frame.
   writeUint32(frame, 8, header.id ?? 0);
   writeUint32(frame, 12, header.number ?? 0);
   writeUint32(frame, 16, payloadBytes);
-  setOrigin(frame, header.caller ?? 0, header.callerId ?? 0);
+  setOrigin(frame, header.caller ?? header.readBytes ?? 0, header.callerId ?? 0);
 }
 
 /** A frame without a payload. */
@@ -87,6 +94,7 @@ export const appOf = (frame: Buffer): number => (frame[6]! << 8) | frame[7]!;
 export const idOf = (frame: Buffer): number => uint32(frame, 8);
 export const numberOf = (frame: Buffer): number => uint32(frame, 12);
 export const callerOf = (frame: Buffer): number => uint32(frame, 20);
+export const readBytesOf = callerOf;
 export const callerIdOf = (frame: Buffer): number => uint32(frame, 24);
 /** What its header says: the payload may be in several buffers. */
 export const payloadBytesOf = (frame: Buffer): number => uint32(frame, 16);

@@ -123,12 +123,12 @@ export class Dispatch {
   }
 
   /** Why the frame breaks its connection; undefined when all is well. */
-  credit(call: Call, chunks: number): string | undefined {
+  credit(call: Call, chunks: number, readBytes: number): string | undefined {
     if (!call.isStream) return 'credit for a call that is no stream';
-    if (chunks === 0) return 'credit for nothing';
+    if (chunks === 0 && readBytes === 0) return 'credit for nothing';
     call.credit += chunks;
     if (call.credit > CREDIT_MAX) return `credit for more than ${CREDIT_MAX} chunks`;
-    if (call.state === 'running') this.#sendCredit(call, chunks);
+    if (call.state === 'running') this.#sendCredit(call, chunks, readBytes);
     return undefined;
   }
 
@@ -302,8 +302,8 @@ export class Dispatch {
     if (call.credit > 0) this.#sendCredit(call, call.credit);
   }
 
-  #sendCredit(call: Call, chunks: number): void {
-    call.worker?.channel?.send(bareFrame({ type: FRAME.credit, id: call.number, number: chunks }));
+  #sendCredit(call: Call, number: number, readBytes = 0): void {
+    call.worker?.channel?.send(bareFrame({ type: FRAME.credit, id: call.number, number, readBytes }));
   }
 
   #refuse(call: Call, code: DirtyCode, message: string): void {

@@ -16,6 +16,7 @@ import {
   NO_MORE,
   numberOf,
   payloadOf,
+  readBytesOf,
   typeOf,
   UINT32_MAX,
   writeHeader,
@@ -313,7 +314,7 @@ export class Router {
       }
       // What is about a call that has just ended crossed its answer on the way.
       case FRAME.credit:
-        return known && this.#dispatch.credit(known, numberOf(frame));
+        return known && this.#dispatch.credit(known, numberOf(frame), readBytesOf(frame));
       case FRAME.cancel:
         if (known) this.#dispatch.drop(known);
         return undefined;

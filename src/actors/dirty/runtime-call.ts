@@ -2,7 +2,7 @@
 import type { Buffer } from 'node:buffer';
 import type { DirtyCall } from './app-call.ts';
 import { DirtyCancelledError, type DirtyError, DirtyTimeoutError } from './errors.ts';
-import { callerIdOf, callerOf, idOf, numberOf } from './frames.ts';
+import { AHEAD_BYTES, callerIdOf, callerOf, idOf, numberOf } from './frames.ts';
 
 /** Node's timers count no further; nobody waits so long. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
@@ -38,6 +38,8 @@ export class RunningCall {
   #reason: DirtyError | undefined;
   #done = false;
   #credit = 0;
+  /** Of chunks that were sent, as far as the caller has not said that it read them. */
+  #aheadBytes = 0;
   #wake: (() => void) | undefined;
 
   /** `word` is the header of the call. Its limit 0: it may take as long as it likes. */
@@ -83,28 +85,31 @@ export class RunningCall {
     this.#wake?.();
   }
 
-  /** The caller has room for so many chunks more. */
-  addCredit(chunks: number): void {
+  /** The caller has room for so many chunks more, and has read so many bytes. */
+  addCredit(chunks: number, readBytes = 0): void {
     this.#credit += chunks;
+    this.#aheadBytes = Math.max(0, this.#aheadBytes - readBytes);
     this.#wake?.();
   }
 
   /** Whether a chunk may be sent at once. */
   get hasRoom(): boolean {
-    return this.#credit > 0;
+    return this.#credit > 0 && this.#aheadBytes < AHEAD_BYTES;
   }
 
   /** Waits for room for a chunk, or for a reason to end; the router's deadline and the caller's end both bound it. */
   async room(): Promise<void> {
-    while (this.#credit === 0 && !this.#reason)
+    while (!this.hasRoom && !this.#reason)
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     this.#wake = undefined;
   }
 
-  takeCredit(): void {
+  /** A chunk of so many bytes is sent. */
+  takeCredit(bytes: number): void {
     this.#credit--;
+    this.#aheadBytes += bytes;
   }
 
   /** It has been answered. */

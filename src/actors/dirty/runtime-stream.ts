@@ -56,7 +56,6 @@ export async function streamOut(
       if (running.reason) throw running.reason;
       if (step.done) return;
       ended = false;
-      running.takeCredit();
       // A sync generator may yield promises, as for await takes them.
       send(isThenable(step.value) ? await step.value : step.value);
       if (performance.now() - sinceMs < TURN_MS) continue;

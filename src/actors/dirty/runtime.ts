@@ -30,7 +30,9 @@ import {
   LARGE_BYTES,
   NO_MORE,
   numberOf,
+  payloadBytesOf,
   payloadOf,
+  readBytesOf,
   setId,
   typeOf,
 } from './frames.ts';
@@ -100,7 +102,7 @@ export class DirtyRuntime {
         this.#awaiting.came(id, frame, more);
         return true;
       case FRAME.credit:
-        if (this.#running.has(id)) this.#running.get(id)!.addCredit(numberOf(frame));
+        if (this.#running.has(id)) this.#running.get(id)!.addCredit(numberOf(frame), readBytesOf(frame));
         else this.#awaiting.addCredit(id, numberOf(frame));
         return true;
       case FRAME.cancel:
@@ -213,8 +215,11 @@ export class DirtyRuntime {
       if (running.isCancelled) throw running.reason;
       return this.#packed({ type: FRAME.result, id }, value, 'the result');
     }
-    const chunk = (each: unknown): void =>
-      this.#options.send(this.#packed({ type: FRAME.chunk, id }, each, 'the chunk'));
+    const chunk = (each: unknown): void => {
+      const frame = this.#packed({ type: FRAME.chunk, id }, each, 'the chunk');
+      running.takeCredit(payloadBytesOf(frame));
+      this.#options.send(frame);
+    };
     await streamOut(running, value as object, chunk, (error) =>
       this.#options.notice(
         `${app.importPath}: ${call.action} failed to clean up: ${payloadOfError(error).message}`,
