@@ -696,6 +696,32 @@ test('who is not expected is not let in', () => {
   assert.ok(silent.ended);
 });
 
+test('a peer that comes again and again does not fill the log', () => {
+  const world = new World();
+  const come = (protocol: number): void => {
+    new Peer(world.connect()).send({ type: FRAME.hello }, { role: 'web', protocol });
+    world.settle();
+  };
+  for (let time = 0; time < 200; time++) come(1);
+  come(2);
+  const told = (protocol: number) => `protocol ${protocol}, this is ${DIRTY_PROTOCOL}`;
+  const once = [1, 2].map((protocol) => `a connection was cut: ${told(protocol)}`);
+  assert.deepEqual(world.notices, once);
+  world.pass(61_000);
+  const more = `199 more connections were cut within 60 s: ${told(1)}`;
+  assert.deepEqual(world.notices, [...once, more]);
+  come(1);
+  world.pass(61_000);
+  assert.match(world.notices[3]!, /^1 more connection was cut/);
+  // After a while of peace it is news again.
+  world.pass(61_000);
+  come(1);
+  assert.deepEqual(world.notices.slice(4), [once[0]]);
+  // Nor does one that breaks the rules in ever new ways.
+  for (let time = 0; time < 1000; time++) come(1000 + time);
+  assert.ok(world.notices.length < 70, `${world.notices.length} notices`);
+});
+
 test('an app that there is not is an error, and not the end', () => {
   const world = new World();
   const caller = world.caller();

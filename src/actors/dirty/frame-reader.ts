@@ -5,7 +5,7 @@
  * the socket reads by itself (the connecting side). Bounded by `frameBytesMax`, and by one frame at a time.
  */
 import { Buffer } from 'node:buffer';
-import { frameBytesOf, HEADER_BYTES, headerFault, LARGE_BYTES, NO_MORE } from './frames.ts';
+import { frameBytesOf, HEADER_BYTES, headerFault, isForeign, LARGE_BYTES, NO_MORE } from './frames.ts';
 import { keepFreedMemory } from './keep-memory.ts';
 
 export interface FrameHandlers {
@@ -14,8 +14,8 @@ export interface FrameHandlers {
    * is the receiver's, and `more` may hold what follows.
    */
   frame(frame: Buffer, more: readonly Buffer[]): void;
-  /** Not a stream of frames; nothing more is read. Said once. */
-  broken(why: string): void;
+  /** Not a stream of frames; nothing more is read. Said once. `foreign`: frames of another version, which may be told so. */
+  broken(why: string, foreign: boolean): void;
 }
 
 export interface FrameReaderOptions {
@@ -80,7 +80,7 @@ export class FrameReader {
     if (!this.#stopped && this.#carried > 0) at = this.#completeCarried(chunk, at);
     while (!this.#stopped && chunk.length - at >= HEADER_BYTES) {
       const fault = headerFault(chunk, at, this.#frameBytesMax);
-      if (fault) return this.#break(fault);
+      if (fault) return this.#break(fault, isForeign(chunk, at));
       const bytes = frameBytesOf(chunk, at);
       if (bytes >= LARGE_BYTES) {
         at = this.#beginLarge(bytes, chunk, at);
@@ -93,9 +93,9 @@ export class FrameReader {
     if (!this.#stopped && at < chunk.length) this.#carryOn(chunk, at, chunk.length);
   }
 
-  #break(why: string): void {
+  #break(why: string, foreign: boolean): void {
     this.stop();
-    this.#handlers.broken(why);
+    this.#handlers.broken(why, foreign);
   }
 
   /** Keeps what is not yet a frame. Only ever less than a large frame. */
@@ -115,7 +115,7 @@ export class FrameReader {
       if (this.#carried < HEADER_BYTES) return at;
       const fault = headerFault(this.#carry!, 0, this.#frameBytesMax);
       if (fault) {
-        this.#break(fault);
+        this.#break(fault, isForeign(this.#carry!, 0));
         return at;
       }
     }

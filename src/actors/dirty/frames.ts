@@ -142,5 +142,24 @@ export function headerFault(bytes: Buffer, at: number, frameBytesMax: number): s
   return undefined;
 }
 
+/**
+ * Whether a peer of another version says something that has to be refused. Magic, version, type and length lie at the same place
+ * in every version, and the header has the same length, so that each can tell another's refusal.
+ */
+export const isForeign = (bytes: Buffer, at: number): boolean =>
+  bytes[at] === MAGIC_0 &&
+  bytes[at + 1] === MAGIC_1 &&
+  bytes[at + 2] !== VERSION &&
+  bytes[at + 3] !== FRAME.error;
+
+/** What a peer of another version is told: an error whose payload is plain text, since how values are packed may differ. */
+export function refusalOf(why: string): Buffer {
+  const text = Buffer.from(why);
+  const frame = Buffer.alloc(HEADER_BYTES + text.length);
+  writeHeader(frame, { type: FRAME.error });
+  frame.set(text, HEADER_BYTES);
+  return frame;
+}
+
 /** The length of the whole frame whose header is at `at`. */
 export const frameBytesOf = (bytes: Buffer, at: number): number => HEADER_BYTES + uint32(bytes, at + 16);

@@ -34,6 +34,7 @@ import { Backpressure } from './router-backpressure.ts';
 import { Caller } from './router-callers.ts';
 import { App } from './router-calls.ts';
 import { Dispatch } from './router-dispatch.ts';
+import { Notices } from './router-notices.ts';
 import { type RouterStats, statsOf } from './router-stats.ts';
 import { Worker } from './router-workers.ts';
 import type { StashReply } from './stash-service.ts';
@@ -85,6 +86,7 @@ export class Router {
   #lastCaller = 0;
   readonly #backpressure: Backpressure;
   readonly #dispatch: Dispatch;
+  readonly #notices: Notices;
   readonly #sweep = new Sweep(() => this.sweep());
   #closed = false;
 
@@ -93,6 +95,7 @@ export class Router {
     this.#now = options.now ?? (() => performance.now());
     this.#frameBytesMax = options.frameBytesMax ?? FRAME_BYTES_MAX;
     this.#backpressure = new Backpressure(this.#frameBytesMax, CALLER_PATIENCE_MS, this.#now);
+    this.#notices = new Notices((text) => options.notice?.(text), this.#now);
     this.#dispatch = new Dispatch(
       {
         queueMax: options.queueMax,
@@ -210,7 +213,7 @@ export class Router {
         over();
       },
       ended: (why, broken) => {
-        if (broken) this.#options.notice?.(`a connection was cut: ${why}`);
+        if (broken) this.#noteCut(why);
         over();
       },
       drained: () => drained?.(),
@@ -220,8 +223,13 @@ export class Router {
 
   /** A frame that breaks the rules ends its connection at once, and with it everything that is pending on it. */
   #cut(channel: Channel, fault: string): void {
-    this.#options.notice?.(`a connection was cut: ${fault}`);
+    this.#noteCut(fault);
     channel.close(fault);
+  }
+
+  #noteCut(why: string): void {
+    this.#notices.cut(why);
+    this.#sweep.arm();
   }
 
   #enter(channel: Channel, frame: Buffer, more: readonly Buffer[]): Role | string {
@@ -361,6 +369,7 @@ export class Router {
     const now = this.#now();
     this.#dispatch.sweep();
     this.#backpressure.sweep();
+    this.#notices.sweep();
     for (const [channel, sinceMs] of this.#strangers)
       if (now - sinceMs > HELLO_MS) this.#cut(channel, `it has said nothing for ${HELLO_MS} ms`);
     let lost = 0;
@@ -372,7 +381,11 @@ export class Router {
       this.#options.stuck(worker.age, 'it lives on without its connection to the router');
     }
     return (
-      this.#dispatch.calls.size > 0 || this.#strangers.size > 0 || lost > 0 || !this.#backpressure.isIdle
+      this.#dispatch.calls.size > 0 ||
+      this.#strangers.size > 0 ||
+      lost > 0 ||
+      !this.#backpressure.isIdle ||
+      !this.#notices.isIdle
     );
   }
 }

@@ -16,7 +16,7 @@ import { connect, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { type Channel, type ChannelHandlers, CLOSE_MS } from './channel.ts';
 import { FrameReader } from './frame-reader.ts';
-import { FRAME_BYTES_MAX, LARGE_BYTES, NO_MORE, SPOKEN_MAX, typeOf } from './frames.ts';
+import { FRAME_BYTES_MAX, LARGE_BYTES, NO_MORE, refusalOf, SPOKEN_MAX, typeOf } from './frames.ts';
 import { recycle } from './packing-write.ts';
 import { type Gathering, inReadTurn, isBatchTurn, waitsForRead } from './read-turn.ts';
 import { ShelfPair } from './shelf-pair.ts';
@@ -97,9 +97,11 @@ class SocketChannel implements Channel, Gathering {
   ) {
     this.#socket = socket;
     this.#connected = connected;
-    const broken = (why: string): void => {
+    const broken = (why: string, foreign = false): void => {
       this.#broken = why;
-      this.#socket.destroy();
+      if (!foreign) return void this.#socket.destroy();
+      this.send(refusalOf(why));
+      this.close(why);
     };
     const hand = (frame: Buffer, more: readonly Buffer[]): void => {
       this.#frames++;
