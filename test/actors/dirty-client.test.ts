@@ -1,7 +1,7 @@
 /** The client and the router over real Unix sockets, with dirty workers that run in the test itself. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -413,6 +413,46 @@ test('a signal cancels what runs, what waits, and what has not begun', async (t)
   await assert.rejects(collect(bound.stream(APP, 'count', 5)), DirtyCancelledError);
   assert.equal(await client.execute(APP, 'echo', 'free again'), 'free again');
   assert.equal(worker.calls, 2);
+});
+
+test('many calls under one signal have one listener, which goes with the last of them', async (t) => {
+  const { client } = await place(t);
+  const warnings: Error[] = [];
+  const warned = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', warned);
+  t.after(() => process.off('warning', warned));
+  const abort = new AbortController();
+  const bound = client.with({ signal: abort.signal });
+  const echoes = await Promise.all(
+    Array.from({ length: 15 }, (_, index) => bound.execute(APP, 'echo', index)),
+  );
+  assert.deepEqual(
+    echoes,
+    Array.from({ length: 15 }, (_, index) => index),
+  );
+  assert.equal(getEventListeners(abort.signal, 'abort').length, 0);
+  const order: number[] = [];
+  const calls = Array.from({ length: 15 }, (_, index) =>
+    assert.rejects(bound.execute(APP, 'hang'), DirtyCancelledError).then(() => order.push(index)),
+  );
+  assert.equal(getEventListeners(abort.signal, 'abort').length, 1);
+  // One that is abandoned on its own takes nobody with it.
+  const single = bound.stream(APP, 'count', 1_000_000);
+  const reading = single.next();
+  await single.return!();
+  await reading;
+  assert.equal(getEventListeners(abort.signal, 'abort').length, 1);
+  assert.equal(client.pending, 15);
+  abort.abort();
+  await Promise.all(calls);
+  assert.deepEqual(
+    order,
+    order.toSorted((a, b) => a - b),
+  );
+  assert.deepEqual([client.pending, getEventListeners(abort.signal, 'abort').length], [0, 0]);
+  // Warnings are told a turn later.
+  await new Promise(setImmediate);
+  assert.deepEqual(warnings, []);
 });
 
 test('a deadline ends what waits and what runs, and the action knows it', async (t) => {

@@ -11,6 +11,7 @@ import { CREDIT, cancelled, type Pending, SingleCall, StreamCall } from './clien
 import { type Connect, type Line, openLine } from './client-connection.ts';
 import { DirectLines, type OpenDirect, wordOf } from './client-direct.ts';
 import { appHandle } from './client-handle.ts';
+import { Signals } from './client-signals.ts';
 import {
   DirtyConnectionError,
   type DirtyError,
@@ -74,7 +75,6 @@ interface Entry {
   /** The worker that has sent its result on its own way; undefined when none has. */
   from: number | undefined;
   readonly signal: AbortSignal | undefined;
-  readonly aborted: (() => void) | undefined;
 }
 
 export class DirtyClient implements Dirty {
@@ -86,6 +86,7 @@ export class DirtyClient implements Dirty {
   #opening: Promise<Line> | undefined;
   readonly #pending = new Map<number, Entry>();
   #id = 0;
+  readonly #signals = new Signals<Entry>((entry, signal) => this.#fail(entry, cancelled(signal)));
   readonly #sweep = new Sweep(() => this.#look());
   #isClosed = false;
 
@@ -222,9 +223,8 @@ export class DirtyClient implements Dirty {
       payload: undefined,
       from: undefined,
       signal,
-      aborted: signal && (() => this.#fail(entry, cancelled(signal))),
     };
-    signal?.addEventListener('abort', entry.aborted!, { once: true });
+    if (signal) this.#signals.add(entry, signal);
     this.#pending.set(entry.id, entry);
     if (this.#pending.size === 1) this.#line?.channel.ref();
     if (limitMs !== 0) this.#sweep.arm();
@@ -272,7 +272,7 @@ export class DirtyClient implements Dirty {
   #leave(entry: Entry): boolean {
     if (!this.#pending.delete(entry.id)) return false;
     entry.payload = undefined;
-    if (entry.signal) entry.signal.removeEventListener('abort', entry.aborted!);
+    if (entry.signal) this.#signals.remove(entry, entry.signal);
     if (this.#pending.size === 0) this.#line?.channel.unref();
     return true;
   }
