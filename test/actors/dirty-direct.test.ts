@@ -1,21 +1,34 @@
 /** Large payloads go from their caller to the worker, and back, past the router: over real sockets, in one process. */
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { mock, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { actionsOf, DirtyApp, type DirtyClass } from '../../src/actors/dirty/app.ts';
 import type { Channel } from '../../src/actors/dirty/channel.ts';
 import { DirtyClient, type DirtyClientOptions } from '../../src/actors/dirty/client.ts';
-import { bareFrame, DIRECT_BYTES, FRAME, HEADER_BYTES, LARGE_BYTES } from '../../src/actors/dirty/frames.ts';
+import {
+  bareFrame,
+  DIRECT_BYTES,
+  FLAG_DIRECT,
+  FRAME,
+  HEADER_BYTES,
+  idOf,
+  LARGE_BYTES,
+  payloadOf as payloadIn,
+  typeOf,
+} from '../../src/actors/dirty/frames.ts';
 import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';
-import { packFrame } from '../../src/actors/dirty/packing.ts';
+import { packFrame, unpack } from '../../src/actors/dirty/packing.ts';
 import { Router } from '../../src/actors/dirty/router.ts';
+import { DirtyRuntime } from '../../src/actors/dirty/runtime.ts';
 import type { RunningApp } from '../../src/actors/dirty/runtime-apps.ts';
 import { AwaitingCalls } from '../../src/actors/dirty/runtime-awaiting.ts';
+import { RuntimeDoor } from '../../src/actors/dirty/runtime-door.ts';
 import { acceptedChannel, connectChannel } from '../../src/actors/dirty/socket-channel.ts';
 import { openRuntimeLine } from './dirty-line.ts';
+import { channelPair } from './dirty-memory-channel.ts';
 import { temporaryDirectory, until } from './support.ts';
 
 const NAME = './ml.js:Model';
@@ -310,15 +323,125 @@ test('a payload of a call that has ended is dropped, and starts no other', () =>
   assert.deepEqual([started, calls.size], [[], 0]);
 });
 
-test('payloads that nobody asks for are kept in bounded number', () => {
+test('no early payload is dropped: where too many are, the next are not read until there is room', async () => {
   const { calls, started } = awaiting();
-  for (let id = 0; id < 100; id++) calls.brought(5, id, payloadOf(1, id), []);
-  for (let id = 0; id < 100; id++) calls.add(wordOf(id, 5, id));
+  const rooms = Array.from({ length: 40 }, (_, id) => calls.brought(5, id, payloadOf(1, id), []));
   assert.deepEqual(
-    started.map(([id]) => id),
-    Array.from({ length: 16 }, (_, index) => 84 + index),
+    rooms.map((room) => room !== undefined),
+    Array.from({ length: 40 }, (_, index) => index >= 15),
   );
-  for (const id of calls.ids()) calls.drop(id);
+  let isThere = false;
+  void Promise.all(rooms).then(() => {
+    isThere = true;
+  });
+  for (let id = 0; id < 24; id++) calls.add(wordOf(id, 5, id));
+  await null;
+  await new Promise(setImmediate);
+  assert.equal(isThere, false);
+  calls.add(wordOf(24, 5, 24));
+  await new Promise(setImmediate);
+  assert.equal(isThere, true);
+  for (let id = 25; id < 40; id++) calls.add(wordOf(id, 5, id));
+  assert.deepEqual(
+    started,
+    Array.from({ length: 40 }, (_, id) => [id, id]),
+  );
+});
+
+test('payloads whose word never comes are let go, and make room', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.after(() => mock.timers.reset());
+  const { calls, started } = awaiting();
+  let room: Promise<void> | undefined;
+  for (let id = 0; id < 16; id++) room = calls.brought(5, id, payloadOf(1, id), []);
+  mock.timers.tick(30_000);
+  await room;
+  calls.add(wordOf(1, 5, 1));
+  assert.deepEqual([started, calls.size], [[], 1]);
+  calls.drop(1);
+});
+
+test('a hundred calls whose payloads all come before the router has said that they run', async (t) => {
+  const answers: [number, unknown][] = [];
+  const runtime = new DirtyRuntime({
+    apps: new Map([
+      [4, { importPath: NAME, instance: new Model(), actions: actionsOf(Model as DirtyClass) }],
+    ]),
+    send: (frame) => answers.push([idOf(frame), unpack(Buffer.from(payloadIn(frame)))]),
+    notice: assert.fail,
+  });
+  const door = new RuntimeDoor({ payload: (...brought) => runtime.brought(...brought) });
+  t.after(() => door.close());
+  const { secret } = (await door.open(join(temporaryDirectory(t), 'door')))!;
+  const [near, far] = channelPair();
+  door.enter(far);
+  const heard: number[] = [];
+  near.open({ frame: (frame) => heard.push(typeOf(frame)), ended: () => {} });
+  near.send(
+    packFrame({ type: FRAME.hello }, { role: 'direct', protocol: DIRTY_PROTOCOL, caller: 5, secret }),
+  );
+  await until('it is let in', () => heard[0] === FRAME.welcome);
+  for (let id = 1; id <= 100; id++)
+    near.send(packFrame({ type: FRAME.payload, id }, ['size', [Buffer.alloc(LARGE_BYTES + id)]]));
+  await until('no more are read', () => far.isPaused);
+  // In memory there is no more of them than that, and the rest waits with its caller.
+  assert.ok(near.queuedBytes > 80 * LARGE_BYTES);
+  for (let id = 1; id <= 100; id++)
+    runtime.take(
+      bareFrame({ type: FRAME.call, flags: FLAG_DIRECT, id: 1000 + id, app: 4, caller: 5, callerId: id }),
+    );
+  await until('all are answered', () => answers.length === 100);
+  assert.deepEqual(
+    answers.toSorted(([one], [other]) => one - other),
+    Array.from({ length: 100 }, (_, index) => [1001 + index, LARGE_BYTES + 1 + index]),
+  );
+});
+
+test('a worker whose door is full of strangers gets what is large through the router, and no call is lost', async (t) => {
+  const { model, router, routed, door, line } = await place(t);
+  // As many as may have said nothing, and more.
+  const strangers = await Promise.all(Array.from({ length: 70 }, () => connectChannel(door)));
+  t.after(() => {
+    for (const stranger of strangers) stranger.close();
+  });
+  await model.size(Buffer.alloc(10));
+  routed();
+  const sizes = await Promise.all(Array.from({ length: 8 }, () => model.size(LARGE)));
+  assert.deepEqual(
+    sizes,
+    Array.from({ length: 8 }, () => LARGE.length),
+  );
+  assert.deepEqual(await model.echo(LARGE), LARGE);
+  assert.ok(routed() > 9 * LARGE.length, 'the router has read them');
+  assert.equal(line.door.to(1), undefined);
+  assert.deepEqual(router.stats().calls, []);
+});
+
+test('a worker that does not let its caller in for now is waited for shortly; later it has its own way', async (t) => {
+  const silent = join(temporaryDirectory(t), 'silent');
+  let letIn = (): void => {};
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    letIn = () => {
+      const onward = connect(it.door).on('error', () => {});
+      socket.pipe(onward).pipe(socket);
+    };
+  });
+  await new Promise<void>((resolve) => server.listen(silent, resolve));
+  t.after(() => server.close());
+  const it = await place(t, { openDirect: () => connectChannel(silent) });
+  const { model, routed, line } = it;
+  assert.deepEqual(await model.echo(LARGE), LARGE);
+  assert.ok(routed() > 2 * LARGE.length);
+  // Nor is it waited for again each time.
+  assert.deepEqual(await model.echo(LARGE), LARGE);
+  letIn();
+  await until('it is let in', () => line.door.to(1));
+  await until('it has its own way', async () => {
+    routed();
+    assert.deepEqual(await model.echo(LARGE), LARGE);
+    return routed() < 1000;
+  });
 });
 
 test('a payload that does not come is waited for no longer than 30 s', (t) => {

@@ -1,11 +1,23 @@
 /**
  * A caller's own connections to dirty workers, for payloads that are too large to pass the router. Runs in web workers, and in
  * dirty workers whose actions call other apps. The router tells of a worker's door; who runs what stays the router's to say.
- * A connection that cannot be made costs nothing but speed: the payload then goes through the router.
+ * A connection that cannot be made costs nothing but speed: the payload then goes through the router, and is kept until the worker
+ * has let this caller in.
  */
 import type { Buffer } from 'node:buffer';
+import { performance } from 'node:perf_hooks';
 import type { Channel } from './channel.ts';
-import { appOf, bareFrame, FLAG_DIRECT, FRAME, flagsOf, idOf, numberOf, payloadOf } from './frames.ts';
+import {
+  appOf,
+  bareFrame,
+  FLAG_DIRECT,
+  FRAME,
+  flagsOf,
+  idOf,
+  numberOf,
+  payloadOf,
+  typeOf,
+} from './frames.ts';
 import { DIRTY_PROTOCOL, type DirectHello, type Offer, offerOf } from './hello.ts';
 import { packFrame, unpack } from './packing.ts';
 
@@ -20,15 +32,25 @@ export interface DirectHandlers {
 
 /** How many workers at once; beyond it payloads go through the router. */
 const CONNECTIONS_MAX = 256;
+/** How long a worker may take to let it in before the payload goes through the router; it may compute just now. */
+const WELCOME_MS = 1000;
+/** How long a worker that did not is left alone. */
+const REFUSED_MS = 5000;
+
+interface Way {
+  readonly channel: Channel;
+  /** The worker has said welcome: what is sent now arrives. */
+  isIn: boolean;
+}
 
 export class DirectLines {
   readonly #open: OpenDirect;
   /** As the router numbers this caller. */
   readonly #caller: number;
   readonly #handlers: DirectHandlers;
-  readonly #channels = new Map<number, Channel>();
-  /** Workers that went: what they had sent by then has come, and nothing else will. */
-  readonly #ended = new Set<number>();
+  readonly #ways = new Map<number, Way>();
+  /** Workers that went or let nobody in, and until when they are not tried; monotonic. */
+  readonly #shut = new Map<number, number>();
   readonly #opening = new Map<number, Promise<Channel | undefined>>();
   #isClosed = false;
 
@@ -40,7 +62,7 @@ export class DirectLines {
 
   /** Whether something may still come from that worker. */
   has(worker: number): boolean {
-    return this.#channels.has(worker);
+    return this.#ways.has(worker);
   }
 
   /**
@@ -51,10 +73,10 @@ export class DirectLines {
     const offer = offerIn(payloadOf(frame, more));
     if (!offer) return undefined;
     const { worker } = offer;
-    const channel = this.#channels.get(worker);
-    if (channel) return channel;
+    const way = this.#ways.get(worker);
+    if (way?.isIn) return way.channel;
     let opening = this.#opening.get(worker);
-    if (!opening) {
+    if (!opening && !way) {
       opening = this.#connect(offer).finally(() => this.#opening.delete(worker));
       this.#opening.set(worker, opening);
     }
@@ -63,35 +85,51 @@ export class DirectLines {
 
   close(): void {
     this.#isClosed = true;
-    for (const channel of this.#channels.values()) channel.close();
+    for (const { channel } of this.#ways.values()) channel.close();
   }
 
-  async #connect({ worker, address, secret }: Offer): Promise<Channel | undefined> {
-    if (this.#isClosed || this.#ended.has(worker) || this.#channels.size >= CONNECTIONS_MAX) return undefined;
+  async #connect(offer: Offer): Promise<Channel | undefined> {
+    const isShut = performance.now() < (this.#shut.get(offer.worker) ?? 0);
+    if (this.#isClosed || isShut || this.#ways.size >= CONNECTIONS_MAX) return undefined;
     let channel: Channel;
     try {
-      channel = await this.#open(address);
+      channel = await this.#open(offer.address);
     } catch {
       return undefined;
     }
-    if (this.#isClosed) {
-      channel.close();
-      return undefined;
-    }
-    this.#channels.set(worker, channel);
-    // What keeps the process alive is the call that waits on the router's connection.
-    channel.unref();
-    channel.open({
-      frame: (frame, more) => this.#handlers.frame(worker, frame, more),
-      ended: () => {
-        this.#channels.delete(worker);
-        this.#ended.add(worker);
-        this.#handlers.ended(worker);
-      },
+    if (!this.#isClosed) return await this.#enter(offer, channel);
+    channel.close();
+    return undefined;
+  }
+
+  /** Undefined where the worker does not let it in, or not soon; one that does so later is a way for those that come then. */
+  #enter({ worker, secret }: Offer, channel: Channel): Promise<Channel | undefined> {
+    return new Promise((resolve) => {
+      const way: Way = { channel, isIn: false };
+      // From here on results may come, though the welcome before them has not been read.
+      this.#ways.set(worker, way);
+      const limit = setTimeout(() => resolve(undefined), WELCOME_MS).unref();
+      // What keeps the process alive is the call that waits on the router's connection.
+      channel.unref();
+      channel.open({
+        frame: (frame, more) => {
+          if (way.isIn) return this.#handlers.frame(worker, frame, more);
+          if (typeOf(frame) !== FRAME.welcome) return channel.close('it is no worker of this version');
+          clearTimeout(limit);
+          way.isIn = true;
+          resolve(channel);
+        },
+        ended: () => {
+          clearTimeout(limit);
+          resolve(undefined);
+          this.#ways.delete(worker);
+          this.#shut.set(worker, way.isIn ? Number.POSITIVE_INFINITY : performance.now() + REFUSED_MS);
+          this.#handlers.ended(worker);
+        },
+      });
+      const hello: DirectHello = { role: 'direct', protocol: DIRTY_PROTOCOL, caller: this.#caller, secret };
+      channel.send(packFrame({ type: FRAME.hello }, hello));
     });
-    const hello: DirectHello = { role: 'direct', protocol: DIRTY_PROTOCOL, caller: this.#caller, secret };
-    channel.send(packFrame({ type: FRAME.hello }, hello));
-    return channel;
   }
 }
 

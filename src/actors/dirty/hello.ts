@@ -1,7 +1,7 @@
 /** The first words on a connection to the router: who it is, and what it is told. Runs at every end. */
 
-/** Of what is in `hello` and `welcome`; a router and its callers are of one installation. */
-export const DIRTY_PROTOCOL = 3;
+/** Of what is in `hello` and `welcome`, and who says them; a router and its callers are of one installation. */
+export const DIRTY_PROTOCOL = 4;
 
 export interface CallerHello {
   role: 'web' | 'dirty';

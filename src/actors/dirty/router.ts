@@ -366,6 +366,8 @@ export class Router {
 
   /** Looks at every limit; true while there is one. By itself every 50 ms. */
   sweep(): boolean {
+    // Connections that end with it arm this once more.
+    if (this.#closed) return false;
     const now = this.#now();
     this.#dispatch.sweep();
     this.#backpressure.sweep();

@@ -7,12 +7,17 @@ import { callerIdOf, callerOf, idOf, LARGE_BYTES } from './frames.ts';
 
 /** How long the router's word waits for its payload: its caller may have much else to do. */
 const PAYLOAD_MS = 30_000;
-/** Payloads that wait for the router's word, which is on its way when they come. */
+/** So many payloads wait for the router's word, which is on its way when they come; more are not read until then. */
 const EARLY_MAX = 16;
 /** Calls that have ended without their payload, which may still come. */
 const VOID_MAX = 1000;
 
 export type Payload = readonly [frame: Buffer, more: readonly Buffer[]];
+
+interface Early {
+  readonly payload: Payload;
+  readonly limit: NodeJS.Timeout;
+}
 
 interface Awaiting {
   /** The router's word: a header alone. */
@@ -28,7 +33,9 @@ export class AwaitingCalls {
   readonly #late: (id: number) => void;
   readonly #awaiting = new Map<number, Awaiting>();
   readonly #ids = new Map<string, number>();
-  readonly #early = new Map<string, Payload>();
+  readonly #early = new Map<string, Early>();
+  /** Who waits until fewer are early. */
+  #room: Room | undefined;
   readonly #void = new Set<string>();
 
   /** `start` gets both parts of a call, once; `late` is told of one whose payload has not come. */
@@ -49,11 +56,8 @@ export class AwaitingCalls {
   add(frame: Buffer): void {
     const word = Buffer.from(frame);
     const key = keyOf(callerOf(word), callerIdOf(word));
-    const early = this.#early.get(key);
-    if (early) {
-      this.#early.delete(key);
-      return this.#start(word, early, 0);
-    }
+    const early = this.#takeEarly(key);
+    if (early) return this.#start(word, early, 0);
     const id = idOf(word);
     const limit = setTimeout(() => {
       if (this.drop(id)) this.#late(id);
@@ -62,16 +66,42 @@ export class AwaitingCalls {
     this.#ids.set(key, id);
   }
 
-  /** A payload that a caller brought. */
-  brought(caller: number, callerId: number, frame: Buffer, more: readonly Buffer[]): void {
+  /** A payload that a caller brought. None is dropped: where too many are early, gives what resolves when there is room again. */
+  brought(
+    caller: number,
+    callerId: number,
+    frame: Buffer,
+    more: readonly Buffer[],
+  ): Promise<void> | undefined {
     const key = keyOf(caller, callerId);
     const id = this.#ids.get(key);
-    if (id !== undefined) return this.came(id, frame, more);
-    if (this.#void.delete(key)) return;
+    if (id !== undefined) this.came(id, frame, more);
+    else if (!this.#void.delete(key)) this.#keep(key, frame, more);
+    if (this.#early.size < EARLY_MAX) return undefined;
+    this.#room ??= new Room();
+    return this.#room.promise;
+  }
+
+  #keep(key: string, frame: Buffer, more: readonly Buffer[]): void {
+    this.#takeEarly(key);
     // A small one lies in memory that is read into again.
     const isOurs = more.length > 0 || frame.length >= LARGE_BYTES;
-    this.#early.set(key, [isOurs ? frame : Buffer.from(frame), more]);
-    if (this.#early.size > EARLY_MAX) this.#early.delete(this.#early.keys().next().value!);
+    const payload: Payload = [isOurs ? frame : Buffer.from(frame), more];
+    // Of a call that nobody has, as after a thousand that ended without their payload.
+    const limit = setTimeout(() => this.#takeEarly(key), PAYLOAD_MS).unref();
+    this.#early.set(key, { payload, limit });
+  }
+
+  #takeEarly(key: string): Payload | undefined {
+    const early = this.#early.get(key);
+    if (!early) return undefined;
+    clearTimeout(early.limit);
+    this.#early.delete(key);
+    if (this.#early.size < EARLY_MAX) {
+      this.#room?.made();
+      this.#room = undefined;
+    }
+    return early.payload;
   }
 
   /** A payload that came by the router, or was brought. */
@@ -103,6 +133,13 @@ export class AwaitingCalls {
     clearTimeout(awaiting.limit);
     return awaiting;
   }
+}
+
+class Room {
+  made = (): void => {};
+  readonly promise = new Promise<void>((resolve) => {
+    this.made = resolve;
+  });
 }
 
 const keyOf = (caller: number, callerId: number): string => `${caller}:${callerId}`;

@@ -10,7 +10,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withUmask } from '../umask.ts';
 import type { Channel } from './channel.ts';
-import { FRAME, idOf, payloadOf, typeOf } from './frames.ts';
+import { bareFrame, FRAME, idOf, payloadOf, typeOf } from './frames.ts';
 import { type Door, directHelloOf } from './hello.ts';
 import { unpack } from './packing.ts';
 import { acceptedChannel } from './socket-channel.ts';
@@ -25,8 +25,16 @@ const BACKLOG = 511;
 const FLUSH_LOOK_MS = 5;
 
 export interface DoorHandlers {
-  /** A payload of that caller's call. Its memory is the receiver's when it is large, and valid until this returns else. */
-  payload(caller: number, callerId: number, frame: Buffer, more: readonly Buffer[]): void;
+  /**
+   * A payload of that caller's call. Its memory is the receiver's when it is large, and valid until this returns else. Where
+   * enough of them wait, gives what resolves when there is room for more.
+   */
+  payload(
+    caller: number,
+    callerId: number,
+    frame: Buffer,
+    more: readonly Buffer[],
+  ): Promise<void> | undefined;
 }
 
 export class RuntimeDoor {
@@ -82,8 +90,12 @@ export class RuntimeDoor {
     channel.open({
       frame: (frame, more) => {
         if (caller !== undefined) {
-          if (typeOf(frame) === FRAME.payload) this.#handlers.payload(caller, idOf(frame), frame, more);
-          else channel.close(`a frame of type ${typeOf(frame)} to a worker`);
+          if (typeOf(frame) !== FRAME.payload)
+            return channel.close(`a frame of type ${typeOf(frame)} to a worker`);
+          const room = this.#handlers.payload(caller, idOf(frame), frame, more);
+          if (!room) return;
+          channel.pause();
+          void room.then(() => channel.resume());
           return;
         }
         caller = this.#callerIn(frame, more);
@@ -91,6 +103,8 @@ export class RuntimeDoor {
         clearTimeout(limit);
         this.#strangers.delete(channel);
         this.#channels.set(caller, channel);
+        // Until it hears this it keeps its payloads: one that is not let in goes through the router.
+        channel.send(bareFrame({ type: FRAME.welcome }));
       },
       ended: () => {
         clearTimeout(limit);

@@ -114,9 +114,14 @@ export class DirtyRuntime {
     }
   }
 
-  /** Takes what a caller brought by itself. */
-  brought(caller: number, callerId: number, frame: Buffer, more: readonly Buffer[]): void {
-    this.#awaiting.brought(caller, callerId, frame, more);
+  /** Takes what a caller brought by itself. Where enough of that waits, gives what resolves when there is room for more. */
+  brought(
+    caller: number,
+    callerId: number,
+    frame: Buffer,
+    more: readonly Buffer[],
+  ): Promise<void> | undefined {
+    return this.#awaiting.brought(caller, callerId, frame, more);
   }
 
   /** Tells all that run to end: nobody is there any more to answer to. */
