@@ -523,7 +523,7 @@ test('without hope of a worker calls end, unless one is ready all the same', () 
   assert.equal(world.app(1).queued, 1);
 });
 
-test('queues are bounded in calls and in bytes, for each app and for all of them', () => {
+test('queues are bounded in calls and in bytes, and no app fills that of another', () => {
   const world = new World({ queueMax: 2, frameBytesMax: 100_000 });
   const caller = world.caller();
   for (const id of [1, 2, 3]) caller.call(id);
@@ -532,10 +532,22 @@ test('queues are bounded in calls and in bytes, for each app and for all of them
   assert.deepEqual([caller.ends(), world.app().overloaded], [['3 DIRTY_OVERLOADED'], 1]);
   const wide = new World({ queueMax: 100, frameBytesMax: 100_000 });
   const many = wide.caller();
-  for (let id = 1; id <= 10; id++) many.call(id, { app: id % 2, value: Buffer.alloc(90_000) });
+  for (let id = 1; id <= 6; id++) many.call(id, { value: Buffer.alloc(90_000) });
+  for (let id = 7; id <= 12; id++) many.call(id, { app: 1, value: Buffer.alloc(90_000) });
   wide.settle();
-  assert.equal(wide.app(0).queued + wide.app(1).queued, 4);
-  assert.equal(many.ends().length, 6);
+  assert.deepEqual([wide.app(0).queued, wide.app(1).queued], [4, 4]);
+  assert.deepEqual(
+    many.ends(),
+    [5, 6, 11, 12].map((id) => `${id} DIRTY_OVERLOADED`),
+  );
+  // What no longer waits holds nothing.
+  for (const id of [1, 2]) many.send({ type: FRAME.cancel, id });
+  const worker = wide.worker(1, [0, 1]);
+  many.call(13, { value: Buffer.alloc(200_000) });
+  many.call(14, { app: 1, value: Buffer.alloc(90_000) });
+  wide.settle();
+  assert.deepEqual([wide.app(0).queued, wide.app(1).queued, many.ends()], [2, 4, ['14 DIRTY_OVERLOADED']]);
+  assert.equal(worker.calls().length, 1);
 });
 
 test('a worker whose answers are not read because a caller does not read is not stuck for that', () => {

@@ -92,6 +92,8 @@ export class App {
   /** Whether a worker that has it is on its way. */
   isComing = true;
   queued = 0;
+  /** What those that wait hold. */
+  queuedBytes = 0;
   running = 0;
   #waiting = new Map<number, CallList>();
 
@@ -114,6 +116,7 @@ export class App {
     }
     list.add(call);
     this.queued++;
+    this.queuedBytes += call.bytes;
   }
 
   dequeue(call: Call): void {
@@ -121,6 +124,7 @@ export class App {
     if (!list) return;
     list.remove(call);
     this.queued--;
+    this.queuedBytes -= call.bytes;
     // Generations come and go; what they waited in must not stay.
     if (!list.first) this.#waiting.delete(call.caller.generation);
   }

@@ -40,7 +40,7 @@ import type { Worker } from './router-workers.ts';
 export interface DispatchOptions {
   /** Calls of one app that may wait. */
   queueMax: number;
-  /** Bytes that all waiting calls may hold. */
+  /** Bytes that waiting calls of one app may hold. One alone may always wait. */
   queueBytesMax: number;
   /** How long a worker may take to end a call that is not wanted any more. */
   graceMs: number;
@@ -65,7 +65,6 @@ export class Dispatch {
   readonly calls = new Map<number, Call>();
   #backpressure: Backpressure;
   readonly #overruns: Overruns;
-  #queuedBytes = 0;
   #number = 0;
   #order = 0;
 
@@ -114,9 +113,10 @@ export class Dispatch {
     const { queueMax, queueBytesMax } = this.options;
     if (app.queued >= queueMax)
       return this.#refuse(call, 'DIRTY_OVERLOADED', `${queueMax} calls of ${app.importPath} wait already`);
-    if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > queueBytesMax)
-      return this.#refuse(call, 'DIRTY_OVERLOADED', `waiting calls hold ${this.#queuedBytes} bytes already`);
-    this.#queuedBytes += bytes;
+    if (app.queued > 0 && app.queuedBytes + bytes > queueBytesMax) {
+      const why = `calls of ${app.importPath} that wait hold ${app.queuedBytes} bytes already`;
+      return this.#refuse(call, 'DIRTY_OVERLOADED', why);
+    }
     // A small frame lies in memory that is read into again.
     if (bytes < LARGE_BYTES) call.frame = Buffer.from(frame);
     app.enqueue(call);
@@ -283,7 +283,7 @@ export class Dispatch {
   // ── the ends of a call ────────────────────────────────────────────────────────────────────────────────────────
 
   #run(call: Call, worker: Worker): void {
-    if (call.list) this.#dequeue(call);
+    call.app.dequeue(call);
     const frame = call.frame!;
     const { more } = call;
     call.frame = undefined;
@@ -331,7 +331,7 @@ export class Dispatch {
 
   /** Nothing knows it any more. */
   #end(call: Call): void {
-    if (call.list) this.#dequeue(call);
+    call.app.dequeue(call);
     // The id may belong to another call since it was abandoned.
     if (call.caller.pending.get(call.callerId) === call) call.caller.pending.delete(call.callerId);
     if (call.worker) {
@@ -342,11 +342,6 @@ export class Dispatch {
     call.frame = undefined;
     call.more = NO_MORE;
     this.calls.delete(call.number);
-  }
-
-  #dequeue(call: Call): void {
-    call.app.dequeue(call);
-    this.#queuedBytes -= call.bytes;
   }
 
   /** From now on it is among those that are given calls. */

@@ -67,6 +67,8 @@ export interface RouterOptions {
   now?(): number;
 }
 
+/** What waiting calls of one app may hold, in payloads of the largest kind. */
+const QUEUE_FRAMES_MAX = 4;
 /** How long a connection may take to say who it is. */
 const HELLO_MS = 10_000;
 /** Connections that have not said who they are. */
@@ -99,7 +101,7 @@ export class Router {
     this.#dispatch = new Dispatch(
       {
         queueMax: options.queueMax,
-        queueBytesMax: this.#frameBytesMax * 4,
+        queueBytesMax: this.#frameBytesMax * QUEUE_FRAMES_MAX,
         graceMs: options.graceMs,
         stuck: (age, why) => options.stuck(age, why),
         left: (age) => options.left(age),
