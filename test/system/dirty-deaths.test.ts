@@ -1,13 +1,13 @@
 /** What becomes of calls when a process is killed in the middle of them, or somebody talks nonsense to the router. */
 import assert from 'node:assert/strict';
-import { readdirSync, renameSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import net from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { FRAME } from '../../src/actors/dirty/frames.ts';
 import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';
 import { packFrame } from '../../src/actors/dirty/packing.ts';
-import { assertCode, type DirtyServer, dirtyServer, WORK } from './dirty-server.ts';
+import { assertCode, type DirtyServer, dirtyServer, type WebError, WORK } from './dirty-server.ts';
 import { eventually, Site } from './harness.ts';
 
 const ONE = ['--dirty-workers', '1'];
@@ -116,28 +116,45 @@ describe('deaths', { concurrency: 2 }, () => {
   });
 
   test('fault 8: kill -9 of the dirty arbiter ends its calls at once; the next ones wait for its successor', async (t) => {
-    const it = await dirtyServer(t, ONE);
+    const it = await dirtyServer(t, [...ONE, '--dirty-threads', '3', '--dirty-timeout', '0']);
     const pids = await it.dirtyPids();
-    const ended = it.inWeb(async ({ dirty, stash, errorOf }, app) => {
-      const running = dirty.execute(app, 'waits', 60_000, 'orphan').then(() => undefined, errorOf);
-      const waiting = dirty.execute(app, 'echo', 1).then(() => undefined, errorOf);
-      const stream = dirty
-        .stream(app, 'numbers', 1)
-        .next()
-        .then(() => undefined, errorOf);
-      const errors = await Promise.all([running, waiting, stream]);
-      return {
-        errors,
-        next: await dirty.execute(app, 'echo', 'next'),
-        stash: await stash.get('t', 'k', 'none'),
-      };
-    }, WORK);
-    await it.server.printed(/begun orphan/);
+    const file = new Site(t).write('ran', '');
+    const ended = it.inWeb(
+      async ({ dirty, stash, errorOf }, app, path) => {
+        const running = dirty.execute(app, 'waits', 60_000, 'orphan').then(() => undefined, errorOf);
+        // In the middle of a stream, and past the router.
+        const reading = (async () => {
+          for await (const { number } of dirty.stream<{ number: number }>(app, 'slowNumbers', 1e9, 1))
+            if (number === 0) console.log('begun stream');
+        })().catch(errorOf);
+        const large = dirty.execute(app, 'waits', 60_000, 'large', Buffer.alloc(500_000)).catch(errorOf);
+        const waiting = dirty.execute(app, 'echo', 1).then(() => undefined, errorOf);
+        const stream = dirty
+          .stream(app, 'numbers', 1)
+          .next()
+          .then(() => undefined, errorOf);
+        const errors = await Promise.all([running, reading, large, waiting, stream]);
+        // While there is nobody yet: each is kept, and run once.
+        const ids = Array.from({ length: 20 }, (_, index) => `next ${index}`);
+        return {
+          errors: errors as WebError[],
+          next: await Promise.all(ids.map((id) => dirty.execute(app, 'counts', path, id))),
+          stash: await stash.get('t', 'k', 'none'),
+        };
+      },
+      WORK,
+      file,
+    );
+    for (const what of [/begun orphan/, /begun stream/, /begun large/]) await it.server.printed(what);
     const { pid } = await it.shown('two wait', ({ apps: [work] }) => work.queued === 2);
     process.kill(pid, 'SIGKILL');
     const { errors, next, stash } = await ended;
-    for (const error of errors) assertCode(error!, 'DIRTY_CONNECTION');
-    assert.deepEqual([next, stash], ['next', 'none']);
+    assert.equal(errors.length, 5);
+    for (const error of errors) assertCode(error, 'DIRTY_CONNECTION');
+    const ids = Array.from({ length: 20 }, (_, index) => `next ${index}`);
+    assert.deepEqual([next, stash], [ids, 'none']);
+    const ran = readFileSync(file, 'utf8').trim().split('\n');
+    assert.deepEqual(ran.toSorted(), ids.toSorted());
     const { workers } = await it.shown('its successor is there', (status) => status.workers.length === 1);
     assert.notDeepEqual(
       workers.map((worker: { pid: number }) => worker.pid),
