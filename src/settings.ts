@@ -77,6 +77,7 @@ export interface Settings {
   /** Permission bits. Default 0o600. */
   controlSocketMode: number;
   /** Default false. */
+  noBalance: boolean;
   controlSocketDisable: boolean;
   /** Default false. */
   controlSocketRequired: boolean;
@@ -156,6 +157,7 @@ const DEFAULTS: Omit<Settings, 'app'> = {
   dirtyStashBytesMax: 64 * 1024 ** 2,
   controlSocket: CONTROL_SOCKET,
   controlSocketMode: 0o600,
+  noBalance: false,
   controlSocketDisable: false,
   controlSocketRequired: false,
   controlSocketReadonly: undefined,

@@ -42,6 +42,7 @@ test('the defaults', async () => {
     bootTimeoutMs: 60_000,
     gracefulTimeoutMs: 30_000,
     keepAliveMs: undefined,
+    noBalance: false,
     idleGraceMs: 2000,
     inspector: undefined,
     inspectorAllowRemote: false,

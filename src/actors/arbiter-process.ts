@@ -12,9 +12,11 @@ import { jittered } from '../machines/policy.ts';
 import { poolMachine } from '../machines/pool.ts';
 import { backoffOf } from '../machines/pool-context.ts';
 import type { Settings, SettingsSource } from '../settings.ts';
+import { Balancer } from './balancer.ts';
 import { Control } from './control/control.ts';
 import { Journal } from './control/journal.ts';
 import { Ledger } from './control/ledger.ts';
+import { Scene } from './control/scene.ts';
 import { DirtyTree } from './dirty/tree.ts';
 import { toFault } from './fault-error.ts';
 import { Generations } from './generations.ts';
@@ -180,6 +182,10 @@ function supervise(
   { settings, signals, workerFile, redactor, head }: ArbiterOptions,
   { log, generations, heartbeats, inspector, ledger, control, dirty, live, crash }: House,
 ) {
+  const balancer = new Balancer(heartbeats, () => {
+    const committed = new Scene(actor).pool()?.context.committed.number ?? 1;
+    return !generations.settingsOf(committed).noBalance;
+  });
   const machine = arbiterMachine.provide({
     actors: {
       signals: fromCallback(({ sendBack }) => signals.attach(sendBack)),
@@ -199,6 +205,7 @@ function supervise(
                 title: 'worker',
                 launch: (input) => generations.launchOf(input),
                 early: (input) => head?.take(input),
+                hooks: balancer.hooks,
                 heartbeats,
                 inspected: inspector.children,
                 live,

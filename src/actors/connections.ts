@@ -23,6 +23,9 @@ export const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'] a
 export const speaksHttp = (server: Server): server is http.Server | https.Server =>
   server instanceof http.Server || server instanceof https.Server;
 
+/** What was not shed by then is kept: by then it is known anew who has too many. */
+const SHED_MS = 1500;
+
 export class Connections {
   /** Requests begun. */
   requests = 0;
@@ -38,6 +41,9 @@ export class Connections {
   readonly #greeting = new Set<Socket>();
   readonly #server: Server;
   #onEmpty: (() => void) | undefined;
+  /** Answers that are to close their connections yet. */
+  #toShed = 0;
+  #shedLimit: NodeJS.Timeout | undefined;
 
   constructor(server: Server, requestsMax: number, onRequestsMax: (requests: number) => void) {
     this.#server = server;
@@ -78,6 +84,7 @@ export class Connections {
       if (expecting?.has(request)) return;
       if (response.socket === null && request.socket) lastQueued.set(request.socket, response);
       if (++this.requests === requestsMax) onRequestsMax(requestsMax);
+      if (this.#toShed > 0) this.#shedOne(response);
     };
     const countExpecting = (request: IncomingMessage, response: ServerResponse) => {
       count(request, response);
@@ -108,6 +115,23 @@ export class Connections {
     let count = 0;
     for (const socket of this.spoken) if (socket._httpMessage) count++;
     return count;
+  }
+
+  /** So many of the next answers say `Connection: close`. */
+  shed(connections: number): void {
+    if (!speaksHttp(this.#server)) return;
+    this.#toShed = connections;
+    clearTimeout(this.#shedLimit);
+    this.#shedLimit = setTimeout(() => {
+      this.#toShed = 0;
+    }, SHED_MS).unref();
+  }
+
+  #shedOne(response: ServerResponse): void {
+    // It closes anyway.
+    if (!response.shouldKeepAlive) return;
+    this.#toShed--;
+    response.shouldKeepAlive = false;
   }
 
   /** Calls `onEmpty` once no connection is left; at once where there is none. */

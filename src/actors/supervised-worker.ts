@@ -59,6 +59,8 @@ export interface WorkerWork<Spec> {
   close(limitMs: number): Promise<void>;
   /** Cut what is in flight. */
   cut(): void;
+  /** Ask so many clients to connect anew. */
+  shed?(connections: number): void;
 }
 
 /** `loadFault` is what an error without a code of its own means while the app is loaded. */
@@ -82,6 +84,7 @@ export function superviseWorker<K extends WorkerKind>(
     {
       event: (order) => {
         if (isInspectOrder(order)) return desk.take(order);
+        if (order.type === 'worker.shed') return work.shed?.(order.connections);
         if (order.type === 'worker.boot') hello(order.spec as SpecOf<K>);
         toMachine(order as MachineOrder<K>);
       },

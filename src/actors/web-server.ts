@@ -53,6 +53,8 @@ export interface WebServer {
   counts(): { requests: number; connections: number; inFlight: number };
   /** Stops accepting, tells the app, takes leave of the clients. Resolves when no connection is left. */
   drain(graceMs: number): Promise<{ cut: number }>;
+  /** Asks so many clients, with their next answers, to connect anew. */
+  shed(connections: number): void;
   /** Cuts every connection now, and returns how many. An ongoing drain then resolves. */
   cut(): number;
   /** Runs the app's ends one after the other, all within `limitMs`; once, however often asked. Never rejects. */
@@ -317,6 +319,10 @@ class AppServer implements WebServer {
     const { idleGraceMs } = this.#options;
     this.#drain = new Drain(this.#server, this.#connections, { idleGraceMs, graceMs });
     return this.#drain.done;
+  }
+
+  shed(connections: number): void {
+    if (!this.#draining) this.#connections?.shed(connections);
   }
 
   cut(): number {

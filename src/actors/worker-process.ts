@@ -36,5 +36,6 @@ function servingRequests({ notice, recycleDue }: WorkerVoice): WorkerWork<Worker
     drain: (graceMs) => server().drain(graceMs),
     close: (limitMs) => server().close(limitMs),
     cut: () => web?.cut(),
+    shed: (connections) => web?.shed(connections),
   };
 }

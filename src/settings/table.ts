@@ -113,6 +113,16 @@ export const SETTINGS = {
     reloadable: true,
     public: true,
   },
+  /** Clients of a worker that has more connections than its share are not asked to connect anew. */
+  noBalance: {
+    name: 'no_balance',
+    flag: 'no-balance',
+    type: { kind: 'switch' },
+    group: 'Serving',
+    text: 'Leave connections where they are, however uneven',
+    reloadable: true,
+    public: true,
+  },
   workers: {
     name: 'workers',
     flag: 'workers',

@@ -11,7 +11,13 @@ import {
 } from './dirty.ts';
 import { type InspectOrder, type InspectReport, inspectOrders, inspectReports } from './inspect.ts';
 import type { LifecycleReport } from './lifecycle.ts';
-import { type WorkerOrder, type WorkerReport, workerOrders, workerReports } from './worker.ts';
+import {
+  type TrafficOrder,
+  type WorkerOrder,
+  type WorkerReport,
+  workerOrders,
+  workerReports,
+} from './worker.ts';
 
 /** The version of the frames and of the vocabulary; both ends must have the same. */
 export const LINK_PROTOCOL = 2;
@@ -25,8 +31,8 @@ export interface LinkMap {
 export type LinkKind = keyof LinkMap;
 export type Down<K extends LinkKind> = LinkMap[K]['down'];
 export type Up<K extends LinkKind> = LinkMap[K]['up'];
-/** What a process's own machine is told; inspection is beside it. */
-export type MachineOrder<K extends LinkKind> = Exclude<Down<K>, InspectOrder>;
+/** What a process's own machine is told; inspection and traffic are beside it. */
+export type MachineOrder<K extends LinkKind> = Exclude<Down<K>, InspectOrder | TrafficOrder>;
 
 /** Schemas by direction and type; what is not in here is not read. */
 export type Vocabulary = Readonly<Record<string, v.GenericSchema>>;

@@ -107,6 +107,7 @@ export const EVENT_TEXTS: Readonly<Record<EventName, string>> = {
 
   // ── over the links: orders down, reports up ────────────────────────────────────────────────────────────────────
   'worker.boot': 'Boot: here is all you need to know.',
+  'worker.shed': 'It has more connections than its share: so many clients are asked to connect anew.',
   'worker.drain': 'Take no more work, finish what is in flight within the grace, and exit.',
   'worker.quit': 'Cut what is in flight, and exit.',
   'worker.hello': 'The first word of a process: who it is, and which protocol it speaks.',

@@ -51,9 +51,16 @@ export const WorkerSpecSchema = v.object({
 });
 export type WorkerSpec = v.InferOutput<typeof WorkerSpecSchema>;
 
+/** Orders that concern connections and no state; no machine hears of them. */
+export const trafficOrders = {
+  'worker.shed': v.object({ type: v.literal('worker.shed'), connections: count }),
+};
+export type TrafficOrder = v.InferOutput<(typeof trafficOrders)[keyof typeof trafficOrders]>;
+
 /** Orders, from the arbiter down to a worker. */
 export const workerOrders = {
   'worker.boot': v.object({ type: v.literal('worker.boot'), spec: WorkerSpecSchema }),
+  ...trafficOrders,
   ...leaveOrders,
 };
 

@@ -1,0 +1,52 @@
+/**
+ * Spreads connections over web workers: looks at their heartbeats, and lets those that have more than their share ask some
+ * clients to connect anew. Runs in the arbiter, beside the machines, as heartbeats do; it touches no connection itself.
+ */
+import { surplus } from '../machines/balance.ts';
+import type { HeartbeatTable } from './heartbeat.ts';
+import type { ProcessHooks } from './process.ts';
+
+/** Two heartbeats: what was asked of a worker shows in its next figures. */
+const LOOK_MS = 2000;
+
+export class Balancer {
+  readonly #heartbeats: HeartbeatTable;
+  readonly #isOn: () => boolean;
+  readonly #send = new Map<number, (connections: number) => void>();
+  readonly #ready = new Set<number>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(heartbeats: HeartbeatTable, isOn: () => boolean) {
+    this.#heartbeats = heartbeats;
+    this.#isOn = isOn;
+  }
+
+  readonly hooks: ProcessHooks<'web'> = {
+    linked: (age, _pid, send) =>
+      void this.#send.set(age, (connections) => send({ type: 'worker.shed', connections })),
+    ready: (age) => {
+      this.#ready.add(age);
+      this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
+    },
+    leaving: (age) => {
+      this.#ready.delete(age);
+      return false;
+    },
+    gone: (age) => {
+      this.#ready.delete(age);
+      this.#send.delete(age);
+      if (this.#send.size > 0) return;
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    },
+  };
+
+  #look(): void {
+    if (!this.#isOn() || this.#ready.size < 2) return;
+    const loads = [...this.#ready].map((age) => ({
+      age,
+      connections: this.#heartbeats.pulse(age)?.figures?.connections ?? 0,
+    }));
+    for (const { age, connections } of surplus(loads)) this.#send.get(age)?.(connections);
+  }
+}
