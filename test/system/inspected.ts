@@ -1,4 +1,5 @@
 /** Those who watch a real server, through its control socket or as its page does, and what they have been told. */
+import { readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { type ClientOptions, WebSocket } from 'ws';
 import { Board } from '../../src/actors/inspect/board.ts';
@@ -15,6 +16,8 @@ export class Seen {
   isLive = false;
   /** Of the last record. */
   seq = 0;
+  /** Of the last record that was part of the first state: every later one is told, or counted as lost. */
+  from: number | undefined;
   bye: string | undefined;
 
   take(message: Message): void {
@@ -26,6 +29,7 @@ export class Seen {
         if (message.part === 1) this.board.clear();
         for (const one of [...message.processes, ...message.actors, ...message.beats]) this.board.apply(one);
         this.seq = message.seq;
+        this.from ??= message.seq;
         return;
       case 'records':
         if (message.seq !== this.seq + 1) throw new Error(`record ${message.seq} after ${this.seq}`);
@@ -97,6 +101,10 @@ export async function inspectorOf(server: Server): Promise<URL> {
   const { msg } = await server.told(/^inspector at /);
   return new URL(/http:\S+/.exec(msg)![0]);
 }
+
+/** The memory of a process that is in use, in bytes; Linux only. */
+export const residentBytes = (pid: number): number =>
+  1024 * Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]);
 
 /** Opens a WebSocket; rejects with `refused: STATUS` where there is none. */
 export function openSocket(

@@ -10,6 +10,7 @@ import type { Audience, InspectedChildren } from './children.ts';
 import { clockMs } from './clock.ts';
 import type { Stage, WatchOptions } from './door/stage.ts';
 import { Reader, readLife } from './foreign.ts';
+import { Inbox } from './inbox.ts';
 import { ActorNumbers, Probe } from './probe.ts';
 import {
   type Hello,
@@ -32,7 +33,7 @@ const GATHER_MS = 100;
  * its way. So nothing is received before it was sent.
  */
 const SETTLE_MS = 250;
-/** Records that may be gathered meanwhile; what children tell beyond that is dropped, and told anew a little later. */
+/** So many are told whether they are settled or not. */
 const GATHERED_MAX = 10_000;
 const BEAT_MS = 1000;
 const DELAY_RESOLUTION_MS = 20;
@@ -58,6 +59,7 @@ export class Hub implements Audience, Stage {
   readonly #numbers = new ActorNumbers();
   readonly #reel = new Reel();
   readonly #watchers = new Watchers(this.#reel);
+  readonly #inbox = new Inbox((work) => this.#guarded(work));
   /** The child machine that supervises each process. */
   readonly #parents = new Map<number, string>();
   /** Processes of which this is not known yet: the machine hears of its process a moment after it is there. */
@@ -89,7 +91,8 @@ export class Hub implements Audience, Stage {
 
   /** Begins to tell `watcher`; what is returned ends it. Not while it is full. */
   watch(watcher: Watcher, { controls, from }: WatchOptions): () => void {
-    if (!this.isWatched) this.#attach();
+    // One that was cut may have been the last, and its end be told yet: then everything is still attached.
+    if (!this.#probe) this.#attach();
     this.#flush();
     const remove = this.#watchers.add(watcher, JSON.stringify(this.#hello(controls)), from);
     return () => {
@@ -110,8 +113,9 @@ export class Hub implements Audience, Stage {
     return this.#deps.command(words);
   }
 
-  /** Tells what has been gathered. */
+  /** Tells all that has come. */
   flush(): void {
+    this.#inbox.readAll();
     this.#guarded(() => this.#flush(true));
   }
 
@@ -124,12 +128,17 @@ export class Hub implements Audience, Stage {
 
   /** Something happened in this process. */
   tell(record: LocalRecord): void {
-    this.#guarded(() => this.#tell(record));
+    // That a process has ended comes after all that it said.
+    if (record.t === 'ended') this.#inbox.after(() => this.#tell(record));
+    else this.#guarded(() => this.#tell(record));
   }
 
   /** Something happened in another. */
   pass(child: ProcessFacts, report: InspectReport): void {
-    this.#guarded(() => this.#pass(child, report));
+    if (this.#inbox.take(lengthOf(report), () => this.#pass(child, report))) return;
+    // It tells everything once more, a little later.
+    this.#deps.children.again(child.pid);
+    this.#guarded(() => this.#lose(this.#speaker(child, report), report.records.length + report.dropped));
   }
 
   /** A bug here ends the inspection, and nothing else. */
@@ -164,15 +173,10 @@ export class Hub implements Audience, Stage {
   }
 
   #pass(child: ProcessFacts, report: InspectReport): void {
-    // Only a dirty arbiter speaks for others.
     const isArbiter = child.process === 'dirtyArbiter';
-    const pid = isArbiter && report.pid > 0 ? report.pid : child.pid;
+    const pid = this.#speaker(child, report);
     const { records, dropped, alive } = report;
     this.#release(pid);
-    if (this.#gathered.length + records.length > GATHERED_MAX) {
-      this.#lose(pid, records.length + dropped);
-      return this.#deps.children.again(child.pid);
-    }
     for (const text of records) {
       const record = parsed(text);
       const life = isArbiter && pid === child.pid ? readLife(record, this.#offsetMs) : undefined;
@@ -187,6 +191,11 @@ export class Hub implements Audience, Stage {
     }
     if (dropped > 0) this.#lose(pid, dropped);
     if (alive) this.#keepOnly(pid, new Set(alive.map((number) => `${pid}/${number}`)));
+  }
+
+  /** Only a dirty arbiter speaks for others. */
+  #speaker({ process, pid }: ProcessFacts, report: InspectReport): number {
+    return process === 'dirtyArbiter' && report.pid > 0 ? report.pid : pid;
   }
 
   #begin(process: Omit<ToldProcess, 'parent'>): void {
@@ -230,6 +239,7 @@ export class Hub implements Audience, Stage {
     this.#gathered.push(record);
     if (record.t === 'actor' || record.t === 'step') this.#release(record.about?.pid ?? 0);
     if (record.t === 'ended') this.#forget(record);
+    if (this.#gathered.length >= GATHERED_MAX) return this.#flush(true);
     this.#flushSoon();
   }
 
@@ -312,6 +322,7 @@ export class Hub implements Audience, Stage {
     this.#deps.children.stop();
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#inbox.clear();
     this.#gathered = [];
     this.#parents.clear();
     this.#orphans.clear();
@@ -372,6 +383,8 @@ export class Hub implements Audience, Stage {
     };
   }
 }
+
+const lengthOf = ({ records }: InspectReport): number => records.reduce((sum, { length }) => sum + length, 0);
 
 function parsed(text: string): unknown {
   try {
