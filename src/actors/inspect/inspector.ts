@@ -76,8 +76,11 @@ export class Inspector {
   async end(reason: string): Promise<void> {
     this.#isOver = true;
     clearTimeout(this.#again);
+    // Whatever else ends a recording is worth a warning.
+    this.#hub?.flush();
+    const recorded = this.#recorder?.close();
     this.#hub?.end(reason);
-    await Promise.all([this.#door?.close(), this.#recorder?.close()]);
+    await Promise.all([this.#door?.close(), recorded]);
   }
 
   /** The process ends at once: what is known is written down. */

@@ -3,9 +3,10 @@
  * what may be kept, it becomes FILE.1, in place of the one before, and another begins with the state of that moment. What
  * was written survives the process; whoever kills it takes the last moment at most.
  */
-import { closeSync, openSync, renameSync, write, writeSync } from 'node:fs';
+import { openSync, renameSync } from 'node:fs';
 import type { WatchOptions } from './door/stage.ts';
 import { makeRoom, ORDERLY_END, olderFile } from './recording-names.ts';
+import { Tape } from './tape.ts';
 import type { Watcher } from './watchers.ts';
 
 export interface RecorderDeps {
@@ -19,25 +20,28 @@ export interface RecorderDeps {
 
 /** Messages that wait for a slow disk. */
 const UNWRITTEN_BYTES_MAX = 1024 * 1024;
+/** What may come between the order to begin another file and its beginning: a message, nearly. */
+const MARGIN_BYTES = 288 * 1024;
 /** At the end, for a disk that takes its time. */
 const CLOSE_MS = 2000;
 const MODE = 0o600;
 /** What is no part of a recording. */
 const PASSING = /^\{"type":"(?:live|bye)"/;
+const KIND = /^\{"type":"(?<type>\w+)"(?:,"records":(?<records>\d+))?/;
+const recordsIn = (message: string): number => (JSON.parse(message) as { records: unknown[] }).records.length;
 
-export class Recorder implements Watcher {
-  readonly unreadBytesMax = UNWRITTEN_BYTES_MAX;
+export class Recorder {
   readonly #deps: RecorderDeps;
-  #descriptor: number;
-  #position = 0;
-  /** What waits; the first is being written where `#writing` is true. */
-  #queue: Buffer[] = [];
-  #queuedBytes = 0;
-  #writing = false;
-  #turning = false;
+  #tape: Tape;
+  /** The file before, as long as it is not written to its end. */
+  #before: Tape | undefined;
+  /** Of the state that the file begins with. */
+  #beginningBytes = 0;
+  /** Records that found no room. */
+  #dropped = 0;
+  #turning: NodeJS.Immediate | undefined;
   #isOver = false;
   #stop: () => void;
-  #onIdle: (() => void) | undefined;
 
   /** What an earlier server left that ended without a word, if it did. */
   readonly kept: string | undefined;
@@ -46,109 +50,120 @@ export class Recorder implements Watcher {
   constructor(deps: RecorderDeps) {
     this.#deps = deps;
     this.kept = makeRoom(deps.file);
-    this.#descriptor = openSync(deps.file, 'w', MODE);
+    this.#tape = this.#open();
     this.#stop = () => {};
-    this.#stop = deps.stage.watch(this, { controls: false, from: 'past' });
+    this.#stop = deps.stage.watch(
+      this.#watcher((message) => this.#keep(message)),
+      { controls: false, from: 'past' },
+    );
   }
 
-  get unreadBytes(): number {
-    return this.#queuedBytes;
-  }
-
-  send(message: string): void {
-    if (this.#isOver || PASSING.test(message)) return;
-    const bytes = Buffer.from(`${message}\n`);
-    this.#queue.push(bytes);
-    this.#queuedBytes += bytes.length;
-    if (!this.#writing) this.#write();
-  }
-
-  /** The inspection has ended. */
-  end(): void {
-    if (this.#writing || this.#queue.length > 0) this.#onIdle ??= () => {};
-  }
-
-  /** Resolves when everything is written. */
+  /** Resolves when everything is written, or the disk takes too long. */
   async close(): Promise<void> {
-    this.#stop();
-    if (this.#writing && !this.#isOver)
-      await new Promise<void>((resolve) => {
-        const limit = setTimeout(resolve, CLOSE_MS);
-        this.#onIdle = () => {
-          clearTimeout(limit);
-          resolve();
-        };
-      });
-    // A write that hangs still uses the descriptor, which ends with the process.
-    if (!this.#writing && !this.#isOver) this.#sign();
-    this.#isOver = true;
-    if (!this.#writing) closeSync(this.#descriptor);
-  }
-
-  /** Writes what waits while nothing else goes on any more; what is being written is written once more at its place. */
-  crash(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    try {
-      writeSync(this.#descriptor, Buffer.concat(this.#queue), 0, this.#queuedBytes, this.#position);
-    } catch {
-      // There is nobody left to tell.
+    if (!this.#isOver) {
+      this.#end();
+      // Nothing is missing.
+      this.#tape.append(Buffer.from(`${ORDERLY_END}\n`));
     }
-  }
-
-  /** Says that nothing is missing. */
-  #sign(): void {
-    try {
-      writeSync(this.#descriptor, `${ORDERLY_END}\n`, this.#position);
-    } catch {
-      // A full disk; it looks like a crash then.
-    }
-  }
-
-  #write(): void {
-    const [bytes] = this.#queue;
-    if (!bytes || this.#isOver) return this.#onIdle?.();
-    this.#writing = true;
-    write(this.#descriptor, bytes, 0, bytes.length, this.#position, (error, written) => {
-      this.#writing = false;
-      if (error) return this.#fail(error);
-      this.#position += written;
-      this.#queuedBytes -= written;
-      if (written < bytes.length) this.#queue[0] = bytes.subarray(written);
-      else this.#queue.shift();
-      if (this.#isOver) return this.#onIdle?.();
-      if (this.#queue.length === 0 && this.#position > this.#deps.bytesMax / 2) this.#turn();
-      this.#write();
+    let limit: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      limit = setTimeout(resolve, CLOSE_MS);
     });
+    await Promise.race([Promise.all([this.#before?.finish(), this.#tape.finish()]), late]);
+    clearTimeout(limit);
+  }
+
+  /** Writes what waits while nothing else goes on any more. */
+  crash(): void {
+    this.#isOver = true;
+    this.#before?.crash();
+    this.#tape.crash();
+  }
+
+  #watcher(send: (message: string) => void): Watcher {
+    const unreadBytes = (): number => this.#tape.unwrittenBytes + (this.#before?.unwrittenBytes ?? 0);
+    return {
+      get unreadBytes() {
+        return unreadBytes();
+      },
+      unreadBytesMax: UNWRITTEN_BYTES_MAX,
+      send,
+      end: (reason) => this.#fail(reason),
+    };
+  }
+
+  #keep(message: string): void {
+    if (this.#isOver || PASSING.test(message)) return;
+    const { type, records } = KIND.exec(message)!.groups as { type: string; records?: string };
+    if (type === 'hello' || type === 'state') {
+      // That of a moment after records were lost stands at the beginning of the next file.
+      if (this.#dropped === 0) this.#append(message);
+      return;
+    }
+    const bytes = Buffer.byteLength(message) + 1;
+    // Where everything that is takes more than half of the file, most of what is written would be that.
+    const most = Math.max(this.#deps.bytesMax / 2, 2 * this.#beginningBytes + MARGIN_BYTES);
+    const after = this.#tape.bytes + bytes;
+    if (type === 'lost') this.#dropped += Number(records);
+    else if (this.#dropped > 0 || after > most) this.#dropped += recordsIn(message);
+    else this.#tape.append(Buffer.from(`${message}\n`));
+    if (this.#dropped > 0 || after > most - MARGIN_BYTES) this.#turning ??= setImmediate(() => this.#turn());
+  }
+
+  /** At the beginning of a file. */
+  #append(message: string): void {
+    const bytes = Buffer.from(`${message}\n`);
+    this.#beginningBytes += bytes.length;
+    this.#tape.append(bytes);
+  }
+
+  #open(): Tape {
+    return new Tape(openSync(this.#deps.file, 'w', MODE), (error) => this.#fail(error.message));
   }
 
   /** The next file. It begins with everything that is by now. */
   #turn(): void {
-    if (this.#turning) return;
-    this.#turning = true;
+    this.#turning = undefined;
+    // Two files are enough, for a disk that is slow as well.
+    if (this.#before) return;
+    const first: string[] = [];
+    let take = (message: string): void => void first.push(message);
+    const stop = this.#stop;
+    // The new one first: while nobody watches, nothing is inspected. What has been gathered by then is told to the old one.
+    this.#stop = this.#deps.stage.watch(
+      this.#watcher((message) => take(message)),
+      { controls: false, from: 'now' },
+    );
+    stop();
+    if (this.#isOver) return this.#stop();
+    const old = this.#tape;
     try {
-      const { file } = this.#deps;
-      renameSync(file, olderFile(file));
-      const next = openSync(file, 'w', MODE);
-      closeSync(this.#descriptor);
-      this.#descriptor = next;
-      this.#position = 0;
-      const stop = this.#stop;
-      // The new one first: while nobody watches, nothing is inspected.
-      this.#stop = this.#deps.stage.watch(this, { controls: false, from: 'now' });
-      stop();
+      renameSync(this.#deps.file, olderFile(this.#deps.file));
+      this.#tape = this.#open();
     } catch (error) {
-      this.#fail(error as Error);
-    } finally {
-      this.#turning = false;
+      return this.#fail((error as Error).message);
     }
+    this.#before = old;
+    void old.finish().then(() => {
+      this.#before = undefined;
+    });
+    const [hello, ...state] = first.filter((message) => !PASSING.test(message));
+    const lost = this.#dropped > 0 ? [`{"type":"lost","records":${this.#dropped}}`] : [];
+    this.#dropped = 0;
+    this.#beginningBytes = 0;
+    take = (message) => this.#keep(message);
+    for (const message of [hello!, ...lost, ...state]) this.#append(message);
   }
 
-  #fail(error: Error): void {
-    if (this.#isOver) return;
+  #end(): void {
     this.#isOver = true;
+    clearImmediate(this.#turning);
     this.#stop();
-    this.#deps.warn(`recording in ${this.#deps.file} has ended: ${error.message}`);
-    this.#onIdle?.();
+  }
+
+  #fail(why: string): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.#deps.warn(`recording in ${this.#deps.file} has ended: ${why}`);
   }
 }

@@ -11,6 +11,7 @@ import { type Hello, INSPECTOR_PROTOCOL } from '../records.ts';
 const LINE_BYTES_MAX = 16 * 1024 * 1024;
 const READ_BYTES = 256 * 1024;
 const NEWLINE = 10;
+const EMPTY = 'this is no recording of the inspector: it is empty';
 
 /** What a recording tells of itself. */
 export interface RecordingFacts {
@@ -27,8 +28,13 @@ const bad = (file: string, why: string) => new FaultError('file.unusable', `${fi
 
 /** Reads it through once. Throws FaultError `file.unusable` with one line. */
 export async function lookThrough(file: string): Promise<RecordingFacts> {
-  const newest = await lookThroughOne(file);
   const older = await lookThroughOne(olderFile(file)).catch(() => undefined);
+  const newest = await lookThroughOne(file).catch((error: FaultError) => {
+    // It may have been begun by one that was killed before it wrote anything.
+    if (older && error.message.endsWith(EMPTY)) return older;
+    throw error;
+  });
+  if (older === newest) return newest;
   // Of an earlier server it is another recording.
   if (!older || older.hello.pid !== newest.hello.pid || older.hello.at > newest.hello.at) return newest;
   return {
@@ -70,7 +76,7 @@ async function lookThroughOne(file: string): Promise<RecordingFacts> {
     }
     records += message['records'].length;
   }
-  if (!hello) throw bad(file, 'this is no recording of the inspector: it is empty');
+  if (!hello) throw bad(file, EMPTY);
   return { files: [file], hello, from: from ?? hello.at, to: Math.max(to, from ?? hello.at), records };
 }
 
