@@ -193,6 +193,8 @@ function tell(response: ServerResponse, status: number, text: string): void {
 }
 
 function refuse(socket: Duplex, status: number): void {
+  // Whether or not the other side ends: what it has sent nobody reads.
+  socket.once('finish', () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
   );
