@@ -143,3 +143,31 @@ test('one who comes before the end of one that was cut is told is watched for on
   hub.flush();
   assert.equal(count(seen, 'event'), 1);
 });
+
+test('a recording that is read slowly while much happens has no gap that is not told', async (t) => {
+  const { hub, children, child } = hubHere(t);
+  t.after(hub.watch(new Reader(), ON));
+  child(7);
+  const tell = (): void => {
+    for (let n = 0; n < 5; n++) {
+      children.heard(7, batch(200));
+      hub.flush();
+    }
+  };
+  tell();
+  const seen = new Seen();
+  let messages = 0;
+  for (const message of hub.recording()) {
+    seen.take(JSON.parse(message));
+    messages++;
+    tell();
+    assert.ok(messages < 100, 'it has an end');
+  }
+  assert.ok(seen.lost > 0);
+  assert.equal(seen.state.actors.filter(({ machine }) => machine === 'worker').length, 1);
+  // What is read at once is whole.
+  const whole = new Seen();
+  for (const message of hub.recording()) whole.take(JSON.parse(message));
+  assert.equal(whole.records.length, whole.seq - whole.from!);
+  assert.equal(whole.lost, 0);
+});

@@ -105,8 +105,7 @@ export class Hub implements Audience, Stage {
   *recording(): Generator<string> {
     this.#flush();
     yield JSON.stringify(this.#hello(false));
-    yield* this.#reel.beginning();
-    yield* this.#reel.past();
+    yield* this.#reel.story();
   }
 
   command(words: readonly string[]): Promise<object> {

@@ -94,9 +94,24 @@ export class Reel {
     return stateMessages(this.now.state, this.#seq);
   }
 
-  /** What happened since the beginning, as messages. */
-  *past(): Generator<string> {
-    for (const { text } of this.#batches) yield text;
+  /**
+   * The beginning and what happened since, by now, as messages. Who reads them slowly is told the present where the rest is
+   * kept no more.
+   */
+  *story(): Generator<string> {
+    let seq = this.beginningSeq;
+    const end = this.#seq;
+    yield* this.beginning();
+    while (seq < end) {
+      const batch = this.after(seq);
+      if (!batch) return;
+      if (batch === 'gone') {
+        yield `{"type":"lost","records":${this.#seq - seq}}`;
+        return yield* this.present();
+      }
+      seq = batch.seq + batch.records.length - 1;
+      yield batch.text;
+    }
   }
 
   #add(records: readonly Told[], texts: readonly string[]): void {

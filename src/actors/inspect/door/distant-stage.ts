@@ -61,8 +61,7 @@ export class DistantStage implements Stage {
   *recording(): Generator<string> {
     if (!this.#hello) return;
     yield this.#greeting(false);
-    yield* this.#reel.beginning();
-    yield* this.#reel.past();
+    yield* this.#reel.story();
   }
 
   command(words: readonly string[]): Promise<object> {

@@ -36,6 +36,8 @@ export interface Door {
 
 const HEAD_MS = 10_000;
 const CONNECTIONS_MAX = 256;
+/** A download of which nothing is read for so long is cut. */
+const STALL_MS = 30_000;
 /** The largest message of a page. */
 const MESSAGE_BYTES_MAX = 4096;
 /** One that does not answer for so long has vanished. */
@@ -64,6 +66,7 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
   });
   server.headersTimeout = HEAD_MS;
   server.requestTimeout = HEAD_MS;
+  server.timeout = STALL_MS;
   server.maxConnections = CONNECTIONS_MAX;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
