@@ -6,18 +6,20 @@ export const USAGE = `Usage: npm run bench -- serve [--rounds N] [--seconds S] [
        npm run bench -- start [--rounds N] [--json]
        npm run bench -- control [--rounds N] [--json]
        npm run bench -- dirty [--rounds N] [--json]
+       npm run bench -- inspector [--rounds N] [--seconds S] [--json]
 
 serve    requests per second and CPU per request, against node:cluster and others; default 5 rounds of 5 s
 reload   failed requests over reloads under load; default 20 reloads
 start    time to the first answer, and memory; default 10 rounds
 control  commands to the control socket, and kirinc as a whole; default 20 rounds of kirinc
 dirty    calls of dirty apps, against fork and, where it is installed, piscina; default 5 rounds
+inspector  requests per second without it, with it, and watched; default 9 rounds of 4 s; then 100 workers with much to tell
 
 --json prints JSON. A run of at least the default length in all is written to bench/RESULTS.md.
 Exit code: 0 measured; 1 it could not be measured, or Kirin failed a request; 2 wrong arguments.`;
 
 export type Options =
-  | { command: 'serve'; rounds: number; seconds: number; json: boolean }
+  | { command: 'serve' | 'inspector'; rounds: number; seconds: number; json: boolean }
   | { command: 'reload'; reloads: number; json: boolean }
   | { command: 'start' | 'control' | 'dirty'; rounds: number; json: boolean }
   | { command: 'help' };
@@ -28,6 +30,7 @@ export const DEFAULTS = {
   start: { rounds: 10 },
   control: { rounds: 20 },
   dirty: { rounds: 5 },
+  inspector: { rounds: 9, seconds: 4 },
 };
 
 const COUNT_MAX = 1000;
@@ -39,7 +42,7 @@ export function readOptions(argv: string[]): Options {
   if (values.help) return { command: 'help' };
   const [command, ...more] = positionals;
   if (command === undefined)
-    throw new UsageError('say what to measure: serve, reload, start, control or dirty');
+    throw new UsageError('say what to measure: serve, reload, start, control, dirty or inspector');
   if (more.length > 0) throw new UsageError(`one command only: "${command}" and "${more[0]}" were given`);
   const json = values.json ?? false;
   const takes = (...names: string[]) => {
@@ -49,11 +52,12 @@ export function readOptions(argv: string[]): Options {
   };
   switch (command) {
     case 'serve':
+    case 'inspector':
       takes('rounds', 'seconds');
       return {
         command,
-        rounds: count('rounds', values.rounds, DEFAULTS.serve.rounds),
-        seconds: count('seconds', values.seconds, DEFAULTS.serve.seconds),
+        rounds: count('rounds', values.rounds, DEFAULTS[command].rounds),
+        seconds: count('seconds', values.seconds, DEFAULTS[command].seconds),
         json,
       };
     case 'reload':
@@ -65,7 +69,9 @@ export function readOptions(argv: string[]): Options {
       takes('rounds');
       return { command, rounds: count('rounds', values.rounds, DEFAULTS[command].rounds), json };
     default:
-      throw new UsageError(`"${command}" is unknown; there are serve, reload, start, control and dirty`);
+      throw new UsageError(
+        `"${command}" is unknown; there are serve, reload, start, control, dirty and inspector`,
+      );
   }
 }
 

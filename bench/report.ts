@@ -8,7 +8,7 @@ const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const HEAD = `# Results
 
-Written by \`npm run bench -- serve | reload | start | control | dirty\`. Only ratios within one run mean anything: servers are measured
+Written by \`npm run bench -- serve | reload | start | control | dirty | inspector\`. Only ratios within one run mean anything: servers are measured
 in turns, round after round, on the same machine as the load generator.
 `;
 
@@ -89,6 +89,7 @@ const SECTIONS = {
   start: 'Starting, and memory',
   control: 'Control',
   dirty: 'Dirty workers',
+  inspector: 'Inspector',
 } as const;
 
 const order = (section: string) =>

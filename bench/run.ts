@@ -1,7 +1,8 @@
-/** `npm run bench -- serve | reload | start | control | dirty`: see USAGE. */
+/** `npm run bench -- serve | reload | start | control | dirty | inspector`: see USAGE. */
 import { control, controlLimitMs } from './control.ts';
 import { dirty, dirtyLimitMs } from './dirty.ts';
 import { endWithUs, limitRun } from './fleet.ts';
+import { inspector, inspectorLimitMs } from './inspector.ts';
 import { type Options, readOptions, USAGE, UsageError } from './options.ts';
 import { buildDoubt, buildFault } from './peers.ts';
 import { reload, reloadLimitMs } from './reload.ts';
@@ -36,6 +37,9 @@ async function main(options: Options): Promise<number> {
     case 'dirty':
       limitRun(dirtyLimitMs(options.rounds));
       return await dirty(options.rounds, options.json);
+    case 'inspector':
+      limitRun(inspectorLimitMs(options.rounds, options.seconds));
+      return await inspector(options.rounds, options.seconds, options.json);
   }
 }
 
