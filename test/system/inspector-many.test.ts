@@ -109,7 +109,7 @@ test('one who does not read is told how much it has lost, and what is now; other
   await push(server, quick, 3 * MIB);
   const before = residentBytes(server.pid);
   // The system's buffers differ; what may be unread, and the past that is kept, do not.
-  for (let more = 16 * MIB; slow.some(({ lost }) => lost === 0); more = 8 * MIB) {
+  for (let more = 12 * MIB; slow.some(({ lost }) => lost === 0); more += 4 * MIB) {
     for (const { socket } of slow) socket.pause();
     await push(server, quick, more);
     const grown = residentBytes(server.pid) - before;
