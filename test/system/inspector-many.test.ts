@@ -10,7 +10,7 @@ import type { Told } from '../../src/actors/inspect/records.ts';
 import { WATCHERS_MAX } from '../../src/actors/inspect/watchers.ts';
 import { controlled } from './controlled.ts';
 import { environment } from './dirty-server.ts';
-import { eventually, fixture, needsProc, type Server, Site, serve } from './harness.ts';
+import { eventually, fixture, launch, needsProc, type Server, Site, serve } from './harness.ts';
 import {
   inspectorOf,
   openSocket,
@@ -24,6 +24,8 @@ const HERE = ['--inspector', '127.0.0.1:0'];
 /** Otherwise V8 keeps garbage for as long as there is room. */
 const NODE_OPTIONS = '--max-semi-space-size=1 --max-old-space-size=64';
 const MIB = 1024 * 1024;
+/** For a hundred workers. */
+const BOOT_MS = 120_000;
 const TEXT = 'x'.repeat(500);
 /** Events of one request to the fixture: their records find room in the worker. */
 const PUSHED = 150;
@@ -164,8 +166,10 @@ async function ticking(t: TestContext, workers: number, ticks: number) {
   const site = new Site(t);
   mkdirSync(site.path('done'));
   const env = { ...environment, GO: site.path('go'), DONE: site.path('done'), TICKS: String(ticks) };
-  const server = await serve(t, fixture('ticking.mjs'), [...HERE, '-w', String(workers)], { env });
-  await server.until('all workers are ready', () => server.ready().length === workers, 120_000);
+  const server = launch(t, fixture('ticking.mjs'), [...HERE, '-w', String(workers)], { env });
+  // So many need a while on a machine that is busy.
+  await server.told(/^serving /, 0, BOOT_MS);
+  await server.until('all workers are ready', () => server.ready().length === workers, BOOT_MS);
   return {
     server,
     start: () => site.write('go', ''),

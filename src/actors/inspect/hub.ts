@@ -33,6 +33,8 @@ const GATHER_MS = 100;
  * its way. So nothing is received before it was sent.
  */
 const SETTLE_MS = 250;
+/** Records that are told at once; far fewer than are kept. */
+const PORTION = 1000;
 /** So many are told whether they are settled or not. */
 const GATHERED_MAX = 10_000;
 const BEAT_MS = 1000;
@@ -277,9 +279,11 @@ export class Hub implements Audience, Stage {
     const settled = first < 0 ? this.#gathered : this.#gathered.slice(0, first);
     this.#gathered = first < 0 ? [] : this.#gathered.slice(first);
     if (this.#gathered.length > 0) this.#flushSoon();
-    if (settled.length === 0) return;
-    this.#reel.push(settled);
-    this.#watchers.pump();
+    // In portions, lest the past that is kept be over before those who watch have been told of it.
+    for (let at = 0; at < settled.length; at += PORTION) {
+      this.#reel.push(settled.slice(at, at + PORTION));
+      this.#watchers.pump();
+    }
   }
 
   #flushSoon(): void {
