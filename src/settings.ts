@@ -18,6 +18,8 @@ import { SETTINGS, type Setting, type SettingKey, settingList, variableOf } from
 export interface Settings {
   /** MODULE[:EXPORT] as typed. */
   app: string;
+  /** What the app finds in `process.argv` from the third place on. */
+  args: string[];
   /** Addresses in their one form, each once. Default `127.0.0.1:8000`, or `0.0.0.0:$PORT`. */
   bind: string[];
   /** Default 2048. */
@@ -125,6 +127,7 @@ export interface CommandLine {
 const CONTROL_SOCKET = 'kirin.ctl';
 
 const DEFAULTS: Omit<Settings, 'app'> = {
+  args: [],
   bind: ['127.0.0.1:8000'],
   backlog: 2048,
   workers: 1,
@@ -388,7 +391,8 @@ function refuseOpenInspector(settings: Settings): void {
     throw invalid(`--inspector ${inspector} could be opened by anybody: set KIRIN_INSPECTOR_TOKEN`);
 }
 
-const isList = ({ type }: Setting) => ['addresses', 'paths', 'texts', 'amounts', 'pairs'].includes(type.kind);
+const isList = ({ type }: Setting) =>
+  ['addresses', 'paths', 'texts', 'words', 'amounts', 'pairs'].includes(type.kind);
 
 /** The settings in force after a reload: those it can change are new, the others stay; the app and its directory are new. */
 export function inForce(first: Settings, reloaded: Settings): Settings {

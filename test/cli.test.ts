@@ -30,6 +30,9 @@ describe('the command line', () => {
     ['-c x.ts -c y.ts app.js', { app: 'app.js', config: 'y.ts', flags: {} }],
     ['--timeout 007.50 app.js', { app: 'app.js', flags: { timeoutMs: ['007.50'] } }],
     ['-w 2 -- app.js', { app: 'app.js', flags: { workers: ['2'] } }],
+    ['app.js -- start -p 3', { app: 'app.js', flags: { args: ['start', '-p', '3'] } }],
+    ['-w 2 -- app.js -w 3 -- x', { app: 'app.js', flags: { workers: ['2'], args: ['-w', '3', '--', 'x'] } }],
+    ['--args a app.js -- b', { app: 'app.js', flags: { args: ['a', 'b'] } }],
     ['-w -1 app.js', { app: 'app.js', flags: { workers: ['-1'] } }],
     ['12', { app: '12', flags: {} }],
     ['--inspector app.js', { app: 'app.js', flags: { inspector: ['127.0.0.1:8780'] } }],
@@ -54,7 +57,7 @@ describe('the command line', () => {
     ['app.js -w', /^-w needs a value/],
     ['app.js --workers', /^--workers needs a value/],
     ['-b --backlog 3 app.js', /^-b needs a value/],
-    ['a.js b.js', /^one app only: "a\.js" and "b\.js" were given/],
+    ['a.js b.js', /^one app only: "a\.js" and "b\.js" were given; the app's own arguments stand behind "--"/],
   ];
   for (const [line, message] of wrong)
     test(`not kirin ${line}`, async () => {
@@ -69,7 +72,7 @@ describe('help', () => {
     for (const { flag } of settingList) assert.ok(text.includes(`--${flag} `), flag);
     assert.ok(text.split('\n').every((line) => line.length <= 80));
     assert.doesNotMatch(text, /\[(boolean|string)\]|undefined/);
-    assert.match(text, /^Usage: kirin \[options\] MODULE\[:EXPORT\]\n/);
+    assert.match(text, /^Usage: kirin \[options\] MODULE\[:EXPORT\] \[-- ARGUMENTS\]\n/);
   });
 });
 

@@ -169,6 +169,7 @@ describe('settings as they are shown', () => {
   test('those that may hold a secret or a place are not public', () => {
     const hidden = settingList.filter((one) => one.public !== true).map(({ name }) => name);
     assert.deepEqual(hidden, [
+      'args',
       'chdir',
       'raw_env',
       'env_file',

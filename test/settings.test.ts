@@ -36,6 +36,7 @@ test('the defaults', async () => {
   assert.deepEqual(await read({}), {
     app: 'app.js',
     bind: ['127.0.0.1:8000'],
+    args: [],
     backlog: 2048,
     workers: 1,
     timeoutMs: 30_000,
@@ -91,6 +92,8 @@ describe('values', () => {
   const good: [SettingKey, string, unknown][] = [
     ['bind', '8000', ['127.0.0.1:8000']],
     ['bind', 'unix:a.sock', ['unix:/srv/a.sock']],
+    ['args', '', ['']],
+    ['args', ' -p ', [' -p ']],
     ['workers', '4', 4],
     ['workers', 'auto', availableParallelism()],
     ['backlog', '1', 1],
@@ -187,12 +190,12 @@ describe('the app', () => {
 });
 
 describe('the environment', () => {
-  test('has a variable for each setting but the pairs', () => {
-    const variables = settingList.map(variableOf);
+  test('has a variable for each setting but the pairs and the arguments', () => {
+    const variables = settingList.flatMap((setting) => variableOf(setting) ?? []);
     assert.equal(new Set(variables).size, variables.length);
     assert.deepEqual(
       settingList.filter((setting) => !variableOf(setting)).map(({ key }) => key),
-      ['env'],
+      ['args', 'env'],
     );
     assert.ok(variables.includes('KIRIN_GRACEFUL_TIMEOUT'));
   });

@@ -4,15 +4,14 @@
  */
 import { existsSync } from 'node:fs';
 import { extname } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { AppSpec } from '../machines/events/worker.ts';
 import { errorLine, errorPlace } from './app-errors.ts';
 import { FaultError } from './fault-error.ts';
+import { type Exports, importMain } from './main-module.ts';
 import { hopeful } from './patience.ts';
 import { syntaxErrorPlace } from './syntax-error-place.ts';
 
-/** A module's namespace: what it exports, by name. */
-export type Exports = Record<string, unknown>;
+export type { Exports };
 
 const TYPESCRIPT = new Set(['.ts', '.mts', '.cts', '.tsx']);
 
@@ -37,11 +36,11 @@ export async function loadModule({ spec, path }: AppSpec): Promise<Exports> {
 }
 
 async function importModule(path: string): Promise<Exports> {
-  if (!TYPESCRIPT.has(extname(path))) return import(pathToFileURL(path).href);
+  if (!TYPESCRIPT.has(extname(path))) return importMain(path);
   const stripping = (process.features as { typescript?: unknown }).typescript;
   if (stripping) {
     try {
-      return await import(pathToFileURL(path).href);
+      return await importMain(path);
     } catch (error) {
       if (!UNSTRIPPABLE.has((error as NodeJS.ErrnoException)?.code ?? '')) throw error;
     }

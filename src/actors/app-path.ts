@@ -25,7 +25,10 @@ export function logicalDirectory(pwd: string | undefined, cwd: string): string {
 export const startDirectory: string = logicalDirectory(process.env['PWD'], process.cwd());
 
 /** Throws FaultError `app.notFound`, or `settings.invalid` where `chdir` is gone. */
-export function resolveApp(settings: Pick<Settings, 'app' | 'chdir'>): { cwd: string; app: AppSpec } {
+export function resolveApp(settings: Pick<Settings, 'app' | 'chdir'> & Partial<Pick<Settings, 'args'>>): {
+  cwd: string;
+  app: AppSpec;
+} {
   const base = settings.chdir ?? startDirectory;
   let cwd: string;
   try {
@@ -34,7 +37,8 @@ export function resolveApp(settings: Pick<Settings, 'app' | 'chdir'>): { cwd: st
   } catch {
     throw new FaultError('settings.invalid', `--chdir: there is no directory ${base}`);
   }
-  return { cwd, app: findApp(settings.app, cwd) };
+  const app = findApp(settings.app, cwd);
+  return { cwd, app: settings.args?.length ? { ...app, args: settings.args } : app };
 }
 
 function findApp(spec: string, cwd: string): AppSpec {

@@ -27,6 +27,20 @@ export const generationEnv = (
   base: NodeJS.ProcessEnv = process.env,
 ): Record<string, string> => overlayEnv(base, settings.envFile, settings.env);
 
+/**
+ * The same with `PORT` as the first TCP port that is served, since scripts listen there and tell others of it; one that
+ * was given for the workers alone (`--env PORT=...`) stays.
+ */
+export function withPort(
+  env: Record<string, string>,
+  given: Readonly<Record<string, string>>,
+  listeners: readonly { address: string; type: string }[],
+): Record<string, string> {
+  const tcp = listeners.find(({ type }) => type !== 'unix');
+  const port = tcp && /:(\d+)$/.exec(tcp.address)?.[1];
+  return port === undefined || Object.hasOwn(given, 'PORT') ? env : { ...env, PORT: port };
+}
+
 function readEnvFile(path: string): NodeJS.Dict<string> {
   let text: string;
   try {

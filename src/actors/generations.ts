@@ -9,7 +9,7 @@ import type { AppSpec, WorkerSpec } from '../machines/events/worker.ts';
 import type { Fault } from '../machines/faults.ts';
 import { inForce, needsRestart, type Settings, type SettingsSource } from '../settings.ts';
 import { resolveApp } from './app-path.ts';
-import { generationEnv } from './environment.ts';
+import { generationEnv, withPort } from './environment.ts';
 import { toFault } from './fault-error.ts';
 import type { BoundListener, ListenerTable } from './listeners.ts';
 import { FIRST_FD, type ProcessLaunch } from './process-spawn.ts';
@@ -111,6 +111,7 @@ export class Generations {
       signal,
       onRetry: notice,
     });
+    const parts = { cwd, app, env: withPort(env, settings.env, listeners), listeners };
     const generation: Generation = {
       number,
       limits: {
@@ -127,10 +128,7 @@ export class Generations {
       workers: settings.workers,
       ...(dirty ? { dirty } : {}),
     };
-    this.#launches.set(number, {
-      ...this.#launchOf(number, settings, { cwd, app, env, listeners }),
-      generation,
-    });
+    this.#launches.set(number, { ...this.#launchOf(number, settings, parts), generation });
     return generation;
   }
 

@@ -2,8 +2,8 @@
  * Lets an unchanged script be served: its own `server.listen(3000)` is led to the worker's listeners. Runs in web
  * workers, around the loading of the app.
  *
- * Hooked is every listen on a TCP port, and that of an HTTP server on a path; one on a descriptor or a handle is
- * left alone. What becomes of it the receiver decides.
+ * Hooked is every listen on a TCP port or a path; one on a descriptor or a handle is left alone. What becomes of it
+ * the receiver decides.
  */
 import net, { type Server } from 'node:net';
 import { speaksHttp } from './connections.ts';
@@ -101,9 +101,7 @@ function askedBy(server: Server, args: unknown[]): Omit<AskedListen, 'listen'> |
   if (options['fd'] !== undefined || options['handle'] !== undefined || options['_handle'] !== undefined)
     return;
   if (typeof options['path'] === 'string' && options['port'] === undefined)
-    return servesHttp(server)
-      ? { server, port: undefined, host: undefined, label: options['path'] }
-      : undefined;
+    return { server, port: undefined, host: undefined, label: options['path'] };
   if (args.length > 0 && !('port' in options)) return;
   const port = Number(options['port'] ?? 0);
   // An invalid one gets Node's own error.

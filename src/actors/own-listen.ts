@@ -55,10 +55,15 @@ export class OwnListen {
     this.asked.listen();
   }
 
-  /** Another makes this server listen: who heard that it listens does not hear it again. */
+  /** Another makes this server listen, which may do so already: who heard that does not hear it again. */
   yield(): void {
     this.#stopped = true;
-    const restore = intercept(this.asked.server, (event) => {
+    const { server } = this.asked;
+    if (!this.#reveal && server.listening) {
+      this.#told = new Set(server.rawListeners('listening'));
+      this.#reveal = () => {};
+    }
+    const restore = intercept(server, (event) => {
       if (event !== 'listening') return false;
       restore();
       return this.#tellNewcomers();

@@ -63,6 +63,15 @@ export interface WorkerWork<Spec> {
   shed?(connections: number): void;
 }
 
+/**
+ * The machine's limits do not hold the process: an app that has let go of everything is seen to have finished, and is
+ * not waited for until its grace is over.
+ */
+const UNHELD = {
+  setTimeout: (run: () => void, ms: number) => setTimeout(run, ms).unref(),
+  clearTimeout: (timer: NodeJS.Timeout) => clearTimeout(timer),
+};
+
 /** `loadFault` is what an error without a code of its own means while the app is loaded. */
 export function superviseWorker<K extends WorkerKind>(
   kind: K,
@@ -173,6 +182,7 @@ export function superviseWorker<K extends WorkerKind>(
   });
 
   const actor = createActor(machine, {
+    clock: UNHELD,
     input: { bootOrderMs: BOOT_ORDER_MS, faultOf: (error) => toFault(error, loadFault) },
   });
   speakLastWords(link, isUp);

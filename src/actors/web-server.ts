@@ -7,7 +7,7 @@ import type { Server } from 'node:net';
 import type { AppSpec, WorkerListener } from '../machines/events/worker.ts';
 import { Acceptor, claimListener } from './acceptor.ts';
 import { choose, closesOf, nothingToServe, resolveOffer } from './app.ts';
-import { announceDrain, appBridge, takeCloseCallbacks } from './app-bridge.ts';
+import { announceDrain, takeCloseCallbacks } from './app-bridge.ts';
 import { errorLine } from './app-errors.ts';
 import type { Servable } from './app-kinds.ts';
 import { type Exports, loadModule } from './app-loader.ts';
@@ -15,20 +15,13 @@ import { signalShield } from './app-signals.ts';
 import { Connections } from './connections.ts';
 import { Drain } from './drain.ts';
 import { FaultError } from './fault-error.ts';
-import {
-  type AskedListen,
-  hookListen,
-  type ListenFate,
-  pretendListening,
-  servesHttp,
-} from './listen-hook.ts';
-import { OwnListen } from './own-listen.ts';
+import { hookListen } from './listen-hook.ts';
 import { hopeful, type Outcome, settles } from './patience.ts';
+import { ScriptListens } from './script-listens.ts';
+import type { Notice } from './supervised.ts';
 
 /** Longer than the idle time of common load balancers (60 s), which would else meet connections just closed. */
 const KEEP_ALIVE_MS = 75_000;
-
-type Level = 'debug' | 'info' | 'warn' | 'error';
 
 export interface WebServerOptions {
   listeners: WorkerListener[];
@@ -40,7 +33,7 @@ export interface WebServerOptions {
   idleGraceMs: number;
   /** Requests after which `recycleDue` is called; 0: never. */
   maxRequests: number;
-  notice(level: Level, text: string): void;
+  notice: Notice;
   /** Called at most once: `maxRequests` were begun, or the app closed its own server and is of no more use. */
   recycleDue(requests: number): void;
 }
@@ -74,15 +67,12 @@ class AppServer implements WebServer {
   #opened: Promise<void> | undefined;
   /** Settled by the first server whose listen was taken and that is still there a turn later. */
   readonly #listened = deferred();
-  /** Where the user named what to serve: the listens that may yet be of that. */
-  #undecided: OwnListen[] | undefined;
-  readonly #own = new Set<OwnListen>();
+  #listens: ScriptListens | undefined;
   /** The server that was chosen because it listened. */
   #taken: Server | undefined;
   #ready = false;
   /** What to tell once ready. */
   #recycleHeld: number | undefined;
-  #firstPort: number | undefined;
   #draining = false;
   #drain: Drain | undefined;
   #closing: Promise<void> | undefined;
@@ -100,13 +90,14 @@ class AppServer implements WebServer {
 
   async start(app: AppSpec): Promise<void> {
     // What the app would see without Kirin.
-    process.argv[1] = app.path;
-    if (app.exportName !== undefined) this.#undecided = [];
+    process.argv.splice(1, process.argv.length, app.path, ...(app.args ?? []));
     this.#listened.promise.catch(() => {});
-    hookListen((asked) => this.#onListen(asked));
+    const listens = this.#listenTo(app);
+    hookListen((asked) => listens.onListen(asked));
     await this.#load(app);
     this.#ready = true;
     this.#acceptor.settle();
+    this.#listens?.settled();
     const held = this.#recycleHeld;
     // In a later turn, when whoever waits for the start knows of it.
     if (held !== undefined) setImmediate(() => this.#options.recycleDue(held));
@@ -129,14 +120,17 @@ class AppServer implements WebServer {
     if (await this.#accepts()) return;
 
     const offer = choose(app, exports);
-    const listenedBefore = this.#undecided?.length ?? 0;
+    const listenedBefore = this.#listens?.waiting ?? 0;
     const servable = offer && (await resolveOffer(app, offer));
     this.#servable = servable;
     if (await this.#accepts()) return;
-    await this.#decide(offer?.value, listenedBefore);
+    await this.#listens?.decide(servable, offer?.value, listenedBefore, (chosen) =>
+      this.#serve(chosen.server, chosen.ours),
+    );
     if (await this.#accepts()) return;
     if (servable) return this.#serve(servable.server, servable.ours);
     this.#options.notice('debug', `${app.path} exports nothing to serve; waiting for it to listen`);
+    this.#listens?.adopt();
     await hopeful(listened, () => nothingToServe(app, exports, offer));
   }
 
@@ -151,25 +145,27 @@ class AppServer implements WebServer {
     return false;
   }
 
-  /** What the user named is known: its listen is taken, and the others are left to the app. */
-  async #decide(exported: unknown, listenedBefore: number): Promise<void> {
-    const undecided = this.#undecided ?? [];
-    this.#undecided = undefined;
-    const servable = this.#servable;
-    // A factory that returned nothing has listened itself.
-    const chosen = servable
-      ? undecided.find(({ asked }) => isOf(servable, exported, asked.server))
-      : undecided[listenedBefore];
-    if (chosen) {
-      chosen.yield();
-      this.#take(chosen.asked);
-      await this.#opened;
-    } else if (servable) await this.#serve(servable.server, servable.ours);
-    for (const own of undecided) {
-      if (own === chosen) continue;
-      if (this.#isSameSite(own.asked.server, own.asked.port)) this.#isServedAlready(own.asked);
-      else this.#listenItself(own);
-    }
+  #listenTo({ exportName }: AppSpec): ScriptListens {
+    const self = this;
+    const { listeners, notice } = this.#options;
+    const site = {
+      get server() {
+        return self.#server;
+      },
+      get handler() {
+        return self.#servable?.handler;
+      },
+      take: (server: Server) => {
+        this.#taken = server;
+        // A failure is told to start(), and by Node to the server's own listeners.
+        this.#serve(server, false).catch(() => {});
+      },
+      fail: (fault: FaultError) => this.#listened.reject(fault),
+      notice,
+      addresses: listeners.map((listener) => listener.address).join(', '),
+    };
+    this.#listens = new ScriptListens(site, { named: exportName !== undefined });
+    return this.#listens;
   }
 
   /** Accepts on all listeners for `server`. */
@@ -190,75 +186,6 @@ class AppServer implements WebServer {
       this.#listened.reject,
     );
     return opened;
-  }
-
-  /** Whose listen is this? The first one of an HTTP server is the app's, unless the user named another. */
-  #onListen(asked: AskedListen): ListenFate {
-    const { server, port, label } = asked;
-    if (this.#server !== undefined && this.#isSameSite(server, port)) {
-      pretendListening(server, this.#server);
-      this.#isServedAlready(asked);
-      return 'pretend';
-    }
-    // Port 0 asks for any port, not for the site's; who asks for it wants to know which one it got.
-    if (port !== 0 && this.#server === undefined && servesHttp(server)) {
-      if (this.#undecided) {
-        const own = new OwnListen(asked);
-        this.#undecided.push(own);
-        own.pretend();
-      } else this.#take(asked);
-      return 'take';
-    }
-    if (port === 0 || port === undefined) {
-      this.#options.notice('info', `the app listens on ${label} itself, in this worker`);
-      return 'pass';
-    }
-    this.#listenItself(new OwnListen(asked));
-    return 'take';
-  }
-
-  #take({ server, port, label }: AskedListen): void {
-    const { listeners, notice } = this.#options;
-    this.#taken = server;
-    this.#firstPort = port;
-    const addresses = listeners.map((listener) => listener.address).join(', ');
-    notice('info', `the app asked for ${label}, serving ${addresses}`);
-    // A failure is told to start(), and by Node to the server's own listeners.
-    this.#serve(server, false).catch(() => {});
-  }
-
-  #isServedAlready({ server, label }: AskedListen): void {
-    // WebSocket libraries attach themselves to the server that they were given.
-    if (server !== this.#server && server.listenerCount('upgrade') > 0)
-      this.#server?.on('upgrade', (...args) => void server.emit('upgrade', ...args));
-    this.#options.notice('info', `the app asked for ${label} too; it is served already`);
-  }
-
-  /** A port beside those that are served: of all workers that ask for it, the one in slot 0 gets it. */
-  #listenItself(own: OwnListen): void {
-    const { label } = own.asked;
-    const { notice } = this.#options;
-    if (appBridge.worker && appBridge.worker.slot !== 0) {
-      own.pretend();
-      return;
-    }
-    notice(
-      'warn',
-      `the app also listens on ${label} by itself, which only one worker at a time can, the one in slot 0: ` +
-        'use port 0 or --bind',
-    );
-    this.#own.add(own);
-    own.listen(() => notice('debug', `the app listens on ${label} itself`));
-  }
-
-  /** The same port on another host (Fastify does so for localhost), or the app that is served as an export. */
-  #isSameSite(server: Server, port: number | undefined): boolean {
-    if (server === this.#server) return true;
-    const handler = this.#servable?.handler;
-    if (handler !== undefined && server.listeners('request').includes(handler as () => void)) return true;
-    const address = this.#server?.address();
-    const own = typeof address === 'object' ? address?.port : undefined;
-    return port !== undefined && port !== 0 && (port === this.#firstPort || port === own);
   }
 
   #setKeepAlive(server: Server, ours: boolean): void {
@@ -290,7 +217,7 @@ class AppServer implements WebServer {
       this.#server = undefined;
       this.#connections = undefined;
       this.#opened = undefined;
-      this.#firstPort = undefined;
+      this.#listens?.forget();
       this.#options.notice('info', 'the app closed the server that listened; it is forgotten');
       return;
     }
@@ -313,7 +240,7 @@ class AppServer implements WebServer {
     if (this.#drain) return this.#drain.done;
     this.#draining = true;
     this.#acceptor.close();
-    for (const own of this.#own) own.stop();
+    this.#listens?.stop();
     this.#tellApp();
     if (!this.#server || !this.#connections) return Promise.resolve({ cut: 0 });
     const { idleGraceMs } = this.#options;
@@ -384,13 +311,6 @@ function deferred() {
 }
 
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
-
-/** Whether a server that listens is that of an export: the export itself, or made of it. */
-function isOf({ server, handler }: Servable, exported: unknown, listening: Server): boolean {
-  if (listening === server || listening === exported) return true;
-  const answers = listening.listeners('request') as unknown[];
-  return [handler, exported].some((one) => typeof one === 'function' && answers.includes(one));
-}
 
 /** The app's own error, in a turn where nobody catches it: it is a crash like any other. */
 function rethrow(error: unknown): void {

@@ -15,21 +15,27 @@ const LETTERS = new Set(['c', ...settingList.flatMap(({ letter }) => letter ?? [
 
 /** Reads the arguments (without node and script). Throws FaultError `settings.invalid` with one line. */
 export async function parseCommandLine(argv: readonly string[], version: string): Promise<Parsed> {
-  const split = withValues(argv.flatMap(splitLetter));
+  const { own, behind } = splitOwn(argv);
+  const split = withValues(own.flatMap(splitLetter));
   const quick = quickArguments(split);
-  if (quick) return run(quick);
+  if (quick) return run(quick, behind);
   const parser = await build(version);
   const args = (await parser.parse(split)) as Arguments;
   if (args['help']) return { kind: 'print', text: `${withoutTypes(await parser.getHelp())}\n` };
   if (args['version']) return { kind: 'print', text: `kirin ${version}\n` };
-  return run(args);
+  return run(args, behind);
 }
 
-function run(args: Arguments): Parsed {
-  const [app, ...more] = args._.map(String);
-  if (more.length > 0) throw usage(`one app only: "${app}" and "${more[0]}" were given`);
+function run(args: Arguments, behind: readonly string[]): Parsed {
+  const before = args._.map(String);
+  if (before.length > 1)
+    throw usage(
+      `one app only: "${before[0]}" and "${before[1]}" were given; the app's own arguments stand behind "--"`,
+    );
+  const [app, ...more] = [...before, ...behind];
   const flags: CommandLine['flags'] = {};
   for (const { key, flag } of settingList) if (args[flag] !== undefined) flags[key] = listOf(args[flag]);
+  if (more.length > 0) flags.args = [...(flags.args ?? []), ...more];
   const config = args['config'] === undefined ? undefined : listOf(args['config']).at(-1);
   return { kind: 'run', commandLine: { app, config, flags } };
 }
@@ -38,7 +44,9 @@ async function build(version: string) {
   const { default: yargs } = await import('yargs');
   const parser = yargs([])
     .scriptName('kirin')
-    .usage('Usage: $0 [options] MODULE[:EXPORT]\n\nServes a Node.js app with supervised worker processes.')
+    .usage(
+      'Usage: $0 [options] MODULE[:EXPORT] [-- ARGUMENTS]\n\nServes a Node.js app with supervised worker processes.',
+    )
     .detectLocale(false)
     .exitProcess(false)
     .help(false)
@@ -88,13 +96,18 @@ const OPTIONAL = new Map(
   settingList.flatMap(({ flag, type }) => (type.kind === 'endpoint' ? [[`--${flag}`, type.byDefault]] : [])),
 );
 
+/** What stands behind the first `--` is not for Kirin. */
+function splitOwn(argv: readonly string[]): { own: string[]; behind: string[] } {
+  const at = argv.indexOf('--');
+  return at < 0 ? { own: [...argv], behind: [] } : { own: argv.slice(0, at), behind: argv.slice(at + 1) };
+}
+
 /** Gives a value to those options that may go without: what follows is theirs only if it looks like an address. */
 function withValues(args: readonly string[]): string[] {
   const given: string[] = [];
   for (let at = 0; at < args.length; at++) {
     const byDefault = OPTIONAL.get(args[at]!);
-    const isOther = byDefault === undefined || args.slice(0, at).includes('--');
-    if (isOther) given.push(args[at]!);
+    if (byDefault === undefined) given.push(args[at]!);
     else
       given.push(
         `${args[at]}=${/^([^:=]*:|\[.*\]:)?\d+$/.test(args[at + 1] ?? '') ? args[++at] : byDefault}`,

@@ -59,6 +59,8 @@ export function parseValue(setting: Setting, raw: unknown, context: ParseContext
       return parseList(raw, context).map((path) => resolve(context.directory, path));
     case 'texts':
       return parseList(raw, context).map((text) => text.trim());
+    case 'words':
+      return parseWords(raw, context);
     case 'amounts':
       return parseAmounts(raw, context);
     case 'pairs':
@@ -159,6 +161,13 @@ function parseList(raw: unknown, context: ParseContext): string[] {
   for (const item of list)
     if (typeof item !== 'string' || item.trim() === '') must(context, 'text, or a list of texts', item);
   return list as string[];
+}
+
+function parseWords(raw: unknown, context: ParseContext): string[] {
+  const words = Array.isArray(raw) ? raw : [raw];
+  for (const word of words)
+    if (typeof word !== 'string' || word.includes('\0')) must(context, 'a list of texts', word);
+  return words as string[];
 }
 
 function parseAddresses(raw: unknown, context: ParseContext): string[] {

@@ -32,6 +32,8 @@ export type Kind =
   | { kind: 'token'; lengthMin: number; lengthMax: number }
   | { kind: 'paths' }
   | { kind: 'texts' }
+  /** Texts as they are, empty ones too. */
+  | { kind: 'words' }
   /** NAME=N pairs, N a whole number from 1. */
   | { kind: 'amounts' }
   /** NAME=VALUE pairs. */
@@ -90,6 +92,18 @@ export const SETTINGS = {
     text: 'HOST:PORT, PORT, [IPV6]:PORT, unix:PATH or fd://N; may be repeated',
     reloadable: true,
     public: true,
+  },
+  /** The app's own arguments; on the command line they stand behind `--`. */
+  args: {
+    name: 'args',
+    flag: 'args',
+    // A list of texts with commas in it could not be told from more of them.
+    variable: false,
+    type: { kind: 'words' },
+    defaultText: 'what stands behind --',
+    group: 'Serving',
+    text: 'Argument for the app, in process.argv; may be repeated',
+    reloadable: true,
   },
   /** Connections that wait in the kernel while no worker takes them; the system may have a lower limit. */
   backlog: {

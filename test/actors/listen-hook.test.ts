@@ -6,16 +6,16 @@ import { freePort } from '../system/client.ts';
 import { bind, get, serve } from './app-process.ts';
 
 test("a script's listen takes our listener, with callback, 'listening' and address", async (t) => {
-  const worker = await serve(t, 'script.cjs', { env: { PORT: '3000' } });
+  const worker = await serve(t, 'script.cjs', { env: { PORT: '3000' }, slot: 0 });
   assert.equal((await worker.get('/x')).body, 'script /x');
   await worker.until('all callbacks', () => worker.stdout.split('\n').length === 4);
   const lines = worker.stdout.trim().split('\n').sort();
   // The same port on another host only looks as if it listened; an ephemeral one is the app's own business.
   assert.deepEqual(lines, [`again true ${worker.port}`, 'listening', 'own true']);
   assert.deepEqual(worker.notices(), [
-    `info: the app asked for 0.0.0.0:3000, serving 127.0.0.1:${worker.port}`,
-    'info: the app asked for ::1:3000 too; it is served already',
-    'info: the app listens on 0 itself, in this worker',
+    `info: script asked for 0.0.0.0:3000, serving 127.0.0.1:${worker.port}`,
+    'info: script asked for ::1:3000 too, which is served already',
+    'info: script listens on 0 itself, in this worker',
   ]);
 });
 
@@ -36,10 +36,10 @@ test('a script that listens on a path leaves no socket there', async (t) => {
 });
 
 test('an app that is exported and listens later is served once, and believes that it listens', async (t) => {
-  const worker = await serve(t, 'express-late.mjs');
+  const worker = await serve(t, 'express-late.mjs', { slot: 0 });
   await worker.until('the callback', () => worker.stdout === 'late true\n');
   assert.equal((await worker.get()).body, 'express late');
-  assert.deepEqual(worker.notices(), ['info: the app asked for 3000 too; it is served already']);
+  assert.deepEqual(worker.notices(), ['info: script asked for 3000 too, which is served already']);
 });
 
 test('a listen beats an export, and a factory may listen', async (t) => {
@@ -76,7 +76,7 @@ test('a named export is served, whatever else listens', async (t) => {
   const worker = await serve(t, 'metrics.mjs', { exportName: 'app', env, slot: 0 });
   assert.equal((await worker.get()).body, 'app');
   await worker.until('metrics', () =>
-    worker.notices().includes(`debug: the app listens on 127.0.0.1:${port} itself`),
+    worker.notices().includes(`debug: script listens on 127.0.0.1:${port} itself`),
   );
   assert.equal((await get({ port })).body, 'metrics');
   await worker.until('that it hears that once', () => worker.stdout === 'metrics listening\n');
@@ -114,13 +114,14 @@ test('a further port is listened on in one worker, and by the next when that one
   assert.equal(await metrics(), `metrics of ${first.child.pid}`);
   first.child.kill('SIGKILL');
   await next.until('its turn', () =>
-    next.notices().includes(`debug: the app listens on 127.0.0.1:${port} itself`),
+    next.notices().includes(`debug: script listens on 127.0.0.1:${port} itself`),
   );
   assert.equal(await metrics(), `metrics of ${next.child.pid}`);
-  const warning = `warn: the app also listens on 127.0.0.1:${port} by itself, which only one worker at a time can, the one in slot 0: use port 0 or --bind`;
-  for (const worker of [first, next])
-    assert.equal(worker.notices().filter((notice) => notice === warning).length, 1);
-  assert.ok(!other.notices().includes(warning));
+  for (const worker of [first, other, next])
+    assert.ok(
+      !worker.notices().some((notice) => notice.startsWith('warn')),
+      'on this machine alone is no fault',
+    );
   assert.equal(next.stdout, `listening\n${port}\n`, 'it hears that once');
 });
 

@@ -25,6 +25,8 @@ export const AppSpecSchema = v.object({
   spec: text,
   path: text,
   exportName: v.optional(text),
+  /** What the app finds in `process.argv` behind its own path. */
+  args: v.optional(v.array(text)),
 });
 export type AppSpec = v.InferOutput<typeof AppSpecSchema>;
 
