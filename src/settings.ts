@@ -18,6 +18,7 @@ import { SETTINGS, type Setting, type SettingKey, settingList, variableOf } from
 export interface Settings {
   /** MODULE[:EXPORT] as typed. */
   app: string;
+  ipv6Only: boolean;
   /** What the app finds in `process.argv` from the third place on. */
   args: string[];
   /** Addresses in their one form, each once. Default `127.0.0.1:8000`, or `0.0.0.0:$PORT`. */
@@ -128,6 +129,7 @@ const CONTROL_SOCKET = 'kirin.ctl';
 
 const DEFAULTS: Omit<Settings, 'app'> = {
   args: [],
+  ipv6Only: false,
   bind: ['127.0.0.1:8000'],
   backlog: 2048,
   workers: 1,

@@ -37,6 +37,7 @@ test('the defaults', async () => {
     app: 'app.js',
     bind: ['127.0.0.1:8000'],
     args: [],
+    ipv6Only: false,
     backlog: 2048,
     workers: 1,
     timeoutMs: 30_000,
@@ -92,6 +93,7 @@ describe('values', () => {
   const good: [SettingKey, string, unknown][] = [
     ['bind', '8000', ['127.0.0.1:8000']],
     ['bind', 'unix:a.sock', ['unix:/srv/a.sock']],
+    ['bind', 'unix:a.sock?mode=660', ['unix:/srv/a.sock?mode=0660']],
     ['args', '', ['']],
     ['args', ' -p ', [' -p ']],
     ['workers', '4', 4],

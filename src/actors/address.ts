@@ -8,12 +8,14 @@ import { FaultError } from './fault-error.ts';
 
 export type Address =
   | { kind: 'tcp'; host: string; port: number }
-  | { kind: 'unix'; path: string }
+  /** Permission bits, by default those that the umask leaves; the group by name or number, by default the process's. */
+  | { kind: 'unix'; path: string; mode?: number; group?: string }
   /** A socket that was opened by whoever started us: systemd, a test, an older arbiter. */
   | { kind: 'fd'; fd: number };
 
-const FORMS = 'HOST:PORT, PORT, [IPV6]:PORT, unix:PATH or fd://N';
+const FORMS = 'HOST:PORT, PORT, [IPV6]:PORT, unix:PATH[?mode=0660&group=NAME] or fd://N';
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i;
+const GROUP_NAME = /^(\d{1,9}|[a-z_][a-z0-9_.-]{0,62}\$?)$/i;
 /** Room for a path in the kernel's `sockaddr_un`, without the final zero. */
 export const UNIX_PATH_BYTES_MAX = process.platform === 'linux' ? 107 : 103;
 
@@ -64,7 +66,7 @@ function bracketsFor(address: string): string {
 }
 
 /** The kernel's way of writing it, so that equal addresses are equal text. A zone (`%eth0`) is left as it is. */
-const canonicalIPv6 = (host: string): string =>
+export const canonicalIPv6 = (host: string): string =>
   host.includes('%') ? host : new SocketAddress({ address: host, family: 'ipv6' }).address;
 
 function parsePort(text: string, digits: string): number {
@@ -73,20 +75,51 @@ function parsePort(text: string, digits: string): number {
   return port;
 }
 
-function parseUnix(text: string, rest: string, directory: string): Address {
+function parseUnix(text: string, whole: string, directory: string): Address {
+  const at = whole.indexOf('?');
+  const rest = at < 0 ? whole : whole.slice(0, at);
   if (rest === '' || rest.endsWith('/') || rest.includes('\0'))
     throw bad(text, 'a Unix socket is unix:PATH, such as unix:/run/app.sock');
   const path = resolve(directory, rest);
   if (Buffer.byteLength(path) > UNIX_PATH_BYTES_MAX)
     throw bad(text, `a Unix socket's path has at most ${UNIX_PATH_BYTES_MAX} bytes, "${path}" has more`);
-  return { kind: 'unix', path };
+  return { kind: 'unix', path, ...(at < 0 ? {} : parseAccess(text, whole.slice(at + 1))) };
+}
+
+/** Who may use a Unix socket: `mode=0660&group=www-data`. */
+function parseAccess(text: string, query: string): { mode?: number; group?: string } {
+  const access: { mode?: number; group?: string } = {};
+  for (const pair of query.split('&')) {
+    const [, key = pair, value = ''] = /^([^=]*)=(.*)$/.exec(pair) ?? [];
+    if (key !== 'mode' && key !== 'group')
+      throw bad(text, `behind the "?" of a path stand mode and group, not "${key}"`);
+    if (access[key] !== undefined) throw bad(text, `${key} is given twice`);
+    if (key === 'mode') {
+      const mode = /^(0o?)?[0-7]{1,3}$/.test(value)
+        ? Number.parseInt(value.replace(/^0o/, ''), 8)
+        : Number.NaN;
+      if (Number.isNaN(mode)) throw bad(text, `mode is octal, from 0 to 0777, such as 0660, not "${value}"`);
+      access.mode = mode;
+    } else if (GROUP_NAME.test(value)) access.group = value;
+    else throw bad(text, `"${value}" is no name of a group`);
+  }
+  return access;
 }
 
 /** The address in the one way it is shown to people and compared: `127.0.0.1:8000`, `[::1]:80`, `unix:/x`, `fd://3`. */
 export function formatAddress(address: Address): string {
-  if (address.kind === 'unix') return `unix:${address.path}`;
+  if (address.kind === 'unix') return `unix:${address.path}${formatAccess(address)}`;
   if (address.kind === 'fd') return `fd://${address.fd}`;
   return formatHostPort(address.host, address.port);
+}
+
+/** What stands behind a path: nothing where nothing was asked for. */
+export function formatAccess({ mode, group }: { mode?: number; group?: string }): string {
+  const parts = [
+    mode === undefined ? '' : `mode=0${mode.toString(8).padStart(3, '0')}`,
+    group === undefined ? '' : `group=${group}`,
+  ].filter(Boolean);
+  return parts.length === 0 ? '' : `?${parts.join('&')}`;
 }
 
 export const formatHostPort = (host: string, port: number): string =>
@@ -100,21 +133,23 @@ export const isLoopback = (host: string): boolean =>
 export interface TcpName {
   host: string;
   port: number;
+  /** Of `::`: it takes no IPv4 connections. */
+  ipv6Only?: boolean;
 }
 
 const withoutMapping = (host: string) => host.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
 
 /**
  * Whether two different addresses claim the same connections, so that the kernel would refuse the second. An
- * IPv6 wildcard takes IPv4 as well where the system is `dualStack`.
+ * IPv6 wildcard takes IPv4 as well, unless it is for IPv6 only.
  */
-export function addressesOverlap(a: TcpName, b: TcpName, dualStack = true): boolean {
+export function addressesOverlap(a: TcpName, b: TcpName): boolean {
   if (a.port !== b.port || a.port === 0) return false;
   const [first, second] = [withoutMapping(a.host), withoutMapping(b.host)];
-  return first === second || covers(first, second, dualStack) || covers(second, first, dualStack);
+  return first === second || covers(a, second) || covers(b, first);
 }
 
-function covers(wide: string, narrow: string, dualStack: boolean): boolean {
-  if (wide === '::') return dualStack || isIPv6(narrow);
-  return wide === '0.0.0.0' && isIPv4(narrow);
+function covers(wide: TcpName, narrow: string): boolean {
+  if (wide.host === '::') return !wide.ipv6Only || isIPv6(narrow);
+  return withoutMapping(wide.host) === '0.0.0.0' && isIPv4(narrow);
 }

@@ -110,6 +110,7 @@ export class Generations {
     const listeners = await table.bind(settings.bind, number, {
       signal,
       onRetry: notice,
+      ipv6Only: this.#deps.settings.ipv6Only,
     });
     const parts = { cwd, app, env: withPort(env, settings.env, listeners), listeners };
     const generation: Generation = {

@@ -6,21 +6,29 @@ import { FaultError } from './fault-error.ts';
 
 const LOOKUP_MS = 10_000;
 
-/** The first IPv4 address of a host, else its first address; `localhost` is thus 127.0.0.1. */
-export async function resolveHost({ host, port }: TcpName): Promise<TcpName> {
-  if (isIP(host)) return { host, port };
-  const found = await withinLimit(host, lookup(host, { all: true })).catch((error: NodeJS.ErrnoException) => {
+/** Looks a name up; a test has its own. */
+export type Lookup = (host: string) => Promise<{ address: string; family: number }[]>;
+
+const byName: Lookup = (host) => lookup(host, { all: true });
+
+/** Every address of a host, IPv4 first, each once. */
+export async function resolveHosts({ host, port }: TcpName, look: Lookup = byName): Promise<TcpName[]> {
+  if (isIP(host.replace(/%.*$/, ''))) return [{ host, port }];
+  const found = await withinLimit(host, look(host)).catch((error: NodeJS.ErrnoException) => {
     if (error instanceof FaultError) throw error;
     throw new FaultError(
       'bind.badAddress',
       `cannot bind ${host}:${port}: no address found for "${host}" (${error.code})`,
     );
   });
-  const first = found.find(({ family }) => family === 4) ?? found[0];
-  if (!first)
+  if (found.length === 0)
     throw new FaultError('bind.badAddress', `cannot bind ${host}:${port}: "${host}" has no address`);
-  return { host: first.address, port };
+  const sorted = [...found].sort((a, b) => a.family - b.family);
+  return [...new Set(sorted.map(({ address }) => address))].map((address) => ({ host: address, port }));
 }
+
+/** The first IPv4 address of a host, else its first address; `localhost` is thus 127.0.0.1. */
+export const resolveHost = async (name: TcpName): Promise<TcpName> => (await resolveHosts(name))[0]!;
 
 async function withinLimit<T>(host: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

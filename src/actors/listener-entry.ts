@@ -1,9 +1,16 @@
 /** One listening socket to be: bound here or inherited, never listening in this process. Runs in the arbiter. */
 import { fstatSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type Address, formatAddress, formatHostPort, type TcpName, UNIX_PATH_BYTES_MAX } from './address.ts';
+import {
+  type Address,
+  formatAccess,
+  formatAddress,
+  formatHostPort,
+  type TcpName,
+  UNIX_PATH_BYTES_MAX,
+} from './address.ts';
 import { FaultError } from './fault-error.ts';
-import { resolveHost } from './host-name.ts';
+import { type Lookup, resolveHosts } from './host-name.ts';
 import { bindTcpHandle, openHandle, SocketError, type SocketHandle } from './socket-handle.ts';
 import { bindUnixSocket, DRAFT_NAME_LENGTH } from './unix-socket.ts';
 
@@ -20,6 +27,8 @@ export interface Entry extends BoundListener {
   names: Set<string>;
   /** Numeric host and port, to find overlaps. */
   tcp: TcpName | undefined;
+  /** Of a Unix socket: the permissions that were asked for, `?mode=0660`. */
+  access: string;
   generations: Set<number>;
   /** Given to us open: kept until the end, since nobody gives it twice. */
   inherited: boolean;
@@ -31,18 +40,34 @@ export interface Entry extends BoundListener {
 /** An address as the table knows it: a host by its number, a socket's directory by where it really is. */
 export type Place =
   | { kind: 'tcp'; tcp: TcpName }
-  | { kind: 'unix'; path: string }
+  | { kind: 'unix'; path: string; mode?: number; group?: string }
   | { kind: 'fd'; fd: number };
 
-/** Where an address is now; a link in it may lead elsewhere at the next reload. */
-export async function placeOf(address: Address): Promise<Place> {
-  if (address.kind === 'tcp') return { kind: 'tcp', tcp: await resolveHost(address) };
-  return address.kind === 'unix' ? { kind: 'unix', path: realPlace(address.path) } : address;
+export interface PlaceOptions {
+  /** IPv6 addresses take no IPv4 connections. */
+  ipv6Only?: boolean | undefined;
+  lookup?: Lookup | undefined;
+}
+
+/** Where an address is now: a name has one place for each of its addresses, and a link may lead elsewhere later. */
+export async function placesOf(
+  address: Address,
+  { ipv6Only = false, lookup }: PlaceOptions,
+): Promise<Place[]> {
+  if (address.kind === 'unix') return [{ ...address, path: realPlace(address.path) }];
+  if (address.kind === 'fd') return [address];
+  const found = await resolveHosts(address, lookup);
+  return found.map((tcp) => ({ kind: 'tcp', tcp: { ...tcp, ipv6Only } }));
 }
 
 /** One name for each place, under which a later generation finds it. */
-export const nameOf = (place: Place): string =>
-  place.kind === 'tcp' ? formatHostPort(place.tcp.host, place.tcp.port) : formatAddress(place);
+export function nameOf(place: Place): string {
+  if (place.kind === 'tcp') return formatHostPort(place.tcp.host, place.tcp.port);
+  return place.kind === 'unix' ? `unix:${place.path}` : formatAddress(place);
+}
+
+/** The permissions that are asked for, as text. */
+export const accessOf = (place: Place): string => (place.kind === 'unix' ? formatAccess(place) : '');
 
 function realPlace(path: string): string {
   try {
@@ -64,16 +89,22 @@ const pathOf = (address: Address, place: { path: string }): string =>
 export async function openEntry(address: Address, place: Place): Promise<Entry> {
   if (place.kind === 'unix') {
     // By its real path, so that it is found again at its end though a link has moved.
-    const socket = await bindUnixSocket(hasRoom(place.path) ? place.path : pathOf(address, place));
-    const shown = formatAddress(address);
+    const { mode, group } = place;
+    const path = pathOf(address, place);
+    const socket = await bindUnixSocket(hasRoom(place.path) ? place.path : path, {
+      ...(mode === undefined ? {} : { mode }),
+      ...(group === undefined ? {} : { group }),
+    });
+    const shown = `unix:${path}`;
     const entry = entryOf(shown, 'unix', socket.handle, undefined, () => socket.release());
     entry.names.delete(shown);
+    entry.access = accessOf(place);
     return entry;
   }
   if (place.kind === 'fd') return inherit(place.fd);
-  const { host, port } = place.tcp;
-  const { handle, name } = bindTcpHandle(host, port);
-  return tcpEntry(handle, { host: name.address, port: name.port });
+  const { host, port, ipv6Only = false } = place.tcp;
+  const { handle, name } = bindTcpHandle(host, port, { ipv6Only });
+  return tcpEntry(handle, { host: name.address, port: name.port, ipv6Only });
 }
 
 const tcpEntry = (handle: SocketHandle, tcp: TcpName): Entry =>
@@ -108,7 +139,7 @@ function inherit(fd: number): Entry {
     );
   }
   const entry = name
-    ? tcpEntry(handle, { host: name.address, port: name.port })
+    ? tcpEntry(handle, { host: name.address, port: name.port, ipv6Only: !isDualStack() })
     : entryOf(unixNameOf(fd) ?? text, 'unix', handle, undefined, () => handle.close());
   entry.names.add(text);
   entry.inherited = true;
@@ -129,11 +160,21 @@ function entryOf(
     fd: handle.fd,
     names,
     tcp,
+    access: '',
     generations: new Set(),
     inherited: false,
     handle,
     close,
   };
+}
+
+/** Whether `::` of somebody else takes IPv4 connections too: the system's default, and nearly every system's. */
+function isDualStack(): boolean {
+  try {
+    return readFileSync('/proc/sys/net/ipv6/bindv6only', 'utf8').trim() !== '1';
+  } catch {
+    return true;
+  }
 }
 
 /** The path of an inherited Unix socket, which Node does not tell; undefined where the system does not either. */

@@ -6,19 +6,32 @@
  * `bind` is all or nothing, one call at a time; what it takes belongs to the generation at once, so that a
  * generation that ends meanwhile does not close it.
  */
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Address, addressesOverlap, formatAddress, parseAddress, type TcpName } from './address.ts';
 import { bindFault } from './bind-fault.ts';
 import { FaultError } from './fault-error.ts';
-import { type BoundListener, type Entry, nameOf, openEntry, placeOf } from './listener-entry.ts';
+import type { Lookup } from './host-name.ts';
+import {
+  accessOf,
+  type BoundListener,
+  type Entry,
+  nameOf,
+  openEntry,
+  type Place,
+  placesOf,
+} from './listener-entry.ts';
 
 export type { BoundListener };
 
 export interface BindOptions {
   signal?: AbortSignal;
+  /** IPv6 addresses take no IPv4 connections. */
+  ipv6Only?: boolean;
   onRetry?(text: string): void;
 }
+
+/** A port of the system's choice may be taken already on another address of the same name. */
+const SAME_PORT_TRIES_MAX = 10;
 
 /** What one call of `bind` has taken so far; `fresh` is what the generation did not have before. */
 interface Claim {
@@ -33,16 +46,20 @@ interface TableOptions {
   /** Milliseconds between two tries. Default 1000. */
   retryMs?: number;
   wait?: (ms: number, signal?: AbortSignal) => Promise<unknown>;
+  /** Default: the system's. */
+  lookup?: Lookup;
 }
 
 export class ListenerTable {
   readonly #retries: number;
   readonly #retryMs: number;
   readonly #wait: (ms: number, signal?: AbortSignal) => Promise<unknown>;
+  readonly #lookup: Lookup | undefined;
   #entries: Entry[] = [];
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor({ retries = 5, retryMs = 1000, wait }: TableOptions = {}) {
+  constructor({ retries = 5, retryMs = 1000, wait, lookup }: TableOptions = {}) {
+    this.#lookup = lookup;
     this.#retries = retries;
     this.#retryMs = retryMs;
     this.#wait = wait ?? ((ms, signal) => sleep(ms, undefined, signal ? { signal } : {}));
@@ -71,15 +88,92 @@ export class ListenerTable {
     return [...claim.all].map(({ address, type, fd }) => ({ address, type, fd }));
   }
 
-  /** Claims the entry of one address: the one that is there, or a new one. */
+  /** Claims what one address stands for: of a name all its addresses, on one port. */
   async #take(address: Address, claim: Claim, options: BindOptions): Promise<void> {
     const text = formatAddress(address);
-    const place = await placeOf(address);
-    const name = nameOf(place);
+    const places = await placesOf(address, { ipv6Only: options.ipv6Only, lookup: this.#lookup });
+    const [first] = places;
+    if (places.length === 1 && first) {
+      await this.#takePlace(address, first, text, claim, { ...options, retries: this.#retries });
+      return;
+    }
+    for (let tries = 1; ; tries++) {
+      const taken = new Set(claim.all);
+      try {
+        return await this.#takeAll(address, places, text, claim, options);
+      } catch (error) {
+        const isTaken = error instanceof FaultError && error.fault.code === 'bind.inUse';
+        if (!isTaken || address.kind !== 'tcp' || address.port !== 0 || tries >= SAME_PORT_TRIES_MAX)
+          throw error;
+        this.#giveBack(claim, taken);
+      }
+    }
+  }
+
+  /** Those that this machine has not (IPv6 that is switched off, another's address) are left out, unless all are. */
+  async #takeAll(
+    address: Address,
+    places: readonly Place[],
+    text: string,
+    claim: Claim,
+    options: BindOptions,
+  ): Promise<void> {
+    let missing: FaultError | undefined;
+    let port: number | undefined;
+    for (const place of places) {
+      if (place.kind !== 'tcp') continue;
+      const { host } = place.tcp;
+      const here = port === undefined ? place : { kind: 'tcp' as const, tcp: { ...place.tcp, port } };
+      // A port that the system chose is not waited for: there are others.
+      const retries = here === place ? this.#retries : 0;
+      const name = nameOf(place);
+      try {
+        const entry = await this.#takePlace(address, here, `${text} (${host})`, claim, {
+          ...options,
+          retries,
+          name,
+        });
+        if (place.tcp.port === 0) port ??= entry.tcp?.port;
+      } catch (error) {
+        if (!(error instanceof FaultError) || error.fault.code !== 'bind.badAddress') throw error;
+        missing ??= error;
+        options.onRetry?.(`${error.message}: it is left out`);
+      }
+    }
+    if (missing && !this.#hasAny(places, claim)) throw missing;
+  }
+
+  #hasAny(places: readonly Place[], claim: Claim): boolean {
+    return places.some((place) => [...claim.all].some((entry) => entry.names.has(nameOf(place))));
+  }
+
+  /** As it was before an attempt. */
+  #giveBack(claim: Claim, before: ReadonlySet<Entry>): void {
+    for (const entry of claim.all) {
+      if (before.has(entry)) continue;
+      claim.all.delete(entry);
+      if (!claim.fresh.includes(entry)) continue;
+      claim.fresh = claim.fresh.filter((other) => other !== entry);
+      this.#drop(entry, claim.generation);
+    }
+  }
+
+  /** Claims the entry of one place: the one that is there, or a new one. */
+  async #takePlace(
+    address: Address,
+    place: Place,
+    text: string,
+    claim: Claim,
+    options: BindOptions & { retries: number; name?: string },
+  ): Promise<Entry> {
+    const name = options.name ?? nameOf(place);
     for (let tries = 0; ; tries++) {
       throwIfAborted(options.signal);
       const known = this.#entries.find((entry) => entry.names.has(name));
-      if (known) return claimEntry(known, claim);
+      if (known) {
+        refuseOtherAccess(known, place, text, claim);
+        return claimEntry(known, claim);
+      }
       try {
         if (place.kind === 'tcp') this.#refuseOverlap(place.tcp, text, claim);
         const made = await openEntry(address, place);
@@ -87,10 +181,13 @@ export class ListenerTable {
         this.#admit(made, text, claim);
         return claimEntry(made, claim);
       } catch (error) {
-        const fault = bindFault(text, error);
-        if (fault.fault.code !== 'bind.inUse' || tries >= this.#retries) throw fault;
+        const isToldNow = tries === 0 || tries >= options.retries;
+        const fault = bindFault(text, error, isToldNow && place.kind === 'tcp' ? place.tcp : null);
+        if (fault.fault.code !== 'bind.inUse' || tries >= options.retries) throw fault;
         const every = `${this.#retryMs / 1000} s`;
-        options.onRetry?.(`${text} is in use, trying again in ${every} (${tries + 1}/${this.#retries})`);
+        // Who has it is told at first and at last: to find out takes a while.
+        const inUse = tries === 0 ? fault.message.replace(/: choose another .*$/, '') : `${text} is in use`;
+        options.onRetry?.(`${inUse}, trying again in ${every} (${tries + 1}/${options.retries})`);
         await this.#wait(this.#retryMs, options.signal).catch(() => {});
       }
     }
@@ -108,8 +205,7 @@ export class ListenerTable {
   }
 
   #refuseOverlap(wanted: TcpName, text: string, claim: Claim): void {
-    const dualStack = isDualStack();
-    const other = this.#entries.find((entry) => entry.tcp && addressesOverlap(entry.tcp, wanted, dualStack));
+    const other = this.#entries.find((entry) => entry.tcp && addressesOverlap(entry.tcp, wanted));
     if (!other) return;
     throw new FaultError(
       'bind.overlaps',
@@ -145,19 +241,22 @@ export class ListenerTable {
   }
 }
 
-function claimEntry(entry: Entry, { generation, all, fresh }: Claim): void {
+function claimEntry(entry: Entry, { generation, all, fresh }: Claim): Entry {
   if (!entry.generations.has(generation)) fresh.push(entry);
   entry.generations.add(generation);
   all.add(entry);
+  return entry;
 }
 
-/** Whether an IPv6 wildcard takes IPv4 connections too: the system's default, and nearly every system's. */
-function isDualStack(): boolean {
-  try {
-    return readFileSync('/proc/sys/net/ipv6/bindv6only', 'utf8').trim() !== '1';
-  } catch {
-    return true;
-  }
+/** A Unix socket's permissions are those of its first moment. */
+function refuseOtherAccess(known: Entry, place: Place, text: string, claim: Claim): void {
+  if (known.access === accessOf(place) || known.inherited) return;
+  throw new FaultError(
+    'bind.overlaps',
+    claim.all.has(known)
+      ? `${text} is given twice, with different permissions: keep one of them`
+      : `${text} is bound already, with other permissions: the change needs a restart`,
+  );
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {

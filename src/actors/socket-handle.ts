@@ -36,6 +36,7 @@ type CreateServerHandle = (
   port: number | null,
   addressType: number | null,
   fd?: number,
+  flags?: number,
 ) => SocketHandle | number;
 
 function create(...parameters: Parameters<CreateServerHandle>): SocketHandle {
@@ -46,9 +47,20 @@ function create(...parameters: Parameters<CreateServerHandle>): SocketHandle {
   return made;
 }
 
-/** Binds a numeric address. `EADDRINUSE` shows only when the socket is asked for its name, so it is asked here. */
-export function bindTcpHandle(host: string, port: number): { handle: SocketHandle; name: SocketName } {
-  const handle = create(host, port, net.isIPv6(host.replace(/%.*$/, '')) ? 6 : 4);
+/** libuv's UV_TCP_IPV6ONLY. Without it libuv makes a socket dual stack, whatever the system's own default is. */
+const IPV6_ONLY = 1;
+
+/**
+ * Binds a numeric address. `EADDRINUSE` shows only when the socket is asked for its name, so it is asked here. `::` takes
+ * IPv4 connections too, unless it is `ipv6Only`.
+ */
+export function bindTcpHandle(
+  host: string,
+  port: number,
+  { ipv6Only = false }: { ipv6Only?: boolean } = {},
+): { handle: SocketHandle; name: SocketName } {
+  const isV6 = net.isIPv6(host.replace(/%.*$/, ''));
+  const handle = create(host, port, isV6 ? 6 : 4, undefined, isV6 && ipv6Only ? IPV6_ONLY : 0);
   try {
     return { handle, name: nameOf(handle) };
   } catch (error) {

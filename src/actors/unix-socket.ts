@@ -10,13 +10,16 @@
  * 4. at the end remove the name only if device and inode are still the socket's own.
  */
 import { randomBytes } from 'node:crypto';
-import { lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
+import { chmodSync, lchownSync, lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { UNIX_PATH_BYTES_MAX } from './address.ts';
+import { inUseFault } from './bind-fault.ts';
 import { FaultError } from './fault-error.ts';
+import { groupId } from './group-id.ts';
 import { acquireLock, type LockFile } from './lock-file.ts';
 import { bindUnixHandle, SocketError, type SocketHandle } from './socket-handle.ts';
+import { processName, unixHolder } from './socket-holder.ts';
 import { withUmask } from './umask.ts';
 
 export interface UnixSocket {
@@ -32,18 +35,22 @@ export interface UnixSocket {
 
 export interface UnixSocketOptions {
   mode?: number;
+  /** By name or number. Default: the process's own. */
+  group?: string;
   /** The setting that asked for it, for messages. Default `--bind`. */
   flag?: string;
 }
 
 /** How long a process that has the name may take to show that it lives. */
 const PROBE_MS = 1000;
+/** Permissions until the group is as it should be. */
+const PRIVATE = 0o600;
 /** Of the name a socket is bound under first: `.k` and six signs. */
 export const DRAFT_NAME_LENGTH = 8;
 
 /**
- * Binds `path` without listening. `mode` are its permission bits from its first moment; without it the umask
- * decides. Throws FaultError `bind.inUse` when a live process has the name, `bind.denied`, `bind.badAddress`,
+ * Binds `path` without listening. `mode` are its permission bits from the first moment under that name; without it the
+ * umask decides. Throws FaultError `bind.inUse` when a live process has the name, `bind.denied`, `bind.badAddress`,
  * `bind.failed`.
  */
 export async function bindUnixSocket(path: string, options: UnixSocketOptions = {}): Promise<UnixSocket> {
@@ -51,7 +58,7 @@ export async function bindUnixSocket(path: string, options: UnixSocketOptions = 
   const lock = takeLock(path, flag);
   try {
     await refuseIfLive(path, flag);
-    return place(path, lock, options.mode);
+    return place(path, lock, options);
   } catch (error) {
     lock.release();
     throw error;
@@ -62,7 +69,7 @@ function takeLock(path: string, flag: string): LockFile {
   try {
     const taken = acquireLock(path);
     if ('lock' in taken) return taken.lock;
-    throw inUse(path, `process ${taken.heldBy}`, flag);
+    throw inUseFault(`unix:${path}`, processName(taken.heldBy), flag);
   } catch (error) {
     throw explain(path, error);
   }
@@ -81,7 +88,7 @@ async function refuseIfLive(path: string, flag: string): Promise<void> {
       'bind.failed',
       `cannot bind unix:${path}: there is a file of that name that is no socket`,
     );
-  if (await answers(path)) throw inUse(path, 'another process', flag);
+  if (await answers(path)) throw inUseFault(`unix:${path}`, unixHolder(path), flag);
 }
 
 /** Whether anybody listens: only a refused connection, or a vanished name, says that nobody does. */
@@ -101,15 +108,19 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-function place(path: string, lock: LockFile, mode: number | undefined): UnixSocket {
+function place(path: string, lock: LockFile, { mode, group }: UnixSocketOptions): UnixSocket {
   // Short, since its path may be no longer than the socket's own may be; of chance, since a killed process may have
   // left its own, and in a container the next one has the same number.
   const first = join(dirname(path), `.k${randomBytes(4).toString('base64url')}`);
   if (Buffer.byteLength(first) > UNIX_PATH_BYTES_MAX)
     throw new FaultError('bind.badAddress', `cannot bind unix:${path}: the path is too long`);
+  const gid = group === undefined ? undefined : groupId(group);
+  if (group !== undefined && gid === undefined)
+    throw new FaultError('bind.badAddress', `cannot bind unix:${path}: there is no group "${group}"`);
   let handle: SocketHandle | undefined;
   try {
-    handle = withUmask(mode, () => bindUnixHandle(first));
+    handle = withUmask(gid === undefined ? mode : PRIVATE, () => bindUnixHandle(first));
+    if (gid !== undefined) giveTo(first, gid, mode, `unix:${path}`);
     const own = lstatSync(first);
     renameSync(first, path);
     return socketOf(path, handle, own, lock);
@@ -153,8 +164,21 @@ function removeOwn(path: string, own: Stats): void {
   }
 }
 
-const inUse = (path: string, who: string, flag: string) =>
-  new FaultError('bind.inUse', `unix:${path} is in use by ${who}: choose another ${flag}, or stop it`);
+/** Nobody of another group can have connected before. */
+function giveTo(file: string, gid: number, mode: number | undefined, shown: string): void {
+  try {
+    lchownSync(file, -1, gid);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EPERM') throw error;
+    unlinkSync(file);
+    throw new FaultError(
+      'bind.denied',
+      `permission denied to give ${shown} to the group ${gid}: only root, or a member of it, can`,
+    );
+  }
+  chmodSync(file, mode ?? 0o777 & ~process.umask());
+}
 
 function explain(path: string, error: unknown): FaultError {
   if (error instanceof FaultError) return error;

@@ -89,8 +89,18 @@ export const SETTINGS = {
     type: { kind: 'addresses' },
     defaultText: '127.0.0.1:8000, or 0.0.0.0:$PORT',
     group: 'Serving',
-    text: 'HOST:PORT, PORT, [IPV6]:PORT, unix:PATH or fd://N; may be repeated',
+    text: 'HOST:PORT, PORT, [IPV6]:PORT, unix:PATH[?mode=0660&group=NAME] or fd://N; may be repeated',
     reloadable: true,
+    public: true,
+  },
+  /** Without it they take IPv4 connections too, whatever the system's own default is. */
+  ipv6Only: {
+    name: 'ipv6_only',
+    flag: 'ipv6-only',
+    type: { kind: 'switch' },
+    group: 'Serving',
+    text: 'IPv6 addresses such as [::] take no IPv4 connections',
+    reloadable: false,
     public: true,
   },
   /** The app's own arguments; on the command line they stand behind `--`. */

@@ -21,6 +21,9 @@ describe('an address in its one form', () => {
     ['unix:app.sock', 'unix:/srv/app.sock'],
     ['unix:///run//app.sock', 'unix:/run/app.sock'],
     ['fd://3', 'fd://3'],
+    ['unix:a.sock?mode=660', 'unix:/srv/a.sock?mode=0660'],
+    ['unix:/a?mode=0o0&group=www-data', 'unix:/a?mode=0000&group=www-data'],
+    ['unix:/a?group=33&mode=0777', 'unix:/a?mode=0777&group=33'],
   ];
   for (const [typed, shown] of forms)
     test(`${typed} is ${shown}`, () => {
@@ -54,6 +57,15 @@ describe('an address that cannot be', () => {
     ['fd://x', /fd:\/\/N/],
     ['unix:', /unix:PATH/],
     ['unix:/run/', /unix:PATH/],
+    ['unix:?mode=0660', /unix:PATH/],
+    ['unix:/a?', /stand mode and group, not ""/],
+    ['unix:/a?mod=0660', /stand mode and group, not "mod"/],
+    ['unix:/a?mode=0660&mode=0600', /mode is given twice/],
+    ['unix:/a?mode=', /mode is octal, from 0 to 0777, such as 0660, not ""/],
+    ['unix:/a?mode=0888', /mode is octal.*not "0888"/],
+    ['unix:/a?mode=1777', /mode is octal.*not "1777"/],
+    ['unix:/a?group=', /"" is no name of a group/],
+    ['unix:/a?group=a b', /"a b" is no name of a group/],
     [`unix:/${'x'.repeat(200)}`, /at most \d+ bytes/],
   ];
   for (const [typed, message] of wrong)
@@ -84,9 +96,10 @@ describe('two addresses claim the same connections', () => {
       assert.equal(addressesOverlap(at(a, 0), at(b, 0)), false, 'never where the system chooses the port');
     });
 
-  test('an IPv6 wildcard leaves IPv4 alone where the system is not dual stack', () => {
-    const at = (host: string) => ({ host, port: 80 });
-    assert.equal(addressesOverlap(at('::'), at('127.0.0.1'), false), false);
-    assert.equal(addressesOverlap(at('::'), at('::1'), false), true);
+  test('an IPv6 wildcard leaves IPv4 alone where it is for IPv6 only', () => {
+    const at = (host: string) => ({ host, port: 80, ipv6Only: true });
+    assert.equal(addressesOverlap(at('::'), at('127.0.0.1')), false);
+    assert.equal(addressesOverlap(at('0.0.0.0'), at('::')), false);
+    assert.equal(addressesOverlap(at('::'), at('::1')), true);
   });
 });

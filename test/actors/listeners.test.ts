@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import net, { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { UNIX_PATH_BYTES_MAX } from '../../src/actors/address.ts';
@@ -13,6 +14,8 @@ import { faultOf, openSockets, temporaryDirectory, until } from './support.ts';
 
 /** A user without rights, for tests that run as root. */
 const NOBODY = 65_534;
+
+const IN_USE = -constants.errno.EADDRINUSE;
 
 const hasIPv6 = (() => {
   try {
@@ -69,6 +72,102 @@ describe('binding', () => {
     const bound = await tableOf(t).bind(['localhost:0', '127.0.0.1:0'], 1);
     assert.equal(bound.length, 1);
     assert.match(bound[0]!.address, /^127\.0\.0\.1:/);
+  });
+
+  const names: Record<string, string[]> = {
+    two: ['127.0.0.3', '127.0.0.2', '127.0.0.2'],
+    both: ['::1', '127.0.0.1'],
+    partly: ['203.0.113.7', '127.0.0.2'],
+    elsewhere: ['203.0.113.7', '203.0.113.8'],
+    nowhere: [],
+  };
+  const lookup = async (host: string) =>
+    names[host]!.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+
+  test('takes a host by all its addresses, on one port, and finds them again', async (t) => {
+    const table = tableOf(t, { lookup });
+    const bound = await table.bind(['two:0'], 1);
+    const [port] = bound.map(({ address }) => address.split(':')[1]);
+    assert.deepEqual(
+      bound.map(({ address }) => address),
+      [`127.0.0.3:${port}`, `127.0.0.2:${port}`],
+    );
+    assert.deepEqual(await table.bind(['two:0'], 2), bound);
+    assert.deepEqual(await table.bind([`two:${port}`], 3), bound);
+    table.release(1);
+    table.release(2);
+    table.release(3);
+    assert.deepEqual(table.list(), []);
+  });
+
+  test('takes a host by IPv4 and by IPv6', { skip: !hasIPv6 }, async (t) => {
+    const bound = await tableOf(t, { lookup }).bind(['both:0'], 1);
+    assert.match(bound.map(({ address }) => address).join(), /^127\.0\.0\.1:(\d+),\[::1\]:\1$/);
+  });
+
+  test('chooses another port for all where one of them has it in use', async (t) => {
+    // The first address is bound, then its port is taken on the second, twice.
+    const table = tableOf(t, { lookup });
+    const { _createServerHandle: create } = net as unknown as {
+      _createServerHandle: (...args: unknown[]) => number;
+    };
+    let left = 2;
+    t.mock.method(
+      net as unknown as { _createServerHandle: typeof create },
+      '_createServerHandle',
+      (...args: unknown[]) => (args[0] === '127.0.0.2' && left-- > 0 ? IN_USE : create(...args)),
+    );
+    const before = openSockets();
+    const bound = await table.bind(['two:0'], 1);
+    const ports = new Set(bound.map(({ address }) => address.split(':')[1]));
+    assert.deepEqual([left, bound.length, ports.size], [-1, 2, 1]);
+    await until('what was tried is closed', () => openSockets() === before + 2);
+  });
+
+  test('leaves out what this machine has not of a host, and says so; none is a fault', async (t) => {
+    const told: string[] = [];
+    const table = tableOf(t, { lookup });
+    const [bound, ...more] = await table.bind(['partly:0'], 1, { onRetry: (text) => told.push(text) });
+    assert.match(bound!.address, /^127\.0\.0\.2:/);
+    assert.deepEqual(more, []);
+    assert.deepEqual(told, [
+      'cannot bind partly:0 (203.0.113.7): no interface has that address: it is left out',
+    ]);
+    await assert.rejects(
+      table.bind(['elsewhere:8000'], 1),
+      faultOf('bind.badAddress', /^cannot bind elsewhere:8000 \(203\.0\.113\.7\): no interface/),
+    );
+    await assert.rejects(
+      table.bind(['nowhere:1'], 1),
+      faultOf('bind.badAddress', /"nowhere" has no address/),
+    );
+  });
+
+  test('a host of which one address is in use is not bound at all', async (t) => {
+    const server = createServer().listen(0, '127.0.0.2');
+    t.after(() => server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const table = tableOf(t, { lookup });
+    await assert.rejects(
+      table.bind([`two:${port}`], 1),
+      faultOf('bind.inUse', new RegExp(`^two:${port} \\(127\\.0\\.0\\.2\\) is in use by another process`)),
+    );
+    assert.deepEqual(table.list(), []);
+  });
+
+  test('IPv6 takes IPv4 too, unless it is told not to', { skip: !hasIPv6 }, async (t) => {
+    const dual = tableOf(t);
+    const [bound] = await dual.bind(['[::]:0'], 1);
+    const port = bound!.address.split(':').at(-1);
+    await assert.rejects(dual.bind([`0.0.0.0:${port}`], 1), faultOf('bind.overlaps', /overlaps/));
+    await once(worker(t, bound!, 10).stdout!, 'data');
+    assert.equal(await readAll(bound!.address), 'served');
+
+    const apart = tableOf(t);
+    const [only] = await apart.bind(['[::]:0'], 1, { ipv6Only: true });
+    const four = `0.0.0.0:${only!.address.split(':').at(-1)}`;
+    assert.equal((await apart.bind([only!.address, four], 2, { ipv6Only: true })).length, 2);
   });
 
   test('IPv6', { skip: !hasIPv6 }, async (t) => {
@@ -246,7 +345,7 @@ describe('an address in use', () => {
       ),
     );
     assert.deepEqual(waits, [1000, 1000, 1000, 1000, 1000]);
-    assert.equal(told[0], `${address} is in use, trying again in 1 s (1/5)`);
+    assert.equal(told[0], `${address} is in use by another process, trying again in 1 s (1/5)`);
     assert.equal(told.at(-1), `${address} is in use, trying again in 1 s (5/5)`);
     assert.deepEqual(table.list(), []);
   });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs, {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -85,6 +86,61 @@ describe('a Unix socket', () => {
     closed.release();
   });
 
+  test("may be of another group, and is nobody's of it before it has its mode", async (t) => {
+    const before = process.umask(0o027);
+    t.after(() => process.umask(before));
+    const path = join(temporaryDirectory(t), 'a.sock');
+    // Any group will do where all are ours to give; else the one that is.
+    const gid = process.geteuid?.() === 0 ? 4321 : process.getgid!();
+    const seen: number[] = [];
+    const { lchownSync } = fs;
+    t.mock.method(fs, 'lchownSync', (file: string, uid: number, group: number) => {
+      seen.push(lstatSync(file).mode & 0o777);
+      lchownSync(file, uid, group);
+    });
+    syncBuiltinESMExports();
+    t.after(() => {
+      t.mock.restoreAll();
+      syncBuiltinESMExports();
+    });
+    const shared = await bindUnixSocket(path, { mode: 0o660, group: String(gid) });
+    assert.deepEqual([lstatSync(path).mode & 0o777, lstatSync(path).gid], [0o660, gid]);
+    const plain = await bindUnixSocket(`${path}2`, { group: String(gid) });
+    assert.deepEqual([lstatSync(`${path}2`).mode & 0o777, lstatSync(`${path}2`).gid], [0o750, gid]);
+    assert.deepEqual(seen, [0o600, 0o600]);
+    assert.equal(process.umask(), 0o027);
+    shared.release();
+    plain.release();
+  });
+
+  test('of a group that is not there is refused, and leaves nothing', async (t) => {
+    const directory = temporaryDirectory(t);
+    await assert.rejects(
+      bindUnixSocket(join(directory, 'a.sock'), { group: 'no-such-group' }),
+      faultOf('bind.badAddress', /: there is no group "no-such-group"$/),
+    );
+    assert.deepEqual(readdirSync(directory), []);
+  });
+
+  test('of a group that is not ours to give is refused, and leaves nothing', async (t) => {
+    const directory = temporaryDirectory(t);
+    const isRoot = process.geteuid?.() === 0;
+    chmodSync(directory, 0o777);
+    if (isRoot) process.seteuid?.(65_534);
+    try {
+      await assert.rejects(
+        bindUnixSocket(join(directory, 'a.sock'), { group: '1' }),
+        faultOf(
+          'bind.denied',
+          /^permission denied to give unix:.*a\.sock to the group 1: only root, or a member of it, can$/,
+        ),
+      );
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+    }
+    assert.deepEqual(readdirSync(directory), []);
+  });
+
   test('replaces a stale one', async (t) => {
     const path = join(temporaryDirectory(t), 'a.sock');
     await stale(t, path);
@@ -120,7 +176,7 @@ describe('a Unix socket', () => {
     const socket = await bindUnixSocket(path);
     await assert.rejects(
       bindUnixSocket(path),
-      faultOf('bind.inUse', new RegExp(`in use by process ${process.pid}:`)),
+      faultOf('bind.inUse', new RegExp(`in use by process ${process.pid} \\(.*node.*\\): choose`)),
     );
     socket.release();
     (await bindUnixSocket(path)).release();
