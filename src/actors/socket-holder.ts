@@ -7,8 +7,9 @@ import { basename, dirname } from 'node:path';
 import { addressesOverlap, canonicalIPv6, type TcpName } from './address.ts';
 import { HIDDEN, isSecretName } from './redaction.ts';
 
-/** On a machine with very many processes the search is given up; it holds whoever asks. */
-const SEARCH_MS = 250;
+/** On a machine with very many processes the search is given up, since it holds whoever asks: after so much work, or time. */
+const SEARCH_CPU_MS = 250;
+const SEARCH_MS = 2_000;
 const COMMAND_LENGTH_MAX = 80;
 const LISTENING = '0A';
 /** The name that a Unix socket of Kirin's was bound under first, which is the one that /proc knows. */
@@ -60,9 +61,11 @@ function holderOf(inodes: ReadonlySet<string>, mayBe?: (pid: number) => boolean)
 function pidsOf(inodes: ReadonlySet<string>): number[] {
   const links = new Set([...inodes].map((inode) => `socket:[${inode}]`));
   const endMs = performance.now() + SEARCH_MS;
+  const before = process.cpuUsage();
   const found: number[] = [];
   for (const pid of namesIn('/proc')) {
-    if (performance.now() > endMs) break;
+    const { user, system } = process.cpuUsage(before);
+    if ((user + system) / 1000 > SEARCH_CPU_MS || performance.now() > endMs) break;
     if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
     if (namesIn(`/proc/${pid}/fd`).some((fd) => links.has(linkOf(`/proc/${pid}/fd/${fd}`))))
       found.push(Number(pid));
@@ -87,8 +90,8 @@ function commandOf(pid: number): string {
   const told = words.map((word, at) => {
     const [, name = '', value] = /^--?([\w-]+)=(.*)$/s.exec(word) ?? [];
     const before = /^--?([\w-]+)$/.exec(words[at - 1] ?? '')?.[1] ?? '';
-    if (value !== undefined && isSecretName(name)) return `--${name}=${HIDDEN}`;
-    return isSecretName(before) ? HIDDEN : word.replace(/(:\/\/)[^\s/@]*@/g, `$1${HIDDEN}@`);
+    if (value !== undefined && isSecret(name)) return `--${name}=${HIDDEN}`;
+    return isSecret(before) ? HIDDEN : word.replace(/(:\/\/)[^\s/@]*@/g, `$1${HIDDEN}@`);
   });
   const line = told
     .join(' ')
@@ -96,6 +99,8 @@ function commandOf(pid: number): string {
     .trim();
   return line.length > COMMAND_LENGTH_MAX ? `${line.slice(0, COMMAND_LENGTH_MAX - 3)}...` : line;
 }
+
+const isSecret = (option: string): boolean => isSecretName(option.replaceAll('-', '_'));
 
 const rowsOf = (file: string): string[][] =>
   textOf(`/proc/net/${file}`)
