@@ -90,6 +90,8 @@ function commandOf(pid: number): string {
   const told = words.map((word, at) => {
     const [, name = '', value] = /^--?([\w-]+)=(.*)$/s.exec(word) ?? [];
     const before = /^--?([\w-]+)$/.exec(words[at - 1] ?? '')?.[1] ?? '';
+    // Where the program lies is long, and no news.
+    if (at === 0 && word.startsWith('/')) return basename(word);
     if (value !== undefined && isSecret(name)) return `--${name}=${HIDDEN}`;
     return isSecret(before) ? HIDDEN : word.replace(/(:\/\/)[^\s/@]*@/g, `$1${HIDDEN}@`);
   });
