@@ -9,7 +9,7 @@ import { HIDDEN, isSecretName } from './redaction.ts';
 
 /** On a machine with very many processes the search is given up, since it holds whoever asks: after so much work, or time. */
 const SEARCH_CPU_MS = 250;
-const SEARCH_MS = 2_000;
+const SEARCH_MS = 5_000;
 const COMMAND_LENGTH_MAX = 80;
 const LISTENING = '0A';
 /** The name that a Unix socket of Kirin's was bound under first, which is the one that /proc knows. */

@@ -7,9 +7,12 @@ import { describe, type TestContext, test } from 'node:test';
 import { bindFault } from '../../src/actors/bind-fault.ts';
 import { groupId } from '../../src/actors/group-id.ts';
 import { processName, tcpHolder, unixHolder } from '../../src/actors/socket-holder.ts';
-import { temporaryDirectory } from './support.ts';
+import { temporaryDirectory, until } from './support.ts';
 
 const skip = process.platform === 'linux' ? false : 'there is no /proc here';
+
+/** A search is given up after some time, which on a very busy machine is soon. */
+const found = (search: () => string | undefined): Promise<string> => until('it is found', search);
 
 /** A process that listens, and tells where. */
 async function listener(
@@ -41,10 +44,8 @@ describe('who has it', { skip }, () => {
         new RegExp(`^process ${child.pid} \\(node -e const server = require.*\\.\\.\\.\\)$`),
       );
       const error = Object.assign(new Error(), { code: 'EADDRINUSE' });
-      assert.equal(
-        bindFault(`127.0.0.1:${port}`, error).message,
-        `127.0.0.1:${port} is in use by ${told}: choose another --bind, or stop it`,
-      );
+      const message = `127.0.0.1:${port} is in use by ${told}: choose another --bind, or stop it`;
+      await until('it is told so', () => bindFault(`127.0.0.1:${port}`, error).message === message);
     });
 
   test('is not the one on another address of that port', async (t) => {
@@ -56,7 +57,7 @@ describe('who has it', { skip }, () => {
   test('is the one on a path', async (t) => {
     const path = join(temporaryDirectory(t), 'a.sock');
     const { child } = await listener(t, JSON.stringify(path));
-    assert.match(unixHolder(path)!, new RegExp(`^process ${child.pid} \\(`));
+    assert.match(await found(() => unixHolder(path)), new RegExp(`^process ${child.pid} \\(`));
     assert.equal(unixHolder(`${path}2`), undefined);
   });
 
@@ -64,12 +65,12 @@ describe('who has it', { skip }, () => {
     const worker = { KIRIN_WORKER_AGE: '3' };
     const { child, port } = await listener(t, "0, '127.0.0.1'", worker);
     const left = new RegExp(`^process ${child.pid} \\(.*\\), a worker whose arbiter has died$`);
-    assert.match(tcpHolder({ host: '127.0.0.1', port })!, left);
+    assert.match(await found(() => tcpHolder({ host: '127.0.0.1', port })), left);
 
     const directory = temporaryDirectory(t);
     const other = await listener(t, JSON.stringify(join(directory, '.kAbc_-9')), worker);
     assert.match(
-      unixHolder(join(directory, 'a.sock'))!,
+      await found(() => unixHolder(join(directory, 'a.sock'))),
       new RegExp(`^process ${other.child.pid} .* has died$`),
     );
   });
