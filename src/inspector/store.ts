@@ -2,6 +2,7 @@
 import type { Board } from '../actors/inspect/board.ts';
 import type { Told } from '../actors/inspect/records.ts';
 import { Connection } from './connection.ts';
+import { outcomeOf } from './model/answers.ts';
 import { recordingLines } from './model/recording.ts';
 import { type Answer, Session } from './model/session.ts';
 import { type Kind, Sift, searchText } from './model/sift.ts';
@@ -12,7 +13,7 @@ export type View = (typeof VIEWS)[number];
 /** Between two pictures of what happens by itself; what a person does is shown at once. */
 const SHOW_EVERY_MS = 120;
 const ORDERS_KEPT = 6;
-/** A refusal stays until it is dismissed. */
+/** One that was not done stays until it is dismissed. */
 const ANSWER_SHOWN_MS = 10_000;
 const FILE_BYTES_MAX = 512 * 1024 * 1024;
 
@@ -267,7 +268,7 @@ export class Store {
 
   #answered(answer: Answer): void {
     this.orders = this.orders.map((order) => (order.id === answer.id ? { ...order, answer } : order));
-    if (answer.ok) setTimeout(() => this.dismiss(answer.id), ANSWER_SHOWN_MS);
+    if (outcomeOf(answer).done) setTimeout(() => this.dismiss(answer.id), ANSWER_SHOWN_MS);
     this.changed();
   }
 

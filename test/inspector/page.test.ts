@@ -181,6 +181,18 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
     await page.locator('.order', { hasText: 'pending' }).waitFor();
     server.say({ type: 'answer', id, ok: false, error: 'refused: stopping' });
     await page.locator('.order', { hasText: 'refused: stopping' }).waitFor();
+    // What was answered was not always done.
+    const ends: [object, RegExp, string][] = [
+      [{ success: false, status: 'failed', error: 'app.mjs: boom' }, /boom/, 'failed'],
+      [{ status: 'superseded' }, /superseded/, 'failed'],
+      [{ success: true, status: 'done', reason: 'only 1 fits' }, /only 1 fits/, 'ready'],
+    ];
+    for (const [data, text, tone] of ends) {
+      server.heard.length = 0;
+      await page.getByRole('button', { name: 'Reload' }).click();
+      server.say({ type: 'answer', id: await heard('reload --wait'), ok: true, data });
+      await page.locator(`.order.tone-${tone}`, { hasText: text }).waitFor();
+    }
     assert.equal(await page.getByRole('button', { name: '+ dirty' }).count(), 0);
     await childRow(page, 2).click();
     await page.getByRole('button', { name: 'Kill worker 2' }).click();

@@ -115,6 +115,21 @@ suite('the page on a real server', { skip: withoutBrowser }, () => {
     assert.equal(await ended, 0);
   });
 
+  test('a reload to an app that throws is shown as failed, with what it threw', async (t) => {
+    const site = new Site(t);
+    site.deploy('one');
+    const server = await serve(t, site.path('app.mjs'), [...HERE, '--inspector-control', '-w', '1']);
+    const [first] = await server.settled(1);
+    const { page, complaints } = await open(t, await inspectorOf(server));
+    await child(page, first!.age).locator('text=ready').waitFor();
+    site.write('app.mjs', "throw new Error('boom on purpose');\n");
+    await page.getByRole('button', { name: 'Reload' }).click();
+    await page.locator('.order.tone-failed', { hasText: /reload.*boom on purpose/s }).waitFor();
+    assert.equal(await page.locator('.order', { hasText: 'done' }).count(), 0);
+    await child(page, first!.age).locator('text=ready').waitFor();
+    assert.deepEqual(complaints, []);
+  });
+
   test('a server without an inspector is watched through its control socket; who has no token gets nowhere', async (t) => {
     const site = new Site(t);
     const server = await serve(t, fixture('app.mjs'), ['-w', '1'], { control: true, cwd: site.directory });

@@ -1,5 +1,7 @@
 /** What lies over the page: the keys, the question before a kill, and what became of orders. Runs in the browser. */
 import { useEffect, useRef } from 'preact/hooks';
+import { outcomeOf } from '../model/answers.ts';
+import { SIGNS } from '../model/states.ts';
 import type { Order, Store } from '../store.ts';
 import type { Props } from './app.tsx';
 import { KEYS } from './keys.ts';
@@ -85,23 +87,16 @@ function AskKill({
   );
 }
 
-function wordsOf({ answer }: Order): string {
-  if (!answer) return 'pending…';
-  if (!answer.ok) return answer.error ?? 'failed';
-  const data = answer.data as Record<string, unknown> | undefined;
-  const told = data?.['message'] ?? data?.['text'] ?? data?.['reason'];
-  return typeof told === 'string' ? told : 'done';
-}
-
 function OrderLine({ order, store }: { order: Order; store: Store }) {
-  const tone = !order.answer ? 'booting' : order.answer.ok ? 'ready' : 'failed';
+  const outcome = order.answer ? outcomeOf(order.answer) : undefined;
+  const tone = !outcome ? 'booting' : outcome.done ? 'ready' : 'failed';
   return (
     <li class={`order tone-${tone}`}>
       <span class="sign" aria-hidden="true">
-        {!order.answer ? '◔' : order.answer.ok ? '●' : '✕'}
+        {SIGNS[tone]}
       </span>
       <code>{order.words.filter((word) => word !== '--wait').join(' ')}</code>
-      <span class="order-answer">{wordsOf(order)}</span>
+      <span class="order-answer">{outcome?.text ?? 'pending…'}</span>
       <button type="button" class="quiet" aria-label="Dismiss" onClick={() => store.dismiss(order.id)}>
         ×
       </button>
