@@ -31,8 +31,6 @@ export class Store {
   notice: string | null = null;
 
   view: View = 'tree';
-  /** The moment that is shown; null is now. */
-  cursor: number | null = null;
   actor: string | null = null;
   record: number | null = null;
   kinds: ReadonlySet<Kind> = new Set<Kind>(['events', 'lives', 'log']);
@@ -46,6 +44,7 @@ export class Store {
   readonly toggled = new Map<string, boolean>();
   readonly sift = new Sift();
 
+  #cursor: number | null = null;
   #connection: Connection | undefined;
   #orderId = 0;
   #show: () => void = () => {};
@@ -61,6 +60,15 @@ export class Store {
   start(show: () => void): void {
     this.#show = show;
     this.connect();
+  }
+
+  /** The moment that is shown, which the timeline then holds; null is now. */
+  get cursor(): number | null {
+    return this.#cursor;
+  }
+  set cursor(cursor: number | null) {
+    this.#cursor = cursor;
+    this.session.timeline.held = cursor;
   }
 
   /** Everything that was at the moment that is shown. */
@@ -277,7 +285,11 @@ export class Store {
     const { present, timeline } = this.session;
     if (this.isOver && present && this.cursor === null) this.cursor = timeline.end;
     this.actor ??= timeline.now.state.actors.find(({ machine }) => machine !== null)?.id ?? null;
-    if (this.cursor !== null) this.cursor = Math.min(timeline.end, Math.max(timeline.first, this.cursor));
+    if (this.cursor === null) return;
+    if (this.cursor < timeline.first)
+      this.notice = 'This moment is no longer kept: here is the oldest that is.';
+    this.cursor = Math.min(timeline.end, Math.max(timeline.first, this.cursor));
+    if (this.record !== null && this.record < timeline.first) this.record = null;
   }
 
   #happened(): void {

@@ -11,6 +11,7 @@ import { Timeline } from '../../src/inspector/model/timeline.ts';
 import { fleet, hello, Story } from './story.ts';
 
 const NOTHING = { processes: [], actors: [], beats: [] };
+const UNBOUND = Number.POSITIVE_INFINITY;
 
 /** Workers that come and go, for so many records. */
 function longStory(records: number): Told[] {
@@ -44,8 +45,8 @@ test('every moment of the past is as it was, however one comes to it', () => {
 test('the oldest records are dropped, by number and by weight, and the rest is still right', () => {
   const records = longStory(9000);
   for (const bounds of [
-    { records: 3000, weight: Number.POSITIVE_INFINITY },
-    { records: Number.POSITIVE_INFINITY, weight: 3000 },
+    { records: 3000, weight: UNBOUND, heldWeight: UNBOUND },
+    { records: UNBOUND, weight: 3000, heldWeight: 3000 },
   ]) {
     const timeline = new Timeline(bounds);
     for (let at = 0; at < records.length; at += 50) {
@@ -65,8 +66,27 @@ test('the oldest records are dropped, by number and by weight, and the rest is s
   }
 });
 
+test('the moment that somebody looks at stays until more is kept than may be', () => {
+  const records = longStory(9000);
+  const timeline = new Timeline({ records: 1000, weight: 2000, heldWeight: 5000 });
+  const push = (from: number, to: number): void => {
+    for (let at = from; at < to; at += 50) timeline.push(records.slice(at, at + 50), 50);
+  };
+  push(0, 2000);
+  timeline.held = 1500;
+  const seen = JSON.stringify(timeline.boardAt(1500).state);
+  push(2000, 5500);
+  assert.equal(timeline.first, 1000, 'what is older than its segment is dropped');
+  assert.equal(JSON.stringify(timeline.boardAt(1500).state), seen);
+  push(5500, 7000);
+  assert.equal(timeline.first, 2000);
+  timeline.held = null;
+  push(7000, 7050);
+  assert.ok(timeline.end - timeline.first <= 2000);
+});
+
 test('states that come again and again are bounded by weight', () => {
-  const timeline = new Timeline({ records: 1000, weight: 100 });
+  const timeline = new Timeline({ records: 1000, weight: 100, heldWeight: 100 });
   for (let count = 0; count < 50; count++) {
     timeline.reset(NOTHING, 40);
     timeline.push(new Story().arbiter(), 1);
@@ -77,7 +97,7 @@ test('states that come again and again are bounded by weight', () => {
 
 test('a sieve follows its timeline record by record, and finds what one from the beginning finds', () => {
   const records = longStory(6000);
-  const timeline = new Timeline({ records: 3000, weight: Number.POSITIVE_INFINITY });
+  const timeline = new Timeline({ records: 3000, weight: UNBOUND, heldWeight: UNBOUND });
   const sift = new Sift();
   const criteria = { text: 'worker.ready', kinds: new Set<Kind>(['events', 'steps']), actor: null };
   for (let at = 0; at < records.length; at += 70) {

@@ -8,9 +8,9 @@ import { Board } from '../../actors/inspect/board.ts';
 import type { State, Told } from '../../actors/inspect/records.ts';
 import { Cast } from './cast.ts';
 
-export const RECORDS_MAX = 60_000;
-/** Characters of JSON, roughly. */
-const WEIGHT_MAX = 96 * 1024 * 1024;
+const MIB = 1024 * 1024;
+/** Weight is what binds, in characters of JSON: of 100 workers with 50 events a second each, more than half a minute. */
+export const BOUNDS: Bounds = { records: 2_000_000, weight: 64 * MIB, heldWeight: 96 * MIB };
 const SEGMENT_RECORDS = 1000;
 
 interface Segment {
@@ -25,6 +25,8 @@ interface Segment {
 export interface Bounds {
   records: number;
   weight: number;
+  /** While a moment is held, which is not dropped before so much is kept. */
+  heldWeight: number;
 }
 
 const NOTHING: State = { processes: [], actors: [], beats: [] };
@@ -40,13 +42,15 @@ export class Timeline {
   cast = new Cast();
   /** The position after the last record. */
   end = 0;
+  /** The moment somebody looks at. */
+  held: number | null = null;
   readonly #bounds: Bounds;
   #segments: Segment[] = [];
   #weight = 0;
   #castAsked = 0;
   #moment: { position: number; board: Board } | undefined;
 
-  constructor(bounds: Bounds = { records: RECORDS_MAX, weight: WEIGHT_MAX }) {
+  constructor(bounds: Bounds = BOUNDS) {
     this.#bounds = bounds;
   }
 
@@ -158,8 +162,10 @@ export class Timeline {
   #trim(): void {
     while (this.#segments.length > 1) {
       const oldest = this.#segments[0]!;
-      const left = this.end - oldest.first - oldest.records.length;
-      if (left < this.#bounds.records && this.#weight <= this.#bounds.weight) break;
+      const after = oldest.first + oldest.records.length;
+      if (this.end - after < this.#bounds.records && this.#weight <= this.#bounds.weight) break;
+      const isHeld = this.held !== null && this.held < after;
+      if (isHeld && this.#weight <= this.#bounds.heldWeight) break;
       this.#weight -= oldest.weight;
       this.#segments.shift();
     }

@@ -174,10 +174,10 @@ export function SequenceView({ store }: Props) {
   useLayoutEffect(() => {
     const element = box.current!;
     if (store.cursor !== aimed.current) follow.current = store.cursor === null;
+    // Rows above that are no longer kept must not push what is read.
+    if (sift.dropped > dropped.current) element.scrollTop -= (sift.dropped - dropped.current) * ROW;
     if (store.cursor === null) {
-      // Rows above that are no longer kept must not push what is read.
       if (follow.current) element.scrollTop = total;
-      else if (sift.dropped > dropped.current) element.scrollTop -= (sift.dropped - dropped.current) * ROW;
     } else if (store.cursor !== aimed.current) {
       const y = Math.max(0, shown - 1) * ROW;
       const room = element.clientHeight - HEAD;
