@@ -2,7 +2,7 @@
 import { type Store, VIEWS } from '../store.ts';
 
 export const KEYS: [string, string][] = [
-  ['Space', 'pause, or back to live'],
+  ['Space', 'pause, or back to live; a button is pressed with Enter'],
   [', .', 'one record back or on (with Shift 100)'],
   ['l', 'back to live'],
   ['1 – 5', 'tree, machine, sequence, fleet, figures'],
@@ -28,6 +28,7 @@ function focusOn(store: Store, selector: string): void {
   requestAnimationFrame(() => document.querySelector<HTMLInputElement>(selector)?.focus());
 }
 
+/** A key that a control takes for itself: Enter presses a button, arrows move a range. Space is the page's own. */
 export function listenToKeys(store: Store): void {
   document.addEventListener('keydown', (event) => {
     const target = event.target as HTMLElement;
@@ -37,20 +38,34 @@ export function listenToKeys(store: Store): void {
       if (typing) return target.blur();
       return;
     }
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || store.asking) return;
-    const act = actionOf(store, event.key, /^(BUTTON|SUMMARY|A)$/.test(target.tagName));
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    // A dialog has its own keys; what is under it is not worked.
+    if ((store.help || store.asking) && event.key !== '?') return;
+    if (store.asking) return;
+    const act = actionOf(store, event.key);
     if (!act) return;
     event.preventDefault();
-    act();
+    if (!event.repeat || event.key !== ' ') act();
+  });
+  // A button is pressed when Space is let go: not by one that paused.
+  document.addEventListener('keyup', (event) => {
+    const target = event.target as HTMLElement;
+    if (event.key === ' ' && !store.help && !store.asking && target.matches('button, summary'))
+      event.preventDefault();
+  });
+  // What was pressed with a pointer shall not answer keys that are meant for the page.
+  document.addEventListener('click', (event) => {
+    const button = (event.target as Element).closest<HTMLElement>('.controls button, .order button');
+    if (button && event.detail > 0) button.blur();
   });
 }
 
-function actionOf(store: Store, key: string, onButton: boolean): (() => void) | undefined {
+function actionOf(store: Store, key: string): (() => void) | undefined {
   const view = VIEWS[Number(key) - 1];
   if (view) return () => store.set({ view });
   switch (key) {
     case ' ':
-      return onButton ? undefined : () => store.pause();
+      return () => store.pause();
     case ',':
       return () => store.goTo(store.position - 1);
     case '.':
