@@ -6,6 +6,7 @@ import { outcomeOf } from './model/answers.ts';
 import { recordingLines } from './model/recording.ts';
 import { type Answer, Session } from './model/session.ts';
 import { type Kind, Sift, searchText } from './model/sift.ts';
+import type { Zoom } from './views/diagram.tsx';
 
 export const VIEWS = ['tree', 'machine', 'sequence', 'fleet', 'figures'] as const;
 export type View = (typeof VIEWS)[number];
@@ -38,6 +39,10 @@ export class Store {
   find = '';
   onlyActor = false;
   theme: 'auto' | 'light' | 'dark' = 'auto';
+  /** On a phone: what is needed rarely is put away. */
+  readonly folded = { header: true, sequence: true };
+  /** How large pictures are drawn. */
+  readonly zooms: Record<'machine' | 'fleet', Zoom> = { machine: 1, fleet: 'fit' };
   help = false;
   asking: { pid: number; title: string } | null = null;
   orders: Order[] = [];
@@ -98,6 +103,18 @@ export class Store {
     Object.assign(this, some);
     this.changed();
   }
+
+  /** Of the picture that is on the page. */
+  get zoomed(): 'machine' | 'fleet' | null {
+    return this.view === 'fleet'
+      ? 'fleet'
+      : this.view === 'tree' || this.view === 'machine'
+        ? 'machine'
+        : null;
+  }
+
+  readonly zoomMachine = (zoom: Zoom): void => this.#zoom('machine', zoom);
+  readonly zoomFleet = (zoom: Zoom): void => this.#zoom('fleet', zoom);
 
   setTheme(theme: 'auto' | 'light' | 'dark'): void {
     this.theme = theme;
@@ -188,6 +205,11 @@ export class Store {
     this.changed();
   }
 
+  fold(part: 'header' | 'sequence', folded = !this.folded[part]): void {
+    this.folded[part] = folded;
+    this.changed();
+  }
+
   dismiss(id: number): void {
     this.orders = this.orders.filter((order) => order.id !== id);
     this.changed();
@@ -256,6 +278,11 @@ export class Store {
     anchor.download = `kirin-${new Date().toISOString().replace(/[:.]/g, '-').slice(0, 19)}.jsonl`;
     anchor.click();
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  }
+
+  #zoom(view: 'machine' | 'fleet', zoom: Zoom): void {
+    this.zooms[view] = zoom;
+    this.changed();
   }
 
   #freshSession(): Session {

@@ -99,7 +99,7 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
     assert.equal(await page.locator('[role=treeitem]').count(), 0);
     await page.keyboard.press('End');
     await childRow(page, 9).waitFor();
-    for (let count = 0; count < 5; count++) await page.keyboard.press('ArrowLeft');
+    for (let count = 0; count < 6; count++) await page.keyboard.press('ArrowLeft');
     await childRow(page, 1).locator('text=draining').waitFor();
     assert.equal(await childRow(page, 9).count(), 0);
     await page.locator('#pause').click();
@@ -286,6 +286,7 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
     }
     const paper = () => page.evaluate('getComputedStyle(document.body).backgroundColor');
     const light = await paper();
+    await page.getByRole('button', { name: 'Orders and tools' }).click();
     for (let count = 0; count < 2; count++) await page.locator('#theme').click();
     assert.notEqual(await paper(), light);
     await page.close();

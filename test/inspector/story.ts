@@ -5,7 +5,9 @@ export const ARBITER = 4000;
 const POOL = `${ARBITER}/5`;
 export const BEGIN = 1_764_000_000_000;
 
-const child = (age: number): string => `${ARBITER}/${100 + age}`;
+export const child = (age: number): string => `${ARBITER}/${100 + age}`;
+/** The actor `process` of a child machine. */
+export const holder = (age: number): string => `${ARBITER}/${10_000 + age}`;
 export const pidOf = (age: number): number => 5000 + age;
 
 export const hello = (some: Partial<Hello> = {}): { type: 'hello' } & Hello => ({
@@ -30,6 +32,13 @@ export class Story {
   seq = 0;
 
   constructor(readonly generation = 1) {}
+
+  /** Of workers that take another one's place, it is theirs. */
+  readonly slots = new Map<number, number>();
+
+  slotOf(age: number): number {
+    return this.slots.get(age) ?? age - 1;
+  }
 
   #tick(): number {
     this.at += 3;
@@ -81,44 +90,50 @@ export class Story {
   }
 
   #about(age: number, pid: number): object {
-    return { title: 'worker', age, slot: age - 1, generation: this.generation, pid };
+    return { title: 'worker', age, slot: this.slotOf(age), generation: this.generation, pid };
   }
 
-  /** Its child machine begins. */
+  /** Its child machine begins, with the actor that holds its process. */
   hire(age: number): Told[] {
+    const about = this.#about(age, 0);
     return [
       this.#actor(
         child(age),
         POOL,
         'child',
         { alive: { starting: 'spawned' } },
-        {
-          name: `child.${age}`,
-          about: this.#about(age, 0),
-        },
+        { name: `child.${age}`, about },
       ),
+      this.#actor(holder(age), child(age), null, null, { name: 'process' }),
     ];
   }
 
+  event(from: string | null, to: string, type: string, some: object = {}): Told {
+    return { t: 'event', at: this.#tick(), from, to, event: { type, ...some } };
+  }
+
+  /** The child machine takes an event, by default one of its process. */
   step(age: number, type: string, source: string, value: Plain, some: object = {}): Told[] {
+    const from = /^(worker|process)\./.test(type) ? holder(age) : null;
+    return [this.event(from, child(age), type), this.#step(child(age), 'child', type, source, value, some)];
+  }
+
+  #step(id: string, machine: string, type: string, source: string, value: Plain, some: object): Told {
     const path = (inner: Plain): string =>
       typeof inner === 'string'
         ? inner
         : Object.entries(inner as object).map(([key, one]) => `${key}.${path(one)}`)[0]!;
-    return [
-      { t: 'event', at: this.#tick(), from: null, to: child(age), event: { type } },
-      {
-        t: 'step',
-        at: this.#tick(),
-        id: child(age),
-        event: { type },
-        status: 'active',
-        value,
-        took: [{ source: `child.${source}`, target: [`child.${path(value)}`], event: type }],
-        actions: ['note'],
-        ...some,
-      } as Told,
-    ];
+    return {
+      t: 'step',
+      at: this.#tick(),
+      id,
+      event: { type },
+      status: 'active',
+      value,
+      took: [{ source: `${machine}.${source}`, target: [`${machine}.${path(value)}`], event: type }],
+      actions: ['note'],
+      ...some,
+    } as Told;
   }
 
   boot(age: number): Told[] {
@@ -130,7 +145,7 @@ export class Story {
         pid,
         process: 'web',
         age,
-        slot: age - 1,
+        slot: this.slotOf(age),
         generation: this.generation,
         parent: child(age),
       },
@@ -139,27 +154,29 @@ export class Story {
         'worker.hello',
         'alive.starting.spawned',
         { alive: { starting: 'booting' } },
-        {
-          about: this.#about(age, pid),
-        },
+        { about: this.#about(age, pid) },
       ),
-      this.#actor(`${pid}/1`, child(age), 'worker', { alive: 'loading' }, { root: true }),
+      this.#actor(
+        `${pid}/1`,
+        child(age),
+        'worker',
+        { alive: { booted: { starting: 'loading' } } },
+        { root: true },
+      ),
       this.#actor(`${pid}/2`, `${pid}/1`, null, null, { name: 'link' }),
     ];
   }
 
+  /** As on a real server, the parent tells what it got before the worker tells that it said it. */
   ready(age: number): Told[] {
+    const root = `${pidOf(age)}/1`;
+    const starting = 'alive.booted.starting';
     return [
-      {
-        t: 'event',
-        at: this.#tick(),
-        from: `${pidOf(age)}/1`,
-        to: `${pidOf(age)}/2`,
-        event: { type: 'worker.ready' },
-      },
       ...this.step(age, 'worker.ready', 'alive.starting', { alive: { ready: 'fresh' } }),
-      { t: 'event', at: this.#tick(), from: child(age), to: POOL, event: { type: 'child.ready', age } },
+      this.event(child(age), POOL, 'child.ready', { age }),
       { t: 'log', at: this.#tick(), level: 'info', text: `worker ${age} is ready` },
+      this.#step(root, 'worker', 'load done', starting, { alive: { booted: 'serving' } }, {}),
+      this.event(root, `${pidOf(age)}/2`, 'worker.ready'),
     ];
   }
 
@@ -167,12 +184,24 @@ export class Story {
     return this.step(age, 'child.drain', 'alive.ready', { alive: 'draining' });
   }
 
-  /** Its process is gone, and then its child machine. */
-  end(age: number): Told[] {
+  /** The order to drain, down to the worker, which tells of it first here. */
+  askDrain(age: number): Told[] {
+    const root = `${pidOf(age)}/1`;
     return [
-      { t: 'ended', at: this.#tick(), pid: pidOf(age) },
-      ...this.step(age, 'process.exited', 'alive', 'reaped', { status: 'done' }),
+      ...this.drain(age),
+      this.event(child(age), holder(age), 'worker.drain', { graceMs: 30_000 }),
+      this.event(`${pidOf(age)}/2`, root, 'worker.drain', { graceMs: 29_999 }),
+      this.#step(root, 'worker', 'worker.drain', 'alive.booted.serving', { alive: 'draining' }, {}),
+    ];
+  }
+
+  /** Its process ends, then its child machine; last it is told that all of the process is gone. */
+  end(age: number, how: { code: number | null; signal: string | null } = { code: 0, signal: null }): Told[] {
+    return [
+      this.event(holder(age), child(age), 'process.exited', how),
+      this.#step(child(age), 'child', 'process.exited', 'alive', 'reaped', { status: 'done' }),
       { t: 'gone', at: this.#tick(), id: child(age), status: 'done' },
+      { t: 'ended', at: this.#tick(), pid: pidOf(age) },
     ];
   }
 

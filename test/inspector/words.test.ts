@@ -72,14 +72,16 @@ test('processes hang under the machines that supervise them', () => {
       '3 child.1',
       '4 worker',
       '5 link',
+      '4 process',
       '3 child.2',
       '4 worker',
       '5 link',
+      '4 process',
       '2 signals',
     ],
   );
   assert.equal(rows[3]!.node.process?.pid, 5001);
-  assert.deepEqual([rows[5]!.place, rows[5]!.of], [2, 2]);
+  assert.deepEqual([rows[6]!.place, rows[6]!.of], [2, 2]);
   assert.equal(rowsOf(roots, () => false).length, 1);
 });
 

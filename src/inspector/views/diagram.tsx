@@ -1,27 +1,15 @@
-/** The picture of a machine, with its active states lit and the edges it took. Runs in the browser. */
-import { useEffect, useRef, useState } from 'preact/hooks';
+/** The picture of a machine, with its active states lit and in sight, at a size of one's choice. Runs in the browser. */
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Taken } from '../../actors/inspect/records.ts';
-import { pictureName, toneOfState } from '../model/states.ts';
+import { count, fitScale, light, pictureOf, resize, reveal } from './picture.ts';
 
-const pictures = new Map<string, Promise<SVGSVGElement | null>>();
+/** `fit`: the whole picture; else a scale, 1 as it was drawn. */
+export type Zoom = 'fit' | number;
 
-/** Null where there is none. */
-function pictureOf(machine: string): Promise<SVGSVGElement | null> {
-  const known = pictures.get(machine);
-  if (known) return known;
-  const loading = fetch(`diagrams/${encodeURIComponent(pictureName(machine))}.svg`)
-    .then(async (answer) => {
-      if (!answer.ok) return null;
-      const root = new DOMParser().parseFromString(await answer.text(), 'image/svg+xml').documentElement;
-      return root instanceof SVGSVGElement ? root : null;
-    })
-    .catch(() => {
-      pictures.delete(machine);
-      return null;
-    });
-  pictures.set(machine, loading);
-  return loading;
-}
+const STEP = 1.25;
+const SCALE_MIN = 0.2;
+const SCALE_MAX = 4;
+const PADDING = 28;
 
 export interface DiagramProps {
   machine: string;
@@ -29,92 +17,53 @@ export interface DiagramProps {
   /** What was taken last; lit for a moment when `flash` changes. */
   took?: readonly Taken[];
   flash?: number;
-  /** Whose states these are; the innermost one is scrolled to when this changes. */
+  /** Whose states these are; nothing flashes because another one is shown. */
   focus?: string;
   /** How many are in each state. */
   counts?: ReadonlyMap<string, number>;
-  chosen?: (stateId: string) => void;
+  zoom: Zoom;
+  onZoom: (zoom: Zoom) => void;
 }
 
-const TONES = ['booting', 'ready', 'draining', 'failed', 'ended'] as const;
-const SVG = 'http://www.w3.org/2000/svg';
+/** How large the picture that is on the page is drawn now. */
+let shownScale = 1;
 
-function tookEdge(element: Element, took: readonly Taken[]): boolean {
-  const source = element.getAttribute('data-source');
-  const target = element.getAttribute('data-target');
-  const events = (element.getAttribute('data-event') ?? '').split(' ');
-  const reaches = (one: string): boolean => one === target || one.startsWith(`${target}.`);
-  return took.some(
-    (one) =>
-      one.source === source &&
-      events.includes(one.event || 'always') &&
-      (target === null ? one.target.every((id) => id === source) : one.target.some(reaches)),
+/** The size after a step in or out. */
+export function steppedZoom(direction: 1 | -1): number {
+  const next = shownScale * STEP ** direction;
+  // 100 % is on the way.
+  const passes = (shownScale - 1) * (next - 1) < 0 && Math.abs(shownScale - 1) > 0.01;
+  return passes ? 1 : Math.min(SCALE_MAX, Math.max(SCALE_MIN, next));
+}
+
+function ZoomTools({ zoom, onZoom, scale }: { zoom: Zoom; onZoom: (zoom: Zoom) => void; scale: number }) {
+  return (
+    <div class="zoom" role="toolbar" aria-label="Size of the picture">
+      <button type="button" class="button" aria-pressed={zoom === 'fit'} onClick={() => onZoom('fit')}>
+        Fit
+      </button>
+      <button type="button" class="button" aria-pressed={zoom === 1} onClick={() => onZoom(1)}>
+        100 %
+      </button>
+      <button type="button" class="button" aria-label="Smaller" onClick={() => onZoom(steppedZoom(-1))}>
+        −
+      </button>
+      <output>{Math.round(scale * 100)} %</output>
+      <button type="button" class="button" aria-label="Larger" onClick={() => onZoom(steppedZoom(1))}>
+        +
+      </button>
+    </div>
   );
 }
 
-function light(svg: SVGSVGElement, { active, took = [] }: DiagramProps, flash: boolean): void {
-  for (const element of svg.querySelectorAll('[data-state]')) {
-    const id = element.getAttribute('data-state')!;
-    const lit = active.has(id);
-    element.classList.toggle('lit', lit);
-    // A state that holds others is as they are.
-    const inner = lit ? ([...active].findLast((one) => one.startsWith(`${id}.`)) ?? id) : '';
-    for (const tone of TONES) element.classList.toggle(`tone-${tone}`, lit && toneOfState(inner) === tone);
-  }
-  for (const element of svg.querySelectorAll('[data-source]')) {
-    const taken = tookEdge(element, took);
-    element.classList.toggle('taken', taken);
-    element.classList.remove('flash');
-    if (!taken || !flash) continue;
-    // Read, so that the animation begins anew.
-    element.getBoundingClientRect();
-    element.classList.add('flash');
-  }
-}
-
-function count(svg: SVGSVGElement, counts: ReadonlyMap<string, number>): void {
-  for (const element of svg.querySelectorAll('[data-state]')) {
-    const number = counts.get(element.getAttribute('data-state')!) ?? 0;
-    let badge = element.querySelector(':scope > .count');
-    if (number === 0) {
-      badge?.remove();
-      continue;
-    }
-    const box = element.querySelector(':scope > .box');
-    if (!box) continue;
-    const text = String(number);
-    if (badge?.textContent === text) continue;
-    badge?.remove();
-    badge = document.createElementNS(SVG, 'g');
-    badge.setAttribute('class', 'count');
-    const width = 14 + text.length * 8;
-    const right = Number(box.getAttribute('x')) + Number(box.getAttribute('width'));
-    const top = Number(box.getAttribute('y'));
-    const pill = document.createElementNS(SVG, 'rect');
-    for (const [name, value] of Object.entries({
-      x: right - width + 6,
-      y: top - 9,
-      width,
-      height: 20,
-      rx: 10,
-    }))
-      pill.setAttribute(name, String(value));
-    const label = document.createElementNS(SVG, 'text');
-    label.setAttribute('x', String(right - width / 2 + 6));
-    label.setAttribute('y', String(top + 5));
-    label.setAttribute('text-anchor', 'middle');
-    label.textContent = text;
-    badge.append(pill, label);
-    element.append(badge);
-  }
-}
-
 export function Diagram(props: DiagramProps) {
-  const { machine, flash, focus, chosen } = props;
+  const { machine, flash, focus, zoom, onZoom } = props;
   const place = useRef<HTMLDivElement>(null);
   const flashed = useRef(flash);
   const focused = useRef<string | undefined>(undefined);
+  const seen = useRef<{ svg: unknown; focus: unknown; lit: ReadonlySet<string> } | undefined>(undefined);
   const [svg, setSvg] = useState<SVGSVGElement | null | undefined>(undefined);
+  const [room, setRoom] = useState({ width: 0, height: 0 });
   useEffect(() => {
     let current = true;
     setSvg(undefined);
@@ -125,31 +74,78 @@ export function Diagram(props: DiagramProps) {
       current = false;
     };
   }, [machine]);
-  useEffect(() => {
+  useLayoutEffect(() => {
+    const box = place.current!;
+    const measure = () => setRoom({ width: box.clientWidth, height: box.clientHeight });
+    const observer = new ResizeObserver(measure);
+    observer.observe(box);
+    measure();
+    return () => observer.disconnect();
+  }, []);
+  useLayoutEffect(() => {
     place.current?.replaceChildren(...(svg ? [svg] : []));
   }, [svg]);
-  useEffect(() => {
+
+  const scale =
+    zoom === 'fit' && svg
+      ? fitScale(svg, { width: room.width - PADDING, height: room.height - PADDING })
+      : Number(zoom) || 1;
+  const before = useRef(scale);
+  useLayoutEffect(() => {
+    if (!svg) return;
+    const box = place.current!;
+    const ratio = scale / before.current;
+    // What is in the middle stays there.
+    const x = (box.scrollLeft + box.clientWidth / 2) * ratio - box.clientWidth / 2;
+    const y = (box.scrollTop + box.clientHeight / 2) * ratio - box.clientHeight / 2;
+    resize(svg, scale);
+    if (ratio !== 1) box.scrollTo(x, y);
+    before.current = scale;
+    shownScale = scale;
+  }, [svg, scale]);
+  useLayoutEffect(() => {
     if (!svg) return;
     const same = focused.current === focus;
-    light(svg, props, same && flash !== flashed.current);
+    light(svg, { active: props.active, took: props.took ?? [], flash: same && flash !== flashed.current });
     if (props.counts) count(svg, props.counts);
-    if (!same)
-      [...svg.querySelectorAll('.lit[data-state]:is(.atomic, .final)')]
-        .at(0)
-        ?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
     focused.current = focus;
     flashed.current = flash;
+    // A view that is not seen has no size: it is scrolled when it appears.
+    if (room.width === 0) {
+      seen.current = undefined;
+      return;
+    }
+    const inner = [...svg.querySelectorAll('.lit[data-state]:is(.atomic, .final)')];
+    const lit = new Set(inner.map((element) => element.getAttribute('data-state')!));
+    const last = seen.current;
+    const known = last?.svg === svg && last.focus === focus ? last.lit : new Set<string>();
+    seen.current = { svg, focus, lit };
+    const moved = inner.find((element) => !known.has(element.getAttribute('data-state')!));
+    if (moved && !props.counts) reveal(place.current!, moved);
   });
-  const onClick = (event: MouseEvent): void => {
-    const id = (event.target as Element).closest('[data-state]')?.getAttribute('data-state');
-    if (id && chosen) chosen(id);
-  };
+  useEffect(() => {
+    const box = place.current!;
+    const onWheel = (event: WheelEvent): void => {
+      if (!event.ctrlKey && !event.metaKey) return;
+      event.preventDefault();
+      onZoom(Math.min(SCALE_MAX, Math.max(SCALE_MIN, shownScale * 1.0015 ** -event.deltaY)));
+    };
+    box.addEventListener('wheel', onWheel, { passive: false });
+    return () => box.removeEventListener('wheel', onWheel);
+  }, [onZoom]);
   return (
-    <>
+    <div class="diagram">
       {svg === null && <p class="empty">There is no picture of this machine.</p>}
-      {/* biome-ignore lint/a11y/useKeyWithClickEvents: the list beside it does the same by keyboard */}
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: as above */}
-      <div class="picture" data-machine={machine} ref={place} onClick={onClick} />
-    </>
+      <ZoomTools zoom={zoom} onZoom={onZoom} scale={scale} />
+      <div
+        class="picture"
+        data-machine={machine}
+        role="group"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: who has no pointer scrolls it by keys
+        tabIndex={0}
+        aria-label={`The machine ${machine}`}
+        ref={place}
+      />
+    </div>
   );
 }

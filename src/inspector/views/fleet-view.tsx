@@ -74,7 +74,13 @@ export function FleetView({ store }: Props) {
       </div>
       <div class="fleet-parts">
         <section class="machine-picture" aria-label="How many are in each state">
-          <Diagram machine="child" active={new Set(counts.keys())} counts={counts} />
+          <Diagram
+            machine="child"
+            active={new Set(counts.keys())}
+            counts={counts}
+            zoom={store.zooms.fleet}
+            onZoom={store.zoomFleet}
+          />
         </section>
         <section class="machine-side">
           <States fleet={fleet} store={store} />

@@ -78,7 +78,7 @@ export function Header({ store }: Props) {
   const { session } = store;
   const line = lineOf(store);
   return (
-    <header class="header">
+    <header class="header" data-folded={String(store.folded.header)}>
       <h1>
         <span class="brand">Kirin</span>
         {session.hello && (
@@ -104,6 +104,15 @@ export function Header({ store }: Props) {
           Close the file
         </button>
       )}
+      <button
+        type="button"
+        class="button narrow-only"
+        aria-label="Orders and tools"
+        aria-expanded={!store.folded.header}
+        onClick={() => store.fold('header')}
+      >
+        ☰
+      </button>
       <Controls store={store} />
       <div class="tools">
         <button type="button" class="button" onClick={() => store.export()} disabled={!session.hello}>

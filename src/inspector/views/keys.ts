@@ -1,11 +1,13 @@
 /** The keys that work everywhere in the page. Runs in the browser. */
 import { type Store, VIEWS } from '../store.ts';
+import { steppedZoom, type Zoom } from './diagram.tsx';
 
 export const KEYS: [string, string][] = [
   ['Space', 'pause, or back to live; a button is pressed with Enter'],
   [', .', 'one record back or on (with Shift 100)'],
   ['l', 'back to live'],
   ['1 – 5', 'tree, machine, sequence, fleet, figures'],
+  ['+ − 0', 'larger, smaller, the whole picture or 100 % (also Ctrl and the wheel)'],
   ['/', 'search in the sequence'],
   ['f', 'filter the sequence'],
   ['n N', 'next and previous match'],
@@ -23,7 +25,13 @@ const THEMES = ['auto', 'light', 'dark'] as const;
 export const nextTheme = (theme: Store['theme']): Store['theme'] =>
   THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]!;
 
+function zoomTo(store: Store, zoom: Zoom): void {
+  if (store.zoomed === 'fleet') store.zoomFleet(zoom);
+  else if (store.zoomed === 'machine') store.zoomMachine(zoom);
+}
+
 function focusOn(store: Store, selector: string): void {
+  store.fold('sequence', false);
   store.set({ view: 'sequence' });
   requestAnimationFrame(() => document.querySelector<HTMLInputElement>(selector)?.focus());
 }
@@ -78,6 +86,13 @@ function actionOf(store: Store, key: string): (() => void) | undefined {
       return () => store.goTo(store.position + 100);
     case 'l':
       return () => store.goLive();
+    case '+':
+    case '=':
+      return () => zoomTo(store, steppedZoom(1));
+    case '-':
+      return () => zoomTo(store, steppedZoom(-1));
+    case '0':
+      return () => zoomTo(store, store.zooms[store.zoomed ?? 'machine'] === 'fit' ? 1 : 'fit');
     case '/':
       return () => focusOn(store, '#find');
     case 'f':

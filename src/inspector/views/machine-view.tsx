@@ -61,6 +61,8 @@ function Picture({ actor, store }: { actor: ToldActor; store: Store }) {
       active={active}
       took={took}
       flash={last?.position ?? -1}
+      zoom={store.zooms.machine}
+      onZoom={store.zoomMachine}
     />
   );
 }

@@ -74,7 +74,20 @@ function Tools({ store, count }: { store: Store; count: number }) {
     store.set({ kinds });
   };
   return (
-    <div class="seq-tools" role="toolbar" aria-label="What is shown">
+    <div
+      class="seq-tools"
+      role="toolbar"
+      aria-label="What is shown"
+      data-folded={String(store.folded.sequence)}
+    >
+      <button
+        type="button"
+        class="button narrow-only fold"
+        aria-expanded={!store.folded.sequence}
+        onClick={() => store.fold('sequence')}
+      >
+        Filter and search
+      </button>
       <input
         id="filter"
         type="search"

@@ -9,6 +9,9 @@ import type { Props } from './app.tsx';
 /** Above so many actors, what child machines watch over is closed at first. */
 const OPEN_ACTORS_MAX = 80;
 
+/** Where the tree and the machine are not seen together. */
+const isNarrow = (): boolean => matchMedia('(max-width: 760px)').matches;
+
 function titleOf({ actor, process }: TreeNode, store: Store): string {
   if (process) return store.session.timeline.cast.process(process.pid);
   return shortName(actor.name);
@@ -35,7 +38,7 @@ function Row({ row, store, chosen, first }: { row: TreeRow; store: Store; chosen
       data-pid={actor.pid}
       data-tone={tone}
       style={{ paddingLeft: `${(level - 1) * 11 + 6}px` }}
-      onClick={() => store.choose(actor.id)}
+      onClick={() => store.choose(actor.id, isNarrow() ? 'machine' : undefined)}
       onDblClick={() => store.choose(actor.id, 'machine')}
       onKeyDown={(event) => event.key === 'Enter' && store.choose(actor.id, 'machine')}
     >

@@ -1,0 +1,106 @@
+/** The pictures in the inspector's page: what is lit is in sight, at every size and on every screen. */
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { childRow, Pages } from './pages.ts';
+
+type Box = { x: number; y: number; width: number; height: number };
+const holds = (outer: Box, inner: Box): boolean =>
+  inner.x >= outer.x - 1 &&
+  inner.y >= outer.y - 1 &&
+  inner.x + inner.width <= outer.x + outer.width + 1 &&
+  inner.y + inner.height <= outer.y + outer.height + 1;
+
+/** Waits until a state is lit, and then asks whether it can be seen at once. */
+async function isInSight(page: Page, state: string): Promise<void> {
+  const lit = page.locator(`.picture [data-state="${state}"].lit`);
+  await lit.waitFor();
+  const inner = (await lit.boundingBox())!;
+  const outer = (await page.locator('.picture').boundingBox())!;
+  assert.ok(holds(outer, inner), `${state} at ${JSON.stringify(inner)} in ${JSON.stringify(outer)}`);
+}
+
+suite('pictures of the page', { skip: Pages.without }, () => {
+  const pages = new Pages();
+
+  test('the lit state is in sight whatever machine is chosen, and is followed', async () => {
+    const page = await pages.open();
+    pages.say(pages.story.drain(1));
+    const row = (machine: string) => page.locator(`[role=treeitem][data-machine=${machine}]`).first();
+    await row('worker').click();
+    await isInSight(page, 'worker.alive.booted.serving');
+    await childRow(page, 1).click();
+    await isInSight(page, 'child.alive.draining');
+    await row('arbiter').click();
+    await isInSight(page, 'arbiter.alive.supervising.serving');
+    await childRow(page, 2).click();
+    await isInSight(page, 'child.alive.ready.fresh');
+    pages.say(pages.story.step(2, 'child.kill', 'alive', { alive: 'killing' }));
+    await isInSight(page, 'child.alive.killing');
+    await page.close();
+  });
+
+  test('on a phone a tap on the tree opens the machine, with its lit state in sight', async () => {
+    const page = await pages.open(undefined, { viewport: { width: 390, height: 844 }, hasTouch: true });
+    pages.say(pages.story.step(2, 'child.kill', 'alive', { alive: 'killing' }));
+    await childRow(page, 2).locator('text=killing').waitFor();
+    await childRow(page, 2).tap();
+    await isInSight(page, 'child.alive.killing');
+    // What is needed rarely is put away: the picture has more than half of the screen.
+    assert.ok((await page.locator('.picture').boundingBox())!.height > 422);
+    const orders = page.getByRole('button', { name: 'Export' });
+    assert.equal(await orders.isVisible(), false);
+    await page.getByRole('button', { name: 'Orders and tools' }).tap();
+    await orders.waitFor();
+    await page.getByRole('button', { name: 'Tree', exact: true }).tap();
+    pages.say(pages.story.drain(3));
+    await childRow(page, 3).tap();
+    await isInSight(page, 'child.alive.draining');
+    await page.getByRole('button', { name: 'Sequence', exact: true }).tap();
+    assert.equal(await page.locator('#find').isVisible(), false);
+    await page.getByRole('button', { name: 'Filter and search' }).tap();
+    await page.locator('#find').waitFor();
+    await page.close();
+  });
+
+  test('a fleet is seen whole on a small screen, and pictures are sized by buttons, keys and wheel', async () => {
+    const page = await pages.open(undefined, { viewport: { width: 1280, height: 800 } });
+    await page.keyboard.press('4');
+    await page.locator('.count', { hasText: '3' }).waitFor();
+    const size = async () => (await page.locator('.picture svg').boundingBox())!;
+    assert.ok(holds((await page.locator('.picture').boundingBox())!, await size()), 'all of it is seen');
+    const title = page.locator('[data-state="child.alive.draining"] > .title');
+    assert.ok((await title.boundingBox())!.height >= 9, 'its names can be read');
+
+    await childRow(page, 1).click();
+    await page.keyboard.press('2');
+    await page.locator('.picture .lit').first().waitFor();
+    const natural = await size();
+    const shown = (text: string) => page.locator('.zoom output', { hasText: text }).waitFor();
+    await shown('100 %');
+    await page.keyboard.press('+');
+    await shown('125 %');
+    assert.equal(Math.round((await size()).width), Math.round(natural.width * 1.25));
+    await page.keyboard.press('-');
+    await page.keyboard.press('-');
+    await shown('80 %');
+    await page.keyboard.press('0');
+    await page.getByRole('button', { name: 'Fit', pressed: true }).waitFor();
+    assert.ok(holds((await page.locator('.picture').boundingBox())!, await size()));
+    await page.getByRole('button', { name: '100 %', exact: true }).click();
+    await shown('100 %');
+    await page.locator('.picture').hover();
+    await page.keyboard.down('Control');
+    await page.mouse.wheel(0, -400);
+    await page.keyboard.up('Control');
+    await shown('182 %');
+    assert.equal(await page.evaluate('visualViewport.scale'), 1);
+    await page.getByRole('button', { name: 'Smaller' }).click();
+    await page.getByRole('button', { name: 'Smaller' }).click();
+    await shown('117 %');
+    await page.getByRole('button', { name: 'Smaller' }).click();
+    await shown('100 %');
+    assert.deepEqual(pages.complaints, []);
+    await page.close();
+  });
+});
