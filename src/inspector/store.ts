@@ -142,6 +142,12 @@ export class Store {
     this.changed();
   }
 
+  /** The moment before a record, which is marked; who is shown stays. */
+  chooseMoment(position: number): void {
+    this.record = position;
+    this.goTo(position);
+  }
+
   goTo(position: number): void {
     const { timeline } = this.session;
     this.cursor = Math.min(timeline.end, Math.max(timeline.first, position));

@@ -25,7 +25,9 @@ async function open(t: TestContext, url: string | URL): Promise<{ page: Page; co
 }
 
 const child = (page: Page, age: number) =>
-  page.locator('[role=treeitem][data-machine=child]', { hasText: new RegExp(`child\\.${age}(?!\\d)`) });
+  page.locator('[role=treeitem][data-machine=child]:not(.gone)', {
+    hasText: new RegExp(`child\\.${age}(?!\\d)`),
+  });
 const line = (page: Page, text: string | RegExp) => page.locator('#line', { hasText: text }).waitFor();
 
 /** One of Kirin's commands that serves a page by itself, and where. */
@@ -82,9 +84,14 @@ suite('the page on a real server', { skip: withoutBrowser }, () => {
     await page.locator('[role=treeitem][data-machine=child]', { hasText: 'g2' }).first().waitFor();
 
     const victim = server.ready().find(({ age }) => age === 4)!;
+    await page.locator(`[role=treeitem][data-machine=worker][data-pid="${victim.pid}"]`).click();
+    await page.locator('[data-state="worker.alive.booted.serving"].lit').waitFor();
     process.kill(victim.pid, 'SIGKILL');
     await child(page, 4).waitFor({ state: 'detached' });
+    await page.locator('.ended-line', { hasText: 'by SIGKILL' }).waitFor();
     await child(page, 5).locator('text=ready').waitFor();
+    await page.getByRole('button', { name: /Show who took slot/ }).click();
+    await page.locator('#machine-title', { hasText: 'worker 5' }).waitFor();
 
     // Back to the moment at which the second generation booted, while the present goes on.
     await page.keyboard.press('3');

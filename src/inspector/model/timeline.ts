@@ -7,6 +7,7 @@
 import { Board } from '../../actors/inspect/board.ts';
 import type { State, Told } from '../../actors/inspect/records.ts';
 import { Cast } from './cast.ts';
+import { Fates } from './fates.ts';
 
 const MIB = 1024 * 1024;
 /** Weight is what binds, in characters of JSON: of 100 workers with 50 events a second each, more than half a minute. */
@@ -40,6 +41,7 @@ function boardOf(state: State): Board {
 export class Timeline {
   now = new Board();
   cast = new Cast();
+  readonly fates = new Fates();
   /** The position after the last record. */
   end = 0;
   /** The moment somebody looks at. */
@@ -64,7 +66,9 @@ export class Timeline {
    * @param weight of this state, in characters.
    */
   reset(state: State, weight = 0): void {
+    const before = this.now;
     this.now = boardOf(state);
+    this.fates.part(before, this.now, { position: this.end - 1, at: this.timeAt(this.end) });
     this.cast.meetAll(state);
     this.#open(state, true).weight = weight;
     this.#weight += weight;
@@ -80,6 +84,7 @@ export class Timeline {
       last.records.push(record);
       last.weight += each;
       this.#weight += each;
+      this.fates.meet(record, this.end, this.now);
       this.end++;
       this.cast.meet(record);
       this.now.apply(record);
@@ -168,6 +173,7 @@ export class Timeline {
       if (isHeld && this.#weight <= this.#bounds.heldWeight) break;
       this.#weight -= oldest.weight;
       this.#segments.shift();
+      this.fates.forgetBefore(this.first);
     }
     if (this.cast.size < Cast.SIZE_MAX || this.end - this.#castAsked < SEGMENT_RECORDS) return;
     this.#castAsked = this.end;

@@ -1,10 +1,13 @@
 /** The tree of processes and actors, from everything that is. Pure; runs in the browser. */
 import type { State, ToldActor, ToldProcess } from '../../actors/inspect/records.ts';
+import type { Fate } from './fates.ts';
 
 export interface TreeNode {
   actor: ToldActor;
   /** Where the actor is the root of one. */
   process: ToldProcess | null;
+  /** It has ended, and is shown a little longer. */
+  fate: Fate | null;
   children: TreeNode[];
 }
 
@@ -20,20 +23,36 @@ export interface TreeRow {
 
 const LEVELS_MAX = 64;
 
-/** Roots first; an actor whose parent is not known is a root. */
-export function treeOf({ processes, actors }: State): TreeNode[] {
+const placeOf = (id: string): number => Number(id.split('/')[1] ?? 0);
+const inPlace = (a: TreeNode, b: TreeNode): number =>
+  a.actor.pid - b.actor.pid || placeOf(a.actor.id) - placeOf(b.actor.id);
+
+/**
+ * Roots first; an actor whose parent is not known is a root.
+ * @param gone of these, machines whose parent is there are shown where they were.
+ */
+export function treeOf({ processes, actors }: State, gone: readonly Fate[] = []): TreeNode[] {
   const byPid = new Map(processes.map((process) => [process.pid, process]));
   const nodes = new Map<string, TreeNode>();
   for (const actor of actors) {
     const process = actor.root && !actor.user ? (byPid.get(actor.pid) ?? null) : null;
-    nodes.set(actor.id, { actor, process, children: [] });
+    nodes.set(actor.id, { actor, process, fate: null, children: [] });
+  }
+  // Latest first: owners before what they owned.
+  for (const fate of gone) {
+    const { actor, process } = fate;
+    if (actor.machine === null || nodes.has(actor.id)) continue;
+    const node = { actor, process: actor.root && !actor.user ? process : null, fate, children: [] };
+    nodes.set(actor.id, node);
   }
   const roots: TreeNode[] = [];
   for (const node of nodes.values()) {
     const { parent, id } = node.actor;
     const above = parent === null || parent === id ? undefined : nodes.get(parent);
-    (above?.children ?? roots).push(node);
+    if (above) above.children.push(node);
+    else if (!node.fate) roots.push(node);
   }
+  for (const { children } of nodes.values()) children.sort(inPlace);
   return roots;
 }
 

@@ -137,10 +137,9 @@ export function Diagram(props: DiagramProps) {
     <div class="diagram">
       {svg === null && <p class="empty">There is no picture of this machine.</p>}
       <ZoomTools zoom={zoom} onZoom={onZoom} scale={scale} />
-      <div
+      <section
         class="picture"
         data-machine={machine}
-        role="group"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: who has no pointer scrolls it by keys
         tabIndex={0}
         aria-label={`The machine ${machine}`}

@@ -1,5 +1,6 @@
 /** The chosen actor: its picture, its state, its context and what happened to it last. Runs in the browser. */
 import type { Told, ToldActor } from '../../actors/inspect/records.ts';
+import { type Fate, slotOf, successorOf } from '../model/fates.ts';
 import { concerns } from '../model/sift.ts';
 import { activeIds, eventTitle, eventType, SIGNS, stateText, toneOf } from '../model/states.ts';
 import type { Store } from '../store.ts';
@@ -12,10 +13,6 @@ import { clock } from './words.ts';
 /** How far back the last events of an actor are looked for, in records. */
 const REACH = 8000;
 const LAST_EVENTS = 30;
-
-/** The machine that is shown: of a child's callback actor, the child; else the actor itself. */
-const shownActor = (store: Store): ToldActor | undefined =>
-  store.actor === null ? undefined : store.board.actor(store.actor);
 
 function Happening({ record, actor, store }: { record: Told; actor: ToldActor; store: Store }) {
   const { cast } = store.session.timeline;
@@ -44,7 +41,7 @@ function Happening({ record, actor, store }: { record: Told; actor: ToldActor; s
   );
 }
 
-function Picture({ actor, store }: { actor: ToldActor; store: Store }) {
+function Picture({ actor, until, store }: { actor: ToldActor; until: number; store: Store }) {
   if (actor.machine === null)
     return <p class="empty">A plain actor: it has no states. What it was told and says is beside this.</p>;
   const active = activeIds(actor.machine, actor.value);
@@ -52,7 +49,7 @@ function Picture({ actor, store }: { actor: ToldActor; store: Store }) {
     return <Outline machine={actor.machine} definition={actor.definition ?? null} active={active} />;
   const { timeline } = store.session;
   const isStep = (record: Told) => record.t === 'step' && record.id === actor.id && record.took.length > 0;
-  const [last] = timeline.before(store.position, isStep, { count: 1, reach: REACH });
+  const [last] = timeline.before(until, isStep, { count: 1, reach: REACH });
   const took = last?.record.t === 'step' ? last.record.took : [];
   return (
     <Diagram
@@ -67,28 +64,46 @@ function Picture({ actor, store }: { actor: ToldActor; store: Store }) {
   );
 }
 
-export function MachineView({ store }: Props) {
-  const actor = shownActor(store);
-  if (!actor)
-    return (
-      <p class="empty">
-        {store.actor === null ? 'Choose an actor in the tree.' : 'At this moment this actor does not exist.'}
+/** Of an actor that has ended: when and how, the way back to it, and on to who is there now. */
+function Ended({ fate, store }: { fate: Fate; store: Store }) {
+  const slot = slotOf(fate);
+  const next = successorOf(fate, store.board.state);
+  return (
+    <div class={`ended-line tone-${fate.bad ? 'failed' : 'ended'}`} role="status">
+      <p>
+        <span aria-hidden="true">{SIGNS[fate.bad ? 'failed' : 'ended']}</span> ended {clock(fate.at)}{' '}
+        {fate.how}
       </p>
-    );
+      <button type="button" class="button" onClick={() => store.chooseMoment(fate.position)}>
+        Show its last moment
+      </button>
+      {next && (
+        <button type="button" class="button" onClick={() => store.choose(next.id)}>
+          Show who took slot {slot}
+        </button>
+      )}
+    </div>
+  );
+}
+
+export function MachineView({ store }: Props) {
+  if (store.actor === null) return <p class="empty">Choose an actor in the tree.</p>;
+  const alive = store.board.actor(store.actor);
+  const known = store.session.timeline.fates.of(store.actor);
+  const fate = !alive && known && known.position < store.position ? known : undefined;
+  const actor = alive ?? fate?.actor;
+  if (!actor) return <p class="empty">At this moment this actor does not exist.</p>;
   const { timeline } = store.session;
   const role = timeline.cast.role(actor.id);
-  const tone = toneOf(actor);
-  const process = store.board.process(actor.pid);
-  const last = timeline.before(
-    store.position,
-    (record) => record.t !== 'actor' && concerns(record, actor.id),
-    {
-      count: LAST_EVENTS,
-      reach: REACH,
-    },
-  );
+  const tone = fate ? (fate.bad ? 'failed' : 'ended') : toneOf(actor);
+  const process = fate?.process ?? store.board.process(actor.pid);
+  const until = fate ? Math.min(store.position, fate.position + 1) : store.position;
+  const last = timeline.before(until, (record) => record.t !== 'actor' && concerns(record, actor.id), {
+    count: LAST_EVENTS,
+    reach: REACH,
+  });
   return (
-    <div class="machine">
+    <div class={`machine ${fate ? 'has-ended' : ''}`}>
       <header class="machine-head">
         <h2 id="machine-title">
           {role.process} <span class="faint">/</span> {actor.name}
@@ -113,9 +128,10 @@ export function MachineView({ store }: Props) {
             <dd key="d">{actor.about?.generation ?? process?.generation}</dd>,
           ]}
         </dl>
+        {fate && <Ended fate={fate} store={store} />}
       </header>
       <section class="machine-picture" aria-label="States">
-        <Picture actor={actor} store={store} />
+        <Picture actor={actor} until={until} store={store} />
       </section>
       <section class="machine-side">
         <h3>Last events</h3>

@@ -62,6 +62,9 @@ export function light(
   }
 }
 
+/** A letter of a name in a small picture is about so wide. */
+const TITLE_LETTER = 12;
+
 /** Marks each state with how many are in it. */
 export function count(svg: SVGSVGElement, counts: ReadonlyMap<string, number>): void {
   for (const element of svg.querySelectorAll('[data-state]')) {
@@ -94,6 +97,9 @@ export function count(svg: SVGSVGElement, counts: ReadonlyMap<string, number>): 
     const inner = document.createElementNS(SVG, 'g');
     inner.setAttribute('class', 'count-inner');
     inner.style.setProperty('--beside', `${width - 8}px`);
+    const title = element.querySelector(':scope > .title')?.textContent ?? '';
+    const over = 14 + title.length * TITLE_LETTER - Number(box.getAttribute('width'));
+    inner.style.setProperty('--over', `${Math.max(0, over)}px`);
     inner.append(pill, label);
     badge.append(inner);
     element.append(badge);

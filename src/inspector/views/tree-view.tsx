@@ -6,6 +6,8 @@ import { rowsOf, type TreeNode, type TreeRow, treeOf } from '../model/tree.ts';
 import type { Store } from '../store.ts';
 import type { Props } from './app.tsx';
 
+/** What has ended stays so long. */
+const GONE_SHOWN_MS = 6000;
 /** Above so many actors, what child machines watch over is closed at first. */
 const OPEN_ACTORS_MAX = 80;
 
@@ -17,12 +19,16 @@ function titleOf({ actor, process }: TreeNode, store: Store): string {
   return shortName(actor.name);
 }
 
-function Row({ row, store, chosen, first }: { row: TreeRow; store: Store; chosen: boolean; first: boolean }) {
+function Row({ row, store, chosen, tab }: { row: TreeRow; store: Store; chosen: boolean; tab: boolean }) {
   const { node, level, open, place, of } = row;
-  const { actor, process, children } = node;
-  const tone = toneOf(actor);
+  const { actor, process, children, fate } = node;
+  const tone = fate ? (fate.bad ? 'failed' : 'ended') : toneOf(actor);
   const generation = process?.generation ?? (actor.machine === 'child' ? actor.about?.generation : null);
-  const state = actor.machine === null ? '' : stateText(actor.value) || actor.status;
+  const state = fate
+    ? `ended ${fate.how}`
+    : actor.machine === null
+      ? ''
+      : stateText(actor.value) || actor.status;
   return (
     <div
       role="treeitem"
@@ -32,8 +38,8 @@ function Row({ row, store, chosen, first }: { row: TreeRow; store: Store; chosen
       aria-setsize={of}
       aria-expanded={children.length > 0 ? open : undefined}
       aria-selected={chosen}
-      tabIndex={chosen || first ? 0 : -1}
-      class={`row tone-${tone} ${process ? 'process' : ''} ${actor.machine === null ? 'bare' : ''}`}
+      tabIndex={tab ? 0 : -1}
+      class={`row tone-${tone} ${process ? 'process' : ''} ${actor.machine === null ? 'bare' : ''} ${fate ? 'gone' : ''}`}
       data-machine={actor.machine ?? ''}
       data-pid={actor.pid}
       data-tone={tone}
@@ -77,8 +83,12 @@ function Row({ row, store, chosen, first }: { row: TreeRow; store: Store; chosen
 export function TreeView({ store }: Props) {
   const list = useRef<HTMLDivElement>(null);
   const keyed = useRef(false);
+  const lastAt = useRef(0);
   const state = store.board.state;
-  const roots = treeOf(state);
+  const { timeline } = store.session;
+  const { position } = store;
+  const gone = timeline.fates.between({ at: timeline.timeAt(position) - GONE_SHOWN_MS }, { position });
+  const roots = treeOf(state, gone);
   const crowded = state.actors.length > OPEN_ACTORS_MAX;
   const rows = rowsOf(roots, ({ actor }) => {
     const closed = crowded
@@ -86,7 +96,11 @@ export function TreeView({ store }: Props) {
       : actor.machine === 'worker' || actor.machine === 'controlListener';
     return store.toggled.get(actor.id) ?? !closed;
   });
-  const at = rows.findIndex(({ node }) => node.actor.id === store.actor);
+  const chosen = rows.findIndex(({ node }) => node.actor.id === store.actor);
+  // Where the chosen row is no longer there, its neighbour takes its place in the order of tabs.
+  const at = chosen >= 0 ? chosen : Math.max(0, Math.min(lastAt.current, rows.length - 1));
+  lastAt.current = at;
+  const hadFocus = list.current?.contains(document.activeElement) ?? false;
 
   const move = (index: number): void => {
     const row = rows[Math.max(0, Math.min(rows.length - 1, index))];
@@ -124,22 +138,17 @@ export function TreeView({ store }: Props) {
     act();
   };
   useLayoutEffect(() => {
-    if (!keyed.current) return;
+    const isLeft = hadFocus && document.activeElement === document.body;
+    if (!keyed.current && !isLeft) return;
     keyed.current = false;
-    list.current?.querySelector<HTMLElement>('[aria-selected="true"]')?.focus();
+    list.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus();
   });
 
   return (
     <div class="tree" role="tree" aria-label="Processes and actors" ref={list} onKeyDown={onKeyDown}>
       {rows.length === 0 && <p class="empty">Nothing is known yet.</p>}
       {rows.map((row, index) => (
-        <Row
-          key={row.node.actor.id}
-          row={row}
-          store={store}
-          chosen={index === at}
-          first={at < 0 && index === 0}
-        />
+        <Row key={row.node.actor.id} row={row} store={store} chosen={index === chosen} tab={index === at} />
       ))}
     </div>
   );
