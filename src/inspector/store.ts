@@ -137,7 +137,7 @@ export class Store {
     this.cursor = position + 1;
     // A list of what one actor does stays that actor's.
     if (this.onlyActor) return this.changed();
-    if (record.t === 'event') this.actor = record.to;
+    if (record.t === 'event') this.actor = this.session.timeline.endsOf(position)!.to;
     else if (record.t === 'step') this.actor = record.id;
     this.changed();
   }

@@ -5,7 +5,7 @@ import { after, before, suite, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { launchBrowser, withoutBrowser } from './chromium.ts';
 import { FakeServer } from './fake-server.ts';
-import { fleet, hello, pidOf, Story } from './story.ts';
+import { child, fleet, hello, pidOf, Story } from './story.ts';
 
 const server = new FakeServer();
 let browser: Browser;
@@ -126,6 +126,31 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
     await page.locator('.seq-row[aria-selected=true]', { hasText: 'worker 3 is ready' }).waitFor();
     await page.keyboard.press('Enter');
     await page.locator('.order', { hasText: 'No further match' }).waitFor();
+    await page.close();
+  });
+
+  test('what goes from one process to another is one arrow, from lifeline to lifeline; one to itself is a loop', async () => {
+    const { page, complaints } = await open();
+    await page.keyboard.press('3');
+    await page.locator('#filter').fill('worker.ready');
+    await page.locator('#seq-count', { hasText: '3 shown' }).waitFor();
+    const lane = async (name: string, process: string) => {
+      const box = (await page.locator(`.lane-title[title="${process} / ${name}"]`).boundingBox())!;
+      return box.x + box.width / 2;
+    };
+    const [from, to] = [await lane('worker', 'worker 2'), await lane('child.2', 'arbiter')];
+    const arrow = (await page.locator('.arrow.across').nth(1).boundingBox())!;
+    assert.ok(Math.abs(arrow.x - to) < 4 && Math.abs(arrow.x + arrow.width - from) < 4);
+    assert.equal(await page.locator('.arrow').count(), 3);
+    assert.equal(await page.locator('.lane-title', { hasText: /link|process/ }).count(), 0);
+    await page.locator('.seq-row').nth(1).click();
+    await page.locator('.detail', { hasText: 'between processes' }).waitFor();
+    await page.locator('[role=treeitem][aria-selected=true]', { hasText: 'child.2' }).waitFor();
+    await page.keyboard.press('l');
+    await page.locator('#filter').fill('again');
+    server.say(story.records([story.event(child(1), child(1), 'again')]));
+    await page.locator('.arrow.loop .tip').waitFor();
+    assert.deepEqual(complaints, []);
     await page.close();
   });
 

@@ -112,9 +112,12 @@ test("lifelines are only of who takes part, the arbiter's first", () => {
   const event = { type: 'x' };
   const { lanes, laneWidth } = lanesOf(
     [
-      { t: 'event', at, from: '20/1', to: '10/5', event },
-      { t: 'event', at, from: null, to: '30/2', event },
-      { t: 'log', at, level: 'info', text: 'x' },
+      {
+        record: { t: 'event', at, from: '20/1', to: '20/2', event },
+        ends: { from: '20/1', to: '10/5', tookMs: 1 },
+      },
+      { record: { t: 'event', at, from: null, to: '30/2', event }, ends: { from: null, to: '30/2' } },
+      { record: { t: 'log', at, level: 'info', text: 'x' } },
     ],
     { root: 30, width: 900 },
   );

@@ -25,9 +25,15 @@ export function processTitle({ process, age }: Pick<ToldProcess, 'process' | 'ag
 /** An invoked actor that was not named has a long name of XState's: its last part says what it does. */
 export const shortName = (name: string): string => /^\d+\.(?:.*\.)?([^.]+)$/.exec(name)?.[1] ?? name;
 
+interface Known {
+  parent: string | null;
+  name: string;
+  machine: string | null;
+}
+
 export class Cast {
   static readonly SIZE_MAX = 20_000;
-  readonly #actors = new Map<string, { parent: string | null; name: string; machine: string | null }>();
+  readonly #actors = new Map<string, Known>();
   readonly #processes = new Map<number, string>();
 
   get size(): number {
@@ -42,6 +48,10 @@ export class Cast {
   meetAll({ processes, actors }: State): void {
     for (const process of processes) this.#processes.set(process.pid, processTitle(process));
     for (const actor of actors) this.#meetActor(actor);
+  }
+
+  actor(id: string): Readonly<Known> | undefined {
+    return this.#actors.get(id);
   }
 
   process(pid: number): string {
@@ -61,15 +71,7 @@ export class Cast {
   }
 
   /** Every child machine has an actor `process`: it is named with its owner. */
-  #nameOf({
-    name,
-    machine,
-    parent,
-  }: {
-    name: string;
-    machine: string | null;
-    parent: string | null;
-  }): string {
+  #nameOf({ name, machine, parent }: Known): string {
     const above = machine === null && parent !== null ? this.#actors.get(parent) : undefined;
     return above?.machine === 'child' ? `${above.name} ${name}` : shortName(name);
   }

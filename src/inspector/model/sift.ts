@@ -102,7 +102,7 @@ export class Sift {
       this.dropped = 0;
     }
     for (let at = Math.max(this.#upTo, timeline.first); at < timeline.end; at++)
-      if (this.#wants(timeline.at(at)!, timeline)) this.#positions.push(at);
+      if (this.#shows(at, timeline)) this.#positions.push(at);
     this.#upTo = timeline.end;
     const stale = this.#stale + this.indexFrom(timeline.first);
     this.dropped += stale - this.#stale;
@@ -112,6 +112,15 @@ export class Sift {
       this.#stale = 0;
     }
     return this;
+  }
+
+  /** What two processes told of one event is shown once, where it was told first. */
+  #shows(position: number, timeline: Timeline): boolean {
+    if (!this.#wants(timeline.at(position)!, timeline)) return false;
+    const other = timeline.pairs.of(position);
+    if (other === undefined || other > position) return true;
+    const first = timeline.at(other);
+    return !first || !this.#wants(first, timeline);
   }
 
   #wants(record: Told, timeline: Timeline): boolean {

@@ -8,6 +8,7 @@ import { Board } from '../../actors/inspect/board.ts';
 import type { State, Told } from '../../actors/inspect/records.ts';
 import { Cast } from './cast.ts';
 import { Fates } from './fates.ts';
+import { Pairs } from './pairs.ts';
 
 const MIB = 1024 * 1024;
 /** Weight is what binds, in characters of JSON: of 100 workers with 50 events a second each, more than half a minute. */
@@ -30,6 +31,13 @@ export interface Bounds {
   heldWeight: number;
 }
 
+export interface Ends {
+  from: string | null;
+  to: string;
+  /** From one process to another. */
+  tookMs?: number;
+}
+
 const NOTHING: State = { processes: [], actors: [], beats: [] };
 
 function boardOf(state: State): Board {
@@ -42,6 +50,7 @@ export class Timeline {
   now = new Board();
   cast = new Cast();
   readonly fates = new Fates();
+  readonly pairs = new Pairs();
   /** The position after the last record. */
   end = 0;
   /** The moment somebody looks at. */
@@ -70,6 +79,7 @@ export class Timeline {
     this.now = boardOf(state);
     this.fates.part(before, this.now, { position: this.end - 1, at: this.timeAt(this.end) });
     this.cast.meetAll(state);
+    this.pairs.clear();
     this.#open(state, true).weight = weight;
     this.#weight += weight;
     this.#trim();
@@ -85,8 +95,9 @@ export class Timeline {
       last.weight += each;
       this.#weight += each;
       this.fates.meet(record, this.end, this.now);
-      this.end++;
       this.cast.meet(record);
+      this.pairs.meet(record, this.end, this.cast);
+      this.end++;
       this.now.apply(record);
     }
     this.#trim();
@@ -95,6 +106,18 @@ export class Timeline {
   at(position: number): Told | undefined {
     const segment = this.#segmentOf(position);
     return segment?.records[position - segment.first];
+  }
+
+  /** Who sent the event of a record to whom, across processes where both have told of it. */
+  endsOf(position: number): Ends | undefined {
+    const record = this.at(position);
+    if (record?.t !== 'event') return undefined;
+    const other = this.at(this.pairs.of(position) ?? -1);
+    if (other?.t !== 'event' || other.from === null || record.from === null)
+      return { from: record.from, to: record.to };
+    // The sender tells of the actor that it gave it to, the receiver of the one that it came from.
+    const [sent, received] = this.#isSent(record) ? [record, other] : [other, record];
+    return { from: sent.from, to: received.to, tookMs: Math.max(0, received.at - sent.at) };
   }
 
   /** When the moment was: epoch milliseconds of the record before it, or of the first one. */
@@ -140,6 +163,11 @@ export class Timeline {
       yield { start: fresh || index === 0 ? start : null, first, records };
   }
 
+  /** A sender is a machine, and what it gives an event to a plain actor. */
+  #isSent({ to }: { to: string }): boolean {
+    return this.cast.actor(to)?.machine === null;
+  }
+
   #open(start: State, fresh: boolean): Segment {
     const last = this.#segments.at(-1);
     if (last && last.records.length === 0) {
@@ -174,6 +202,7 @@ export class Timeline {
       this.#weight -= oldest.weight;
       this.#segments.shift();
       this.fates.forgetBefore(this.first);
+      this.pairs.forgetBefore(this.first);
     }
     if (this.cast.size < Cast.SIZE_MAX || this.end - this.#castAsked < SEGMENT_RECORDS) return;
     this.#castAsked = this.end;

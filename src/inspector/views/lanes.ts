@@ -1,5 +1,6 @@
 /** Which lifelines are drawn for the rows that are seen, and where. Pure; runs in the browser. */
 import type { Told } from '../../actors/inspect/records.ts';
+import type { Ends } from '../model/timeline.ts';
 
 export interface Lane {
   id: string;
@@ -9,9 +10,15 @@ export interface Lane {
 const LANE_WIDTH_MAX = 104;
 const LANE_WIDTH_MIN = 12;
 
+/** A record, and between whom it is drawn. */
+export interface Drawn {
+  record: Told;
+  ends?: Ends | undefined;
+}
+
 /** Who takes part in a record. */
-export function partsOf(record: Told): string[] {
-  if (record.t === 'event') return record.from === null ? [record.to] : [record.from, record.to];
+function partsOf({ record, ends }: Drawn): string[] {
+  if (ends) return ends.from === null ? [ends.to] : [ends.from, ends.to];
   return record.t === 'step' ? [record.id] : [];
 }
 
@@ -20,10 +27,10 @@ const placeOf = (id: string): number => Number(id.split('/')[1] ?? 0);
 
 /** The arbiter's first, each process's together, in the order in which they were made. */
 export function lanesOf(
-  records: readonly Told[],
+  rows: readonly Drawn[],
   { root, width }: { root: number; width: number },
 ): { lanes: Map<string, number>; laneWidth: number } {
-  const ids = [...new Set(records.flatMap(partsOf))].sort(
+  const ids = [...new Set(rows.flatMap(partsOf))].sort(
     (a, b) =>
       Number(pidOf(b) === root) - Number(pidOf(a) === root) || pidOf(a) - pidOf(b) || placeOf(a) - placeOf(b),
   );

@@ -14,8 +14,19 @@ import { clock } from './words.ts';
 const REACH = 8000;
 const LAST_EVENTS = 30;
 
-function Happening({ record, actor, store }: { record: Told; actor: ToldActor; store: Store }) {
-  const { cast } = store.session.timeline;
+function Happening({
+  record,
+  position,
+  actor,
+  store,
+}: {
+  record: Told;
+  position: number;
+  actor: ToldActor;
+  store: Store;
+}) {
+  const { timeline } = store.session;
+  const { cast } = timeline;
   if (record.t === 'step')
     return (
       <>
@@ -27,14 +38,17 @@ function Happening({ record, actor, store }: { record: Told; actor: ToldActor; s
     );
   if (record.t !== 'event') return <span class="faint">{record.t}</span>;
   const told = record.to === actor.id;
-  const other = told ? record.from : record.to;
+  const ends = timeline.endsOf(position) ?? record;
+  const other = told ? ends.from : ends.to;
   return (
     <>
       <span class="verb">{told ? 'told' : 'says'}</span> {eventTitle(eventType(record.event))}
       {other !== null && other !== actor.id && (
         <span class="faint">
           {told ? ' by ' : ' to '}
-          {cast.role(other).name}
+          {ends !== record && cast.role(other).pid !== actor.pid
+            ? `${cast.role(other).process} / ${cast.role(other).name}`
+            : cast.role(other).name}
         </span>
       )}
     </>
@@ -144,7 +158,8 @@ export function MachineView({ store }: Props) {
                 class={position === store.record ? 'chosen' : ''}
                 onClick={() => store.chooseRecord(position)}
               >
-                <time>{clock(record.at)}</time> <Happening record={record} actor={actor} store={store} />
+                <time>{clock(record.at)}</time>{' '}
+                <Happening record={record} position={position} actor={actor} store={store} />
               </button>
             </li>
           ))}

@@ -3,12 +3,12 @@
  * of who takes part in them. Runs in the browser.
  */
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
-import type { Plain, Told } from '../../actors/inspect/records.ts';
+import type { Plain } from '../../actors/inspect/records.ts';
 import { KINDS, type Kind } from '../model/sift.ts';
 import { eventTitle, eventType, stateText } from '../model/states.ts';
 import type { Store } from '../store.ts';
 import type { Props } from './app.tsx';
-import { lanesOf } from './lanes.ts';
+import { type Drawn, lanesOf } from './lanes.ts';
 import { Value } from './value.tsx';
 import { clock, number } from './words.ts';
 
@@ -21,14 +21,14 @@ const KIND_TITLES: Record<Kind, string> = {
   log: 'log',
 };
 
-function textOf(record: Told, store: Store): { what: string; who: string } {
+function textOf({ record, ends }: Drawn, store: Store): { what: string; who: string } {
   const { cast } = store.session.timeline;
   const name = (id: string) => `${cast.role(id).process}/${cast.role(id).name}`;
   switch (record.t) {
     case 'event':
       return {
         what: eventTitle(eventType(record.event)),
-        who: `${record.from === null ? 'outside' : name(record.from)} → ${name(record.to)}`,
+        who: ends ? `${ends.from === null ? 'outside' : name(ends.from)} → ${name(ends.to)}` : '',
       };
     case 'step':
       return {
@@ -51,16 +51,23 @@ function textOf(record: Told, store: Store): { what: string; who: string } {
   }
 }
 
-function Arrow({ record, y, lanes }: { record: Told; y: number; lanes: Map<string, number> }) {
+function Arrow({ record, ends, y, lanes }: Drawn & { y: number; lanes: Map<string, number> }) {
   if (record.t === 'step') return <circle class="mark" cx={lanes.get(record.id)} cy={y} r="4" />;
-  if (record.t !== 'event') return null;
-  const to = lanes.get(record.to)!;
-  const from = record.from === null ? to - 14 : lanes.get(record.from)!;
-  if (from === to) return <path class="arrow" d={`M${to} ${y - 5}h9v8h-6`} />;
+  if (!ends) return null;
+  const to = lanes.get(ends.to)!;
+  const from = ends.from === null ? to - 14 : lanes.get(ends.from)!;
+  if (from === to)
+    return (
+      <g class="arrow loop">
+        <path d={`M${to} ${y - 6}h7a5 5 0 0 1 0 10h-2`} />
+        <path class="tip" d={`M${to + 1} ${y + 4}l6 -3.5v7z`} />
+      </g>
+    );
   const way = Math.sign(to - from);
   const tip = to - way * 2;
+  const kind = ends.from === null ? 'outside' : ends.tookMs === undefined ? '' : 'across';
   return (
-    <g class={record.from === null ? 'arrow outside' : 'arrow'}>
+    <g class={`arrow ${kind}`}>
       <path d={`M${from} ${y}H${tip}`} />
       <path class="tip" d={`M${tip} ${y}l${-way * 6} -3.5v7z`} />
     </g>
@@ -147,11 +154,15 @@ function Tools({ store, count }: { store: Store; count: number }) {
 function Detail({ store }: { store: Store }) {
   const record = store.record === null ? undefined : store.session.timeline.at(store.record);
   if (!record) return null;
-  const { what, who } = textOf(record, store);
+  const ends = store.session.timeline.endsOf(store.record!);
+  const { what, who } = textOf({ record, ends }, store);
   return (
     <section class="detail" aria-label="The chosen record">
       <h3>
         {what} <span class="faint">{who}</span>
+        {ends?.tookMs !== undefined && (
+          <span class="faint">between processes, in {ends.tookMs.toFixed(1)} ms</span>
+        )}
         {(record.t === 'event' || record.t === 'step') && (
           <button type="button" class="button" onClick={() => store.set({ view: 'machine' })}>
             Show the machine
@@ -207,18 +218,15 @@ export function SequenceView({ store }: Props) {
       : Math.min(seen.top, Math.max(0, total - room));
   const first = Math.max(0, Math.floor(top / ROW) - 3);
   const last = Math.min(sift.count, Math.ceil((top + room) / ROW) + 3);
-  const rows: { position: number; record: Told }[] = [];
+  const rows: (Drawn & { position: number })[] = [];
   for (let index = first; index < last; index++) {
     const position = sift.at(index)!;
     const record = timeline.at(position);
-    if (record) rows.push({ position, record });
+    if (record) rows.push({ position, record, ends: timeline.endsOf(position) });
   }
   const narrow = seen.width < 560;
   const lanesWidth = seen.width * (narrow ? 0.3 : 0.5);
-  const { lanes, laneWidth } = lanesOf(
-    rows.map(({ record }) => record),
-    { root: store.session.hello?.pid ?? 0, width: lanesWidth },
-  );
+  const { lanes, laneWidth } = lanesOf(rows, { root: store.session.hello?.pid ?? 0, width: lanesWidth });
   const find = store.find.trim().toLowerCase();
   const move = (by: number): void => {
     const here = store.record === null ? shown : sift.indexFrom(store.record);
@@ -267,8 +275,8 @@ export function SequenceView({ store }: Props) {
         </div>
         <div class="seq-rows" style={{ height: `${total}px` }}>
           {sift.count === 0 && <p class="empty">Nothing to show yet.</p>}
-          {rows.map(({ position, record }, index) => {
-            const { what, who } = textOf(record, store);
+          {rows.map(({ position, record, ends }, index) => {
+            const { what, who } = textOf({ record, ends }, store);
             const past = store.cursor !== null && position >= store.cursor;
             return (
               // biome-ignore lint/a11y/useKeyWithClickEvents: the list takes the keys
@@ -303,8 +311,8 @@ export function SequenceView({ store }: Props) {
                 d={`M${x} 0V${rows.length * ROW}`}
               />
             ))}
-            {rows.map(({ position, record }, index) => (
-              <Arrow key={position} record={record} y={(index + 0.5) * ROW} lanes={lanes} />
+            {rows.map(({ position, record, ends }, index) => (
+              <Arrow key={position} record={record} ends={ends} y={(index + 0.5) * ROW} lanes={lanes} />
             ))}
           </svg>
         </div>
