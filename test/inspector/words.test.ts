@@ -36,14 +36,21 @@ test('the innermost states are named, and all that hold them are active', () => 
 });
 
 test('the tones of the child machine', () => {
-  const tone = (value: ToldActor['value'], status = 'active') => toneOf({ machine: 'child', status, value });
+  const tone = (value: ToldActor['value'], status = 'active') =>
+    toneOf({ machine: 'child', status, value, user: false });
   assert.equal(tone({ alive: { starting: 'spawned' } }), 'booting');
   assert.equal(tone({ alive: { ready: 'stable' } }), 'ready');
   assert.equal(tone({ alive: 'draining' }), 'draining');
   assert.equal(tone({ alive: 'killing' }), 'failed');
   assert.equal(tone('reaped'), 'ended');
   assert.equal(tone({ alive: { ready: 'fresh' } }, 'error'), 'failed');
-  assert.equal(toneOf({ machine: null, status: 'active', value: null }), 'plain');
+  // A user's words are not Kirin's.
+  const own = { machine: 'door', status: 'active', user: true };
+  for (const value of ['closed', 'failed', 'done', { alive: 'draining' }])
+    assert.equal(toneOf({ ...own, value }), 'own');
+  assert.equal(toneOf({ ...own, value: 'closed', status: 'error' }), 'failed');
+  assert.equal(stateText({ alive: 'draining' }, true), 'alive.draining');
+  assert.equal(toneOf({ machine: null, status: 'active', value: null, user: false }), 'plain');
 });
 
 test('timers and ends are said as people say them; every machine has its picture', () => {

@@ -2,7 +2,7 @@
 import type { Plain, ToldActor } from '../../actors/inspect/records.ts';
 import { shortName } from './cast.ts';
 
-export type Tone = 'booting' | 'ready' | 'draining' | 'failed' | 'ended' | 'plain';
+export type Tone = 'booting' | 'ready' | 'draining' | 'failed' | 'ended' | 'own' | 'plain';
 
 /** A colour is never alone: each tone has its sign. */
 export const SIGNS: Record<Tone, string> = {
@@ -11,6 +11,7 @@ export const SIGNS: Record<Tone, string> = {
   draining: '◒',
   failed: '✕',
   ended: '○',
+  own: '◆',
   plain: '·',
 };
 
@@ -39,9 +40,10 @@ export function activeIds(machine: string, value: Plain): Set<string> {
   return ids;
 }
 
-/** Short: the innermost states, `ready · fresh` for one, the last words of each region for several. */
-export function stateText(value: Plain): string {
+/** Short: the innermost states, `ready · fresh` for one, the last words of each region for several; a user's machine says it whole. */
+export function stateText(value: Plain, user = false): string {
   const paths = leafPaths(value);
+  if (user) return paths.join(' + ');
   if (paths.length > 1) return paths.map((path) => path.split('.').at(-1)).join(' + ');
   const parts = (paths[0] ?? '').split('.');
   return (parts[0] === 'alive' ? parts.slice(1) : parts).slice(-2).join(' · ') || parts.join(' · ');
@@ -57,10 +59,17 @@ const TONES: [RegExp, Tone][] = [
   [/(^|\.)(reaped|stopped|closed|done|ended)($|\.)/, 'ended'],
 ];
 
-export function toneOf({ machine, status, value }: Pick<ToldActor, 'machine' | 'status' | 'value'>): Tone {
+export function toneOf({
+  machine,
+  status,
+  value,
+  user,
+}: Pick<ToldActor, 'machine' | 'status' | 'value' | 'user'>): Tone {
   if (status === 'error') return 'failed';
   if (status !== 'active') return 'ended';
   if (machine === null) return 'plain';
+  // What the words of a user's own machine mean, nobody knows here.
+  if (user) return 'own';
   return toneOfState(leafPaths(value).join(' '));
 }
 

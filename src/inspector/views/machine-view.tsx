@@ -32,7 +32,9 @@ function Happening({
       <>
         <span class="verb">step</span> {eventTitle(eventType(record.event))}
         <span class="faint">
-          {record.took.length === 0 ? ' ignored' : ` → ${stateText(record.value) || record.status}`}
+          {record.took.length === 0
+            ? ' ignored'
+            : ` → ${stateText(record.value, actor.user) || record.status}`}
         </span>
       </>
     );
@@ -59,19 +61,28 @@ function Picture({ actor, until, store }: { actor: ToldActor; until: number; sto
   if (actor.machine === null)
     return <p class="empty">A plain actor: it has no states. What it was told and says is beside this.</p>;
   const active = activeIds(actor.machine, actor.value);
-  if (actor.user)
-    return <Outline machine={actor.machine} definition={actor.definition ?? null} active={active} />;
   const { timeline } = store.session;
   const isStep = (record: Told) => record.t === 'step' && record.id === actor.id && record.took.length > 0;
   const [last] = timeline.before(until, isStep, { count: 1, reach: REACH });
   const took = last?.record.t === 'step' ? last.record.took : [];
+  const flash = last?.position ?? -1;
+  if (actor.user)
+    return (
+      <Outline
+        machine={actor.machine}
+        definition={actor.definition ?? null}
+        active={active}
+        took={took}
+        flash={flash}
+      />
+    );
   return (
     <Diagram
       machine={actor.machine}
       focus={actor.id}
       active={active}
       took={took}
-      flash={last?.position ?? -1}
+      flash={flash}
       zoom={store.zooms.machine}
       onZoom={store.zoomMachine}
     />
@@ -124,7 +135,7 @@ export function MachineView({ store }: Props) {
         </h2>
         <span class={`badge tone-${tone}`} id="machine-state">
           <span aria-hidden="true">{SIGNS[tone]}</span>{' '}
-          {actor.machine === null ? actor.status : stateText(actor.value) || actor.status}
+          {actor.machine === null ? actor.status : stateText(actor.value, actor.user) || actor.status}
         </span>
         <dl class="facts">
           <dt>pid</dt>

@@ -28,7 +28,7 @@ function Row({ row, store, chosen, tab }: { row: TreeRow; store: Store; chosen: 
     ? `ended ${fate.how}`
     : actor.machine === null
       ? ''
-      : stateText(actor.value) || actor.status;
+      : stateText(actor.value, actor.user) || actor.status;
   return (
     <div
       role="treeitem"
