@@ -6,7 +6,10 @@ import { outcomeOf } from './model/answers.ts';
 import { recordingLines } from './model/recording.ts';
 import { type Answer, Session } from './model/session.ts';
 import { type Kind, Sift, searchText } from './model/sift.ts';
+import { tellOf } from './model/tell.ts';
+import { isTrouble } from './model/trouble.ts';
 import type { Zoom } from './views/diagram.tsx';
+import { clock } from './views/words.ts';
 
 export const VIEWS = ['tree', 'machine', 'sequence', 'fleet', 'figures'] as const;
 export type View = (typeof VIEWS)[number];
@@ -155,8 +158,9 @@ export class Store {
   }
 
   goLive(): void {
-    this.cursor = this.isOver ? this.session.timeline.end : null;
+    this.cursor = this.isOver ? this.session.timeline.lastLived : null;
     this.record = null;
+    this.notice = null;
     this.changed();
   }
 
@@ -188,6 +192,25 @@ export class Store {
       return this.chooseRecord(position);
     }
     this.set({ notice: text === '' ? 'Nothing further' : `No further match for “${this.find.trim()}”` });
+  }
+
+  /** The next or the last error, death, hang or failure. */
+  jumpToTrouble(direction: 1 | -1): void {
+    const { timeline } = this.session;
+    const { position } = this;
+    const here = this.record !== null && this.record + 1 === position ? this.record : position;
+    const first =
+      direction === 1 ? Math.max(here === this.record ? here + 1 : here, timeline.first) : here - 1;
+    for (let at = first; at >= timeline.first && at < timeline.end; at += direction) {
+      const record = timeline.at(at)!;
+      const other = timeline.pairs.of(at);
+      // What both sides told is one trouble.
+      if (!isTrouble(record) || (other !== undefined && other < at)) continue;
+      this.chooseRecord(at);
+      const { what, who } = tellOf({ record, ends: timeline.endsOf(at) }, timeline.cast);
+      return this.set({ notice: `${clock(record.at)} ${what}: ${who}` });
+    }
+    this.set({ notice: `No ${direction === 1 ? 'later' : 'earlier'} trouble is known` });
   }
 
   isMatch(record: Told, text: string): boolean {
@@ -268,8 +291,8 @@ export class Store {
     this.session = session;
     this.file = file.name;
     this.link = 'file';
-    this.goTo(session.timeline.end);
     this.#settle();
+    this.goTo(session.timeline.lastLived);
     this.changed();
   }
 
@@ -313,11 +336,11 @@ export class Store {
     this.changed();
   }
 
-  /** A recording stands at its end; the first actor is chosen where none was. */
+  /** A recording stands where its server lived last; the first actor is chosen where none was. */
   #settle(): void {
     const { present, timeline } = this.session;
-    if (this.isOver && present && this.cursor === null) this.cursor = timeline.end;
-    this.actor ??= timeline.now.state.actors.find(({ machine }) => machine !== null)?.id ?? null;
+    if (this.isOver && present && this.cursor === null) this.cursor = timeline.lastLived;
+    this.actor ??= this.board.state.actors.find(({ machine }) => machine !== null)?.id ?? null;
     if (this.cursor === null) return;
     if (this.cursor < timeline.first)
       this.notice = 'This moment is no longer kept: here is the oldest that is.';

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { Told } from '../../src/actors/inspect/records.ts';
 import { childRow, Pages } from './pages.ts';
+import { fleet, hello, pidOf } from './story.ts';
 
 suite('the past in the page', { skip: Pages.without }, () => {
   const pages = new Pages();
@@ -52,6 +53,77 @@ suite('the past in the page', { skip: Pages.without }, () => {
     await page.locator('#line', { hasText: 'paused' }).waitFor();
     const scrub = page.locator('#scrub');
     assert.equal(await scrub.inputValue(), await scrub.getAttribute('min'));
+    await page.close();
+  });
+
+  test('a recording of a server that was stopped stands where its arbiter still lived', async () => {
+    const told = () => {
+      const { story } = pages;
+      const begun = fleet(story, 1);
+      const end = story.records([...story.askDrain(1), ...story.end(1), ...story.stop()]);
+      return [
+        hello({ source: 'recording', file: 'stopped.jsonl' }),
+        ...begun.slice(1, -1),
+        end,
+        story.live(),
+      ];
+    };
+    const page = await pages.open(told, {}, 'recording stopped.jsonl');
+    const arbiter = page.locator('[role=treeitem][data-machine=arbiter]', { hasText: 'stopping' });
+    await arbiter.waitFor();
+    await page.locator('#machine-title', { hasText: 'arbiter' }).waitFor();
+    await page.locator('#scrub').focus();
+    await page.keyboard.press('End');
+    await page.locator('[role=treeitem]').first().waitFor({ state: 'detached' });
+    await page.keyboard.press('l');
+    await arbiter.waitFor();
+    // Opened from a file in the page it is the same.
+    const lines = told().map((message) => JSON.stringify(message));
+    await page.locator('#open').setInputFiles({
+      name: 'again.jsonl',
+      mimeType: 'application/x-ndjson',
+      buffer: Buffer.from(lines.join('\n')),
+    });
+    await page.locator('#line', { hasText: 'again.jsonl' }).waitFor();
+    await arbiter.waitFor();
+    await page.close();
+  });
+
+  test('what went wrong is gone to, forth and back, by keys and buttons', async () => {
+    const page = await pages.open();
+    const { story } = pages;
+    pages.say([
+      ...story.end(1, { code: null, signal: 'SIGKILL' }),
+      ...story.end(2),
+      { t: 'log', at: story.at, level: 'info', text: 'worker 2 ended' },
+      { t: 'log', at: story.at, level: 'error', text: 'app.mjs: boom' },
+      { t: 'lost', at: story.at, pid: pidOf(3), records: 17 },
+      ...story.step(3, 'process.silent', 'alive.ready', { alive: 'aborting' }),
+      ...story.drain(3),
+    ]);
+    await childRow(page, 3).locator('text=draining').waitFor();
+    const notice = (text: string | RegExp) => page.locator('.order', { hasText: text }).waitFor();
+    await page.keyboard.press('X');
+    await notice('process.silent');
+    await page.locator('#line', { hasText: 'paused' }).waitFor();
+    await childRow(page, 3).locator('text=ready').waitFor();
+    await page.keyboard.press('X');
+    await notice('17 records lost');
+    await page.getByRole('button', { name: 'Previous trouble' }).click();
+    await notice('app.mjs: boom');
+    await page.keyboard.press('X');
+    await notice(/process\.exited by SIGKILL.*child\.1/);
+    await page.locator('#machine-title', { hasText: 'child.1' }).waitFor();
+    await page.keyboard.press('X');
+    await notice('No earlier trouble');
+    await page.keyboard.press('x');
+    await notice('app.mjs: boom');
+    await page.getByRole('button', { name: 'Next trouble' }).click();
+    await notice('17 records lost');
+    await page.keyboard.press('x');
+    await page.keyboard.press('x');
+    await notice('No later trouble');
+    assert.deepEqual(pages.complaints, []);
     await page.close();
   });
 });

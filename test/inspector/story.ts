@@ -205,6 +205,20 @@ export class Story {
     ];
   }
 
+  /** The arbiter ends as it should: last of all it tells that it is done. */
+  stop(): Told[] {
+    const id = `${ARBITER}/1`;
+    const supervising = 'alive.supervising';
+    return [
+      this.#step(id, 'arbiter', 'arbiter.stop', supervising, { alive: { supervising: 'stopping' } }, {}),
+      { t: 'gone', at: this.#tick(), id: POOL, status: 'done' },
+      this.#step(id, 'arbiter', 'pool.stopped', supervising, 'stopped', { status: 'done' }),
+      { t: 'gone', at: this.#tick(), id: `${ARBITER}/2`, status: 'stopped' },
+      { t: 'gone', at: this.#tick(), id, status: 'done' },
+      { t: 'log', at: this.#tick(), level: 'info', text: 'stopped' },
+    ];
+  }
+
   beat(age: number, requestsPerSecond: number): Told {
     const figures = {
       requests: 1000,

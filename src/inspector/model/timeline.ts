@@ -14,6 +14,8 @@ const MIB = 1024 * 1024;
 /** Weight is what binds, in characters of JSON: of 100 workers with 50 events a second each, more than half a minute. */
 export const BOUNDS: Bounds = { records: 2_000_000, weight: 64 * MIB, heldWeight: 96 * MIB };
 const SEGMENT_RECORDS = 1000;
+/** What follows the end of an arbiter is far less. */
+const ENDING_RECORDS = 5000;
 
 interface Segment {
   first: number;
@@ -140,6 +142,17 @@ export class Timeline {
     for (let at = from; at < wanted; at++) board.apply(segment.records[at - segment.first]!);
     this.#moment = { position: wanted, board };
     return board;
+  }
+
+  /** The last moment at which there was a server: the end, but after an orderly stop, which leaves nothing. */
+  get lastLived(): number {
+    const isArbiter = (id: string): boolean => this.cast.actor(id)?.machine === 'arbiter';
+    if (this.now.state.actors.some(({ id, status }) => isArbiter(id) && status === 'active')) return this.end;
+    const hasEnded = (record: Told): boolean =>
+      (record.t === 'step' || record.t === 'gone') && record.status !== 'active' && isArbiter(record.id);
+    // Its last step first tells that it is done, and then it is told that it is gone.
+    const found = this.before(this.end, hasEnded, { count: 2, reach: ENDING_RECORDS });
+    return found.at(-1)?.position ?? this.end;
   }
 
   /** The newest records before a position that are wanted, newest first; looks at no more than `reach`. */

@@ -11,6 +11,7 @@ export const KEYS: [string, string][] = [
   ['/', 'search in the sequence'],
   ['f', 'filter the sequence'],
   ['n N', 'next and previous match'],
+  ['x X', 'next and previous trouble: errors, deaths, hangs, failures'],
   ['e', 'export a recording'],
   ['o', 'open a recording'],
   ['t', 'light, dark, as the system'],
@@ -101,6 +102,10 @@ function actionOf(store: Store, key: string): (() => void) | undefined {
       return () => store.jump(1);
     case 'N':
       return () => store.jump(-1);
+    case 'x':
+      return () => store.jumpToTrouble(1);
+    case 'X':
+      return () => store.jumpToTrouble(-1);
     case 'e':
       return () => store.export();
     case 'o':

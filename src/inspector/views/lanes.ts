@@ -1,6 +1,5 @@
 /** Which lifelines are drawn for the rows that are seen, and where. Pure; runs in the browser. */
-import type { Told } from '../../actors/inspect/records.ts';
-import type { Ends } from '../model/timeline.ts';
+import type { Drawn } from '../model/tell.ts';
 
 export interface Lane {
   id: string;
@@ -9,12 +8,6 @@ export interface Lane {
 
 const LANE_WIDTH_MAX = 104;
 const LANE_WIDTH_MIN = 12;
-
-/** A record, and between whom it is drawn. */
-export interface Drawn {
-  record: Told;
-  ends?: Ends | undefined;
-}
 
 /** Who takes part in a record. */
 function partsOf({ record, ends }: Drawn): string[] {

@@ -47,6 +47,20 @@ export function Scrubber({ store }: Props) {
       >
         ›
       </button>
+      <span class="troubles">
+        {([-1, 1] as const).map((direction) => (
+          <button
+            key={direction}
+            type="button"
+            class="button step"
+            aria-label={direction === 1 ? 'Next trouble' : 'Previous trouble'}
+            title={`${direction === 1 ? 'Next' : 'Previous'} error, death, hang or failure`}
+            onClick={() => store.jumpToTrouble(direction)}
+          >
+            {direction === 1 ? '✕ ›' : '‹ ✕'}
+          </button>
+        ))}
+      </span>
       <output class="when" id="when">
         {when}
         {cursor !== null && behind > 0 && <span class="behind"> −{span(behind)}</span>}

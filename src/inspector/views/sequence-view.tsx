@@ -5,10 +5,10 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Plain } from '../../actors/inspect/records.ts';
 import { KINDS, type Kind } from '../model/sift.ts';
-import { eventTitle, eventType, stateText } from '../model/states.ts';
+import { type Drawn, tellOf } from '../model/tell.ts';
 import type { Store } from '../store.ts';
 import type { Props } from './app.tsx';
-import { type Drawn, lanesOf } from './lanes.ts';
+import { lanesOf } from './lanes.ts';
 import { Value } from './value.tsx';
 import { clock, number } from './words.ts';
 
@@ -20,36 +20,6 @@ const KIND_TITLES: Record<Kind, string> = {
   lives: 'processes',
   log: 'log',
 };
-
-function textOf({ record, ends }: Drawn, store: Store): { what: string; who: string } {
-  const { cast } = store.session.timeline;
-  const name = (id: string) => `${cast.role(id).process}/${cast.role(id).name}`;
-  switch (record.t) {
-    case 'event':
-      return {
-        what: eventTitle(eventType(record.event)),
-        who: ends ? `${ends.from === null ? 'outside' : name(ends.from)} → ${name(ends.to)}` : '',
-      };
-    case 'step':
-      return {
-        what:
-          record.took.length === 0
-            ? `ignored ${eventTitle(eventType(record.event))}`
-            : `⇒ ${stateText(record.value)}`,
-        who: name(record.id),
-      };
-    case 'process':
-      return { what: `${cast.process(record.pid)} appears`, who: `pid ${record.pid}` };
-    case 'ended':
-      return { what: `${cast.process(record.pid)} is gone`, who: `pid ${record.pid}` };
-    case 'log':
-      return { what: record.text, who: record.level };
-    case 'lost':
-      return { what: `${record.records} records lost`, who: cast.process(record.pid) };
-    default:
-      return { what: record.t, who: '' };
-  }
-}
 
 function Arrow({ record, ends, y, lanes }: Drawn & { y: number; lanes: Map<string, number> }) {
   if (record.t === 'step') return <circle class="mark" cx={lanes.get(record.id)} cy={y} r="4" />;
@@ -152,10 +122,11 @@ function Tools({ store, count }: { store: Store; count: number }) {
 }
 
 function Detail({ store }: { store: Store }) {
-  const record = store.record === null ? undefined : store.session.timeline.at(store.record);
+  const { timeline } = store.session;
+  const record = store.record === null ? undefined : timeline.at(store.record);
   if (!record) return null;
-  const ends = store.session.timeline.endsOf(store.record!);
-  const { what, who } = textOf({ record, ends }, store);
+  const ends = timeline.endsOf(store.record!);
+  const { what, who } = tellOf({ record, ends }, timeline.cast);
   return (
     <section class="detail" aria-label="The chosen record">
       <h3>
@@ -276,7 +247,7 @@ export function SequenceView({ store }: Props) {
         <div class="seq-rows" style={{ height: `${total}px` }}>
           {sift.count === 0 && <p class="empty">Nothing to show yet.</p>}
           {rows.map(({ position, record, ends }, index) => {
-            const { what, who } = textOf({ record, ends }, store);
+            const { what, who } = tellOf({ record, ends }, timeline.cast);
             const past = store.cursor !== null && position >= store.cursor;
             return (
               // biome-ignore lint/a11y/useKeyWithClickEvents: the list takes the keys
