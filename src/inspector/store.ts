@@ -41,6 +41,8 @@ export class Store {
   filter = '';
   find = '';
   onlyActor = false;
+  /** Actors that are no machines are in the tree too. */
+  plainShown = false;
   theme: 'auto' | 'light' | 'dark' = 'auto';
   /** On a phone: what is needed rarely is put away. */
   readonly folded = { header: true, sequence: true };
@@ -100,7 +102,10 @@ export class Store {
 
   set(
     some: Partial<
-      Pick<Store, 'view' | 'filter' | 'find' | 'kinds' | 'onlyActor' | 'help' | 'asking' | 'notice'>
+      Pick<
+        Store,
+        'view' | 'filter' | 'find' | 'kinds' | 'onlyActor' | 'plainShown' | 'help' | 'asking' | 'notice'
+      >
     >,
   ): void {
     Object.assign(this, some);

@@ -86,6 +86,38 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
     await page.close();
   });
 
+  test('the tree has machines alone until all actors are asked for, and figures in columns', async () => {
+    const { page } = await open();
+    await page.setViewportSize({ width: 1280, height: 800 });
+    story.at += 1000;
+    server.say(story.records([...story.dirty(), { ...story.beat(1, 1), at: story.at + 150_000 } as never]));
+    const deepest = page.locator('[role=treeitem][aria-level="8"]', { hasText: 'dirty worker 1' });
+    await deepest.waitFor();
+    // Nothing of a state is cut, eight levels deep.
+    const cut =
+      '[...document.querySelectorAll(".row .state")].filter((e) => e.scrollWidth > e.clientWidth).length';
+    assert.equal(await page.evaluate(cut), 0);
+    const edge = async (name: string, of = page.locator('.tree-head')) => {
+      const box = (await of.locator(`.fact-${name}`).boundingBox())!;
+      return Math.round(box.x + box.width);
+    };
+    for (const name of ['pid', 'age', 'since', 'generation']) {
+      const heading = await edge(name);
+      for (const row of [deepest, page.locator(`[data-machine=worker][data-pid="${pidOf(2)}"]`)])
+        assert.equal(await edge(name, row), heading, name);
+    }
+    assert.match((await deepest.textContent())!, /pid 6001.*age 1.*since 2m.*generation g1/);
+    // What was there when the watch began has lived longer.
+    assert.match((await page.locator('[role=treeitem][data-machine=arbiter]').textContent())!, /since >2m/);
+
+    assert.equal(await page.locator('.row.bare').count(), 0);
+    await page.getByRole('button', { name: 'plain actors' }).click();
+    await page.locator('.row.bare', { hasText: 'signals' }).waitFor();
+    await page.keyboard.press('a');
+    await page.locator('.row.bare').first().waitFor({ state: 'detached' });
+    await page.close();
+  });
+
   test('the past is shown as it was, while the present goes on, and live is the way back', async () => {
     const { page } = await open();
     server.say(story.records([...story.drain(1)]));

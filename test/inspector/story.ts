@@ -89,6 +89,55 @@ export class Story {
     ];
   }
 
+  /** A dirty arbiter with one dirty worker, eight levels below the arbiter. */
+  dirty(): Told[] {
+    const [arbiter, worker] = [6000, 6001];
+    const settled = { alive: { running: { rollout: 'settled', hiring: 'free', sizing: 'steady' } } };
+    const about = (title: string, pid: number) => ({ title, age: 1, slot: 0, generation: 1, pid });
+    const process = (pid: number, kind: string, parent: string) =>
+      ({
+        t: 'process',
+        at: this.#tick(),
+        pid,
+        process: kind,
+        age: 1,
+        slot: 0,
+        generation: 1,
+        parent,
+      }) as Told;
+    const child = (id: string, parent: string, title: string, pid: number) =>
+      this.#actor(
+        id,
+        parent,
+        'child',
+        { alive: { ready: 'stable' } },
+        { name: 'child.1', about: about(title, pid) },
+      );
+    return [
+      this.#actor(
+        `${ARBITER}/4`,
+        `${ARBITER}/1`,
+        'dirtyTree',
+        { alive: { running: 'up' } },
+        { name: 'dirty' },
+      ),
+      this.#actor(`${ARBITER}/7`, `${ARBITER}/4`, 'pool', settled),
+      child(`${ARBITER}/8`, `${ARBITER}/7`, 'dirty arbiter', arbiter),
+      process(arbiter, 'dirtyArbiter', `${ARBITER}/8`),
+      this.#actor(
+        `${arbiter}/1`,
+        `${ARBITER}/8`,
+        'dirtyArbiter',
+        { alive: { supervising: 'serving' } },
+        { root: true },
+      ),
+      this.#actor(`${arbiter}/7`, `${arbiter}/1`, 'pool', settled),
+      child(`${arbiter}/8`, `${arbiter}/7`, 'dirty worker', worker),
+      process(worker, 'dirtyWorker', `${arbiter}/8`),
+      this.#actor(`${worker}/1`, `${arbiter}/8`, 'worker', { alive: { booted: 'serving' } }, { root: true }),
+    ];
+  }
+
   #about(age: number, pid: number): object {
     return { title: 'worker', age, slot: this.slotOf(age), generation: this.generation, pid };
   }

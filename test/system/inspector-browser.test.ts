@@ -81,7 +81,10 @@ suite('the page on a real server', { skip: withoutBrowser }, () => {
     await child(page, second!.age).waitFor({ state: 'detached' });
     await page.locator('.order', { hasText: /reload.*done/i }).waitFor();
     await child(page, 4).locator('text=ready').waitFor();
-    await page.locator('[role=treeitem][data-machine=child]', { hasText: 'g2' }).first().waitFor();
+    await page
+      .locator('[role=treeitem][data-machine=worker]:not(.gone)', { hasText: 'g2' })
+      .first()
+      .waitFor();
 
     const victim = server.ready().find(({ age }) => age === 4)!;
     await page.locator(`[role=treeitem][data-machine=worker][data-pid="${victim.pid}"]`).click();

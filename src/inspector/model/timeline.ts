@@ -61,6 +61,7 @@ export class Timeline {
   #segments: Segment[] = [];
   #weight = 0;
   #castAsked = 0;
+  #begunAt = Number.POSITIVE_INFINITY;
   #moment: { position: number; board: Board } | undefined;
 
   constructor(bounds: Bounds = BOUNDS) {
@@ -82,6 +83,7 @@ export class Timeline {
     this.fates.part(before, this.now, { position: this.end - 1, at: this.timeAt(this.end) });
     this.cast.meetAll(state);
     this.pairs.clear();
+    for (const { at } of state.processes) this.#begunAt = Math.min(this.#begunAt, at);
     this.#open(state, true).weight = weight;
     this.#weight += weight;
     this.#trim();
@@ -96,6 +98,7 @@ export class Timeline {
       last.records.push(record);
       last.weight += each;
       this.#weight += each;
+      this.#begunAt = Math.min(this.#begunAt, record.at);
       this.fates.meet(record, this.end, this.now);
       this.cast.meet(record);
       this.pairs.meet(record, this.end, this.cast);
@@ -120,6 +123,11 @@ export class Timeline {
     // The sender tells of the actor that it gave it to, the receiver of the one that it came from.
     const [sent, received] = this.#isSent(record) ? [record, other] : [other, record];
     return { from: sent.from, to: received.to, tookMs: Math.max(0, received.at - sent.at) };
+  }
+
+  /** When the first word came, of what was there already as of what began. */
+  get begunAt(): number {
+    return this.#begunAt;
   }
 
   /** When the moment was: epoch milliseconds of the record before it, or of the first one. */

@@ -27,11 +27,18 @@ const placeOf = (id: string): number => Number(id.split('/')[1] ?? 0);
 const inPlace = (a: TreeNode, b: TreeNode): number =>
   a.actor.pid - b.actor.pid || placeOf(a.actor.id) - placeOf(b.actor.id);
 
-/**
- * Roots first; an actor whose parent is not known is a root.
- * @param gone of these, machines whose parent is there are shown where they were.
- */
-export function treeOf({ processes, actors }: State, gone: readonly Fate[] = []): TreeNode[] {
+export interface TreeChoice {
+  /** Of these, machines whose parent is there are shown where they were. */
+  gone?: readonly Fate[];
+  /** Of actors that are no machines and own none; all where it is not given. */
+  keeps?: (actor: ToldActor) => boolean;
+}
+
+/** Roots first; an actor whose parent is not known is a root. */
+export function treeOf(
+  { processes, actors }: State,
+  { gone = [], keeps = () => true }: TreeChoice = {},
+): TreeNode[] {
   const byPid = new Map(processes.map((process) => [process.pid, process]));
   const nodes = new Map<string, TreeNode>();
   for (const actor of actors) {
@@ -52,7 +59,9 @@ export function treeOf({ processes, actors }: State, gone: readonly Fate[] = [])
     if (above) above.children.push(node);
     else if (!node.fate) roots.push(node);
   }
-  for (const { children } of nodes.values()) children.sort(inPlace);
+  const isKept = ({ actor, children }: TreeNode): boolean =>
+    actor.machine !== null || children.length > 0 || keeps(actor);
+  for (const node of nodes.values()) node.children = node.children.filter(isKept).sort(inPlace);
   return roots;
 }
 

@@ -15,6 +15,7 @@ export const KEYS: [string, string][] = [
   ['e', 'export a recording'],
   ['o', 'open a recording'],
   ['t', 'light, dark, as the system'],
+  ['a', 'plain actors too in the tree'],
   ['↑ ↓ ← →', 'in the tree: move, close, open; in the sequence: choose'],
   ['Enter', 'in the tree: show the machine'],
   ['Esc', 'close what is open'],
@@ -102,6 +103,8 @@ function actionOf(store: Store, key: string): (() => void) | undefined {
       return () => store.jump(1);
     case 'N':
       return () => store.jump(-1);
+    case 'a':
+      return () => store.set({ plainShown: !store.plainShown });
     case 'x':
       return () => store.jumpToTrouble(1);
     case 'X':

@@ -1,11 +1,23 @@
 /** The tree of processes and actors, with one place in the order of tabs. Runs in the browser. */
 import { useLayoutEffect, useRef } from 'preact/hooks';
+import type { ToldActor } from '../../actors/inspect/records.ts';
 import { shortName } from '../model/cast.ts';
 import { SIGNS, stateText, toneOf } from '../model/states.ts';
 import { rowsOf, type TreeNode, type TreeRow, treeOf } from '../model/tree.ts';
 import type { Store } from '../store.ts';
 import type { Props } from './app.tsx';
+import { age } from './words.ts';
 
+const HEADINGS: Record<string, string> = {
+  pid: 'process id',
+  age: 'a number that no other process of its kind has had or gets',
+  since: 'how long the process has lived, as far as is known',
+  gen: 'generation of the code and the settings',
+};
+/** Per level, in pixels: dirty workers are eight levels deep. */
+const INDENT = 7;
+/** Processes that are told so soon after the first word were there before. */
+const BEGIN_MS = 500;
 /** What has ended stays so long. */
 const GONE_SHOWN_MS = 6000;
 /** Above so many actors, what child machines watch over is closed at first. */
@@ -19,11 +31,40 @@ function titleOf({ actor, process }: TreeNode, store: Store): string {
   return shortName(actor.name);
 }
 
+/** In columns, each said by its name to who does not see them. */
+function Facts({ node, open, store }: { node: TreeNode; open: boolean; store: Store }) {
+  const { actor, fate } = node;
+  const { timeline } = store.session;
+  // A child machine that is open has its process below it, with the same figures.
+  const about = actor.about && !open ? actor.about : undefined;
+  const process = node.process ?? (about?.pid ? store.board.process(about.pid) : undefined);
+  if (!process && !about) return null;
+  const now = fate?.at ?? timeline.timeAt(store.position);
+  // What was there when the watch began has lived longer than is known.
+  const least = process && process.at <= timeline.begunAt + BEGIN_MS ? '>' : '';
+  const generation = process?.generation ?? about?.generation ?? null;
+  const facts: [string, string | number | null][] = [
+    ['pid', process?.pid ?? (about?.pid || null)],
+    ['age', process?.age ?? about?.age ?? null],
+    ['since', process ? `${least}${age(now - process.at)}` : null],
+    ['generation', generation === null ? null : `g${generation}`],
+  ];
+  return (
+    <>
+      {facts.map(([name, value]) => (
+        <span key={name} class={`fact fact-${name}`}>
+          {value !== null && <span class="unseen">{name} </span>}
+          {value}
+        </span>
+      ))}
+    </>
+  );
+}
+
 function Row({ row, store, chosen, tab }: { row: TreeRow; store: Store; chosen: boolean; tab: boolean }) {
   const { node, level, open, place, of } = row;
   const { actor, process, children, fate } = node;
   const tone = fate ? (fate.bad ? 'failed' : 'ended') : toneOf(actor);
-  const generation = process?.generation ?? (actor.machine === 'child' ? actor.about?.generation : null);
   const state = fate
     ? `ended ${fate.how}`
     : actor.machine === null
@@ -43,7 +84,7 @@ function Row({ row, store, chosen, tab }: { row: TreeRow; store: Store; chosen: 
       data-machine={actor.machine ?? ''}
       data-pid={actor.pid}
       data-tone={tone}
-      style={{ paddingLeft: `${(level - 1) * 11 + 6}px` }}
+      style={{ paddingLeft: `${(level - 1) * INDENT + 4}px` }}
       onClick={() => store.choose(actor.id, isNarrow() ? 'machine' : undefined)}
       onDblClick={() => store.choose(actor.id, 'machine')}
       onKeyDown={(event) => event.key === 'Enter' && store.choose(actor.id, 'machine')}
@@ -68,14 +109,7 @@ function Row({ row, store, chosen, tab }: { row: TreeRow; store: Store; chosen: 
       <span class="title">{titleOf(node, store)}</span>
       {actor.user && <span class="chip">app</span>}
       <span class="state">{state}</span>
-      {(process || (actor.about && !open)) && (
-        <span class="fact">{process?.pid ?? (actor.about!.pid || '')}</span>
-      )}
-      {generation != null && (
-        <span class="fact" title="generation">
-          g{generation}
-        </span>
-      )}
+      <Facts node={node} open={open} store={store} />
     </div>
   );
 }
@@ -88,7 +122,8 @@ export function TreeView({ store }: Props) {
   const { timeline } = store.session;
   const { position } = store;
   const gone = timeline.fates.between({ at: timeline.timeAt(position) - GONE_SHOWN_MS }, { position });
-  const roots = treeOf(state, gone);
+  const keeps = ({ id }: ToldActor) => store.plainShown || id === store.actor;
+  const roots = treeOf(state, { gone, keeps });
   const crowded = state.actors.length > OPEN_ACTORS_MAX;
   const rows = rowsOf(roots, ({ actor }) => {
     const closed = crowded
@@ -145,11 +180,34 @@ export function TreeView({ store }: Props) {
   });
 
   return (
-    <div class="tree" role="tree" aria-label="Processes and actors" ref={list} onKeyDown={onKeyDown}>
-      {rows.length === 0 && <p class="empty">Nothing is known yet.</p>}
-      {rows.map((row, index) => (
-        <Row key={row.node.actor.id} row={row} store={store} chosen={index === chosen} tab={index === at} />
-      ))}
-    </div>
+    <>
+      <div class="tree-head">
+        <button
+          type="button"
+          class="toggle"
+          aria-pressed={store.plainShown}
+          title="Actors that are no machines: processes, links, signals, promises"
+          onClick={() => store.set({ plainShown: !store.plainShown })}
+        >
+          plain actors
+        </button>
+        {['pid', 'age', 'since', 'gen'].map((name) => (
+          <span
+            key={name}
+            class={`fact fact-${name === 'gen' ? 'generation' : name}`}
+            title={HEADINGS[name]}
+            aria-hidden="true"
+          >
+            {name}
+          </span>
+        ))}
+      </div>
+      <div class="tree" role="tree" aria-label="Processes and actors" ref={list} onKeyDown={onKeyDown}>
+        {rows.length === 0 && <p class="empty">Nothing is known yet.</p>}
+        {rows.map((row, index) => (
+          <Row key={row.node.actor.id} row={row} store={store} chosen={index === chosen} tab={index === at} />
+        ))}
+      </div>
+    </>
   );
 }
