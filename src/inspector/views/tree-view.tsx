@@ -66,7 +66,9 @@ function Row({ row, store, chosen, tab }: { row: TreeRow; store: Store; chosen: 
   const { actor, process, children, fate } = node;
   const tone = fate ? (fate.bad ? 'failed' : 'ended') : toneOf(actor);
   const state = fate
-    ? `ended ${fate.how}`
+    ? fate.bad
+      ? `ended ${fate.how}`
+      : 'ended'
     : actor.machine === null
       ? ''
       : stateText(actor.value, actor.user) || actor.status;
