@@ -60,6 +60,21 @@ suite('pictures of the page', { skip: Pages.without }, () => {
     assert.equal(await page.locator('#find').isVisible(), false);
     await page.getByRole('button', { name: 'Filter and search' }).tap();
     await page.locator('#find').waitFor();
+    // The words of a row have the width of the screen, and the chosen row is in sight when the view comes back.
+    const row = page.locator('.seq-row', { hasText: 'worker.ready' }).first();
+    assert.ok((await row.locator('.seq-text').boundingBox())!.width > 250);
+    await page.keyboard.press('Escape');
+    const many = Array.from({ length: 300 }, () => pages.story.drain(3)).flat();
+    pages.say(many);
+    await page.locator('#seq-count', { hasText: '3' }).waitFor();
+    await page.locator('#find').fill('worker 2 is ready');
+    await page.keyboard.press('Shift+Enter');
+    const chosen = page.locator('.seq-row[aria-selected=true]', { hasText: 'worker 2 is ready' });
+    await chosen.waitFor();
+    await page.getByRole('button', { name: 'Fleet', exact: true }).tap();
+    await page.getByRole('button', { name: 'Sequence', exact: true }).tap();
+    await chosen.waitFor();
+    assert.ok(holds((await page.locator('.seq-box').boundingBox())!, (await chosen.boundingBox())!));
     await page.close();
   });
 

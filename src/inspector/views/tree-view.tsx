@@ -120,6 +120,7 @@ export function TreeView({ store }: Props) {
   const list = useRef<HTMLDivElement>(null);
   const keyed = useRef(false);
   const lastAt = useRef(0);
+  const shown = useRef<string | null>(null);
   const state = store.board.state;
   const { timeline } = store.session;
   const { position } = store;
@@ -175,6 +176,10 @@ export function TreeView({ store }: Props) {
     act();
   };
   useLayoutEffect(() => {
+    if (store.actor !== shown.current && chosen >= 0) {
+      list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest' });
+      shown.current = store.actor;
+    }
     const isLeft = hadFocus && document.activeElement === document.body;
     if (!keyed.current && !isLeft) return;
     keyed.current = false;
