@@ -1,13 +1,14 @@
 /** What the page shows and what was chosen in it; views read it and call it. Runs in the browser. */
 import type { Board } from '../actors/inspect/board.ts';
 import type { Told } from '../actors/inspect/records.ts';
+import { download, rememberedTheme, rememberTheme, takeLines } from './browser.ts';
 import { Connection } from './connection.ts';
-import { outcomeOf } from './model/answers.ts';
 import { recordingLines } from './model/recording.ts';
-import { type Answer, Session } from './model/session.ts';
+import { matchFrom, troubleFrom } from './model/seek.ts';
+import { Session } from './model/session.ts';
 import { type Kind, Sift, searchText } from './model/sift.ts';
 import { tellOf } from './model/tell.ts';
-import { isTrouble } from './model/trouble.ts';
+import { Orders } from './orders.ts';
 import type { Zoom } from './views/diagram.tsx';
 import { clock } from './views/words.ts';
 
@@ -16,16 +17,7 @@ export type View = (typeof VIEWS)[number];
 
 /** Between two pictures of what happens by itself; what a person does is shown at once. */
 const SHOW_EVERY_MS = 120;
-const ORDERS_KEPT = 6;
-/** One that was not done stays until it is dismissed. */
-const ANSWER_SHOWN_MS = 10_000;
 const FILE_BYTES_MAX = 512 * 1024 * 1024;
-
-export interface Order {
-  id: number;
-  words: readonly string[];
-  answer: Answer | null;
-}
 
 export class Store {
   session: Session;
@@ -50,20 +42,19 @@ export class Store {
   readonly zooms: Record<'machine' | 'fleet', Zoom> = { machine: 1, fleet: 'fit' };
   help = false;
   asking: { pid: number; title: string } | null = null;
-  orders: Order[] = [];
+  readonly orders = new Orders(() => this.changed());
   readonly toggled = new Map<string, boolean>();
   readonly sift = new Sift();
 
   #cursor: number | null = null;
   #connection: Connection | undefined;
-  #orderId = 0;
   #show: () => void = () => {};
   #shownAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     this.session = this.#freshSession();
-    const theme = remembered();
+    const theme = rememberedTheme();
     if (theme === 'light' || theme === 'dark') this.setTheme(theme);
   }
 
@@ -128,7 +119,7 @@ export class Store {
     this.theme = theme;
     if (theme === 'auto') delete document.documentElement.dataset['theme'];
     else document.documentElement.dataset['theme'] = theme;
-    remember(theme);
+    rememberTheme(theme);
     this.changed();
   }
 
@@ -186,15 +177,10 @@ export class Store {
     this.updateSift();
     const { sift } = this;
     const here = this.record ?? (direction === 1 ? timeline.first - 1 : timeline.end);
-    for (
-      let index = direction === 1 ? sift.indexFrom(here + 1) : sift.indexFrom(here) - 1;
-      index >= 0 && index < sift.count;
-      index += direction
-    ) {
-      const position = sift.at(index)!;
-      if (!this.isMatch(timeline.at(position)!, text)) continue;
+    const found = matchFrom(sift, here, direction, (at) => this.isMatch(timeline.at(at)!, text));
+    if (found !== undefined) {
       this.view = 'sequence';
-      return this.chooseRecord(position);
+      return this.chooseRecord(found);
     }
     this.set({ notice: text === '' ? 'Nothing further' : `No further match for “${this.find.trim()}”` });
   }
@@ -203,15 +189,13 @@ export class Store {
   jumpToTrouble(direction: 1 | -1): void {
     const { timeline } = this.session;
     const { position } = this;
-    const here = this.record !== null && this.record + 1 === position ? this.record : position;
-    const first =
-      direction === 1 ? Math.max(here === this.record ? here + 1 : here, timeline.first) : here - 1;
-    for (let at = first; at >= timeline.first && at < timeline.end; at += direction) {
-      const record = timeline.at(at)!;
-      const other = timeline.pairs.of(at);
-      // What both sides told is one trouble.
-      if (!isTrouble(record) || (other !== undefined && other < at)) continue;
+    // Where a record is marked, it is that which is left.
+    const marked = this.record !== null && this.record + 1 === position ? this.record : null;
+    const from = direction === 1 ? (marked === null ? position : marked + 1) : (marked ?? position) - 1;
+    const at = troubleFrom(timeline, from, direction);
+    if (at !== undefined) {
       this.chooseRecord(at);
+      const record = timeline.at(at)!;
       const { what, who } = tellOf({ record, ends: timeline.endsOf(at) }, timeline.cast);
       return this.set({ notice: `${clock(record.at)} ${what}: ${who}` });
     }
@@ -231,21 +215,11 @@ export class Store {
   }
 
   order(words: readonly string[]): void {
-    const id = ++this.#orderId;
-    const order: Order = { id, words, answer: null };
-    this.orders = [...this.orders, order].slice(-ORDERS_KEPT);
-    if (!this.#connection?.send({ type: 'command', id, words }))
-      this.#answered({ id, ok: false, error: 'There is no connection to the server' });
-    this.changed();
+    this.orders.give(words, (message) => this.#connection?.send(message) ?? false);
   }
 
   fold(part: 'header' | 'sequence', folded = !this.folded[part]): void {
     this.folded[part] = folded;
-    this.changed();
-  }
-
-  dismiss(id: number): void {
-    this.orders = this.orders.filter((order) => order.id !== id);
     this.changed();
   }
 
@@ -268,7 +242,7 @@ export class Store {
       closed: (retryMs) => {
         this.link = 'closed';
         this.retryMs = retryMs;
-        this.#giveUpOrders();
+        this.orders.giveUp();
         this.changed();
       },
     });
@@ -291,7 +265,7 @@ export class Store {
     if (!session.hello) return this.set({ notice: `${file.name} is no recording of Kirin` });
     this.#connection?.end();
     this.#connection = undefined;
-    this.#giveUpOrders();
+    this.orders.giveUp();
     this.#forget();
     this.session = session;
     this.file = file.name;
@@ -304,14 +278,8 @@ export class Store {
   export(): void {
     const { hello, timeline } = this.session;
     if (!hello) return;
-    const lines: string[] = [];
-    for (const line of recordingLines(hello, timeline)) lines.push(line, '\n');
-    const url = URL.createObjectURL(new Blob(lines, { type: 'application/x-ndjson' }));
-    const anchor = document.createElement('a');
-    anchor.href = url;
-    anchor.download = `kirin-${new Date().toISOString().replace(/[:.]/g, '-').slice(0, 19)}.jsonl`;
-    anchor.click();
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    const when = new Date().toISOString().replace(/[:.]/g, '-').slice(0, 19);
+    download(`kirin-${when}.jsonl`, recordingLines(hello, timeline));
   }
 
   #zoom(view: 'machine' | 'fleet', zoom: Zoom): void {
@@ -320,7 +288,7 @@ export class Store {
   }
 
   #freshSession(): Session {
-    return new Session((answer) => this.#answered(answer));
+    return new Session((answer) => this.orders.answered(answer));
   }
 
   #forget(): void {
@@ -328,17 +296,6 @@ export class Store {
     this.cursor = null;
     this.record = null;
     this.actor = null;
-  }
-
-  #giveUpOrders(): void {
-    for (const { id, answer } of this.orders)
-      if (!answer) this.#answered({ id, ok: false, error: 'The connection was lost before an answer came' });
-  }
-
-  #answered(answer: Answer): void {
-    this.orders = this.orders.map((order) => (order.id === answer.id ? { ...order, answer } : order));
-    if (outcomeOf(answer).done) setTimeout(() => this.dismiss(answer.id), ANSWER_SHOWN_MS);
-    this.changed();
   }
 
   /** A recording stands where its server lived last; the first actor is chosen where none was. */
@@ -358,34 +315,4 @@ export class Store {
     const wait = Math.max(0, this.#shownAt + SHOW_EVERY_MS - performance.now());
     this.#timer = setTimeout(() => this.changed(), wait);
   }
-}
-
-/** A browser may be told to remember nothing. */
-function remembered(): string | null {
-  try {
-    return localStorage.getItem('kirin-theme');
-  } catch {
-    return null;
-  }
-}
-function remember(theme: string): void {
-  try {
-    localStorage.setItem('kirin-theme', theme);
-  } catch {
-    // Then it lasts as long as the page.
-  }
-}
-
-/** A file's lines, without its whole text in memory at once. */
-async function takeLines(file: File, take: (line: string) => void): Promise<void> {
-  const reader = file.stream().pipeThrough(new TextDecoderStream()).getReader();
-  let rest = '';
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) break;
-    const lines = (rest + value).split('\n');
-    rest = lines.pop()!;
-    for (const line of lines) if (line) take(line);
-  }
-  if (rest) take(rest);
 }

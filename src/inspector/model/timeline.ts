@@ -218,7 +218,8 @@ export class Timeline {
       const oldest = this.#segments[0]!;
       const after = oldest.first + oldest.records.length;
       if (this.end - after < this.#bounds.records && this.#weight <= this.#bounds.weight) break;
-      const isHeld = this.held !== null && this.held < after;
+      // Where it is lost all the same, there is room again for the moment that takes its place.
+      const isHeld = this.held !== null && this.held >= oldest.first && this.held < after;
       if (isHeld && this.#weight <= this.#bounds.heldWeight) break;
       this.#weight -= oldest.weight;
       this.#segments.shift();

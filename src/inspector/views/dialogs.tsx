@@ -2,7 +2,8 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { outcomeOf } from '../model/answers.ts';
 import { SIGNS } from '../model/states.ts';
-import type { Order, Store } from '../store.ts';
+import type { Order } from '../orders.ts';
+import type { Store } from '../store.ts';
 import type { Props } from './app.tsx';
 import { KEYS } from './keys.ts';
 
@@ -97,7 +98,7 @@ function OrderLine({ order, store }: { order: Order; store: Store }) {
       </span>
       <code>{order.words.filter((word) => word !== '--wait').join(' ')}</code>
       <span class="order-answer">{outcome?.text ?? 'pending…'}</span>
-      <button type="button" class="quiet" aria-label="Dismiss" onClick={() => store.dismiss(order.id)}>
+      <button type="button" class="quiet" aria-label="Dismiss" onClick={() => store.orders.dismiss(order.id)}>
         ×
       </button>
     </li>
@@ -121,7 +122,7 @@ export function Dialogs({ store }: Props) {
             </button>
           </li>
         )}
-        {store.orders.map((order) => (
+        {store.orders.list.map((order) => (
           <OrderLine key={order.id} order={order} store={store} />
         ))}
       </ul>
