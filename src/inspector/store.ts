@@ -270,8 +270,8 @@ export class Store {
     this.session = session;
     this.file = file.name;
     this.link = 'file';
+    this.cursor = session.timeline.lastLived;
     this.#settle();
-    this.goTo(session.timeline.lastLived);
     this.changed();
   }
 
