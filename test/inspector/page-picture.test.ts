@@ -16,7 +16,7 @@ async function isInSight(page: Page, state: string): Promise<void> {
   const lit = page.locator(`.picture [data-state="${state}"].lit`);
   await lit.waitFor();
   const inner = (await lit.boundingBox())!;
-  const outer = (await page.locator('.picture').boundingBox())!;
+  const outer = (await page.locator('.machine-picture').boundingBox())!;
   assert.ok(holds(outer, inner), `${state} at ${JSON.stringify(inner)} in ${JSON.stringify(outer)}`);
 }
 
@@ -24,7 +24,7 @@ suite('pictures of the page', { skip: Pages.without }, () => {
   const pages = new Pages();
 
   test('the lit state is in sight whatever machine is chosen, and is followed', async () => {
-    const page = await pages.open();
+    const page = await pages.open(undefined, { viewport: { width: 1280, height: 560 } });
     pages.say(pages.story.drain(1));
     const row = (machine: string) => page.locator(`[role=treeitem][data-machine=${machine}]`).first();
     await row('worker').click();
