@@ -1,62 +1,34 @@
 /** The inspector's page in a real browser, against a small server of its protocol. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, suite, test } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
-import { launchBrowser, withoutBrowser } from './chromium.ts';
-import { FakeServer } from './fake-server.ts';
+import { suite, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { childRow, Pages } from './pages.ts';
 import { child, fleet, hello, pidOf, Story } from './story.ts';
 
-const server = new FakeServer();
-let browser: Browser;
-let story: Story;
-
-/** A page of its own on a fleet of three; fails on anything that the browser complains about. */
-async function open(
-  begin: () => readonly object[] = () => fleet(story, 3),
-): Promise<{ page: Page; complaints: string[] }> {
-  story = new Story();
-  server.greeting = begin;
-  const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
-  const complaints: string[] = [];
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('console', (message) => {
-    // A connection that is cut is what a test may want.
-    if (message.type() === 'error' && !message.text().includes('WebSocket')) complaints.push(message.text());
-  });
-  await page.goto(server.url);
-  await page.locator('#line', { hasText: 'live' }).waitFor();
-  return { page, complaints };
-}
-
-const childRow = (page: Page, age: number) =>
-  page.locator('[role=treeitem][data-machine=child]:not(.gone)', { hasText: `child.${age}` });
-
-suite("the inspector's page", { skip: withoutBrowser }, () => {
-  before(async () => {
-    await server.listen();
-    browser = await launchBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    await server.close();
-  });
+suite("the inspector's page", { skip: Pages.without }, () => {
+  const pages = new Pages();
+  const { server } = pages;
+  const open = async (begin?: () => readonly object[]): Promise<{ page: Page; complaints: string[] }> => {
+    const page = await pages.open(begin);
+    return { page, complaints: pages.complaints };
+  };
 
   test('the tree shows processes and states as they change; the picture lights them', async () => {
     const { page, complaints } = await open();
     await childRow(page, 3).locator('text=ready · fresh').waitFor();
     await page.locator(`[role=treeitem][data-machine=worker][data-pid="${pidOf(3)}"]`).waitFor();
-    server.say(story.records([...story.hire(4), ...story.boot(4)]));
+    server.say(pages.story.records([...pages.story.hire(4), ...pages.story.boot(4)]));
     await childRow(page, 4).locator('text=starting · booting').waitFor();
     await childRow(page, 4).click();
     await page.locator('[data-state="child.alive.starting.booting"].lit').waitFor();
-    server.say(story.records(story.ready(4)));
+    server.say(pages.story.records(pages.story.ready(4)));
     await page.locator('[data-state="child.alive.ready.fresh"].lit').waitFor();
     await page.locator('.edge.flash[data-event~="worker.ready"][data-target="child.alive.ready"]').waitFor();
     assert.equal(await page.locator('[data-state="child.alive.starting.booting"].lit').count(), 0);
     await page.locator('#machine-state', { hasText: 'ready' }).waitFor();
     await page.locator('.last', { hasText: 'child.ready' }).waitFor();
-    server.say(story.records([...story.drain(2), ...story.end(2)]));
+    server.say(pages.story.records([...pages.story.drain(2), ...pages.story.end(2)]));
     await childRow(page, 2).waitFor({ state: 'detached' });
     assert.deepEqual(complaints, []);
     await page.close();
@@ -89,8 +61,13 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
   test('the tree has machines alone until all actors are asked for, and figures in columns', async () => {
     const { page } = await open();
     await page.setViewportSize({ width: 1280, height: 800 });
-    story.at += 1000;
-    server.say(story.records([...story.dirty(), { ...story.beat(1, 1), at: story.at + 150_000 } as never]));
+    pages.story.at += 1000;
+    server.say(
+      pages.story.records([
+        ...pages.story.dirty(),
+        { ...pages.story.beat(1, 1), at: pages.story.at + 150_000 } as never,
+      ]),
+    );
     const deepest = page.locator('[role=treeitem][aria-level="8"]', { hasText: 'dirty worker 1' });
     await deepest.waitFor();
     // Nothing of a state is cut, eight levels deep.
@@ -120,11 +97,11 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
 
   test('the past is shown as it was, while the present goes on, and live is the way back', async () => {
     const { page } = await open();
-    server.say(story.records([...story.drain(1)]));
+    server.say(pages.story.records([...pages.story.drain(1)]));
     await childRow(page, 1).locator('text=draining').waitFor();
     await page.locator('#pause').click();
     await page.locator('#line', { hasText: 'paused' }).waitFor();
-    server.say(story.records([...story.end(1), ...story.hire(9)]));
+    server.say(pages.story.records([...pages.story.end(1), ...pages.story.hire(9)]));
     await page.locator('#scrub').focus();
     await page.keyboard.press('Home');
     await page.locator('.tree', { hasText: 'Nothing is known yet' }).waitFor();
@@ -180,7 +157,7 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
     await page.locator('[role=treeitem][aria-selected=true]', { hasText: 'child.2' }).waitFor();
     await page.keyboard.press('l');
     await page.locator('#filter').fill('again');
-    server.say(story.records([story.event(child(1), child(1), 'again')]));
+    server.say(pages.story.records([pages.story.event(child(1), child(1), 'again')]));
     await page.locator('.arrow.loop .tip').waitFor();
     assert.deepEqual(complaints, []);
     await page.close();
@@ -191,13 +168,13 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
     await page.keyboard.press('3');
     for (let batch = 0; batch < 80; batch++) {
       const records = Array.from({ length: 250 }, () =>
-        story.step(1, 'worker.ready', 'alive.starting', { alive: { ready: 'fresh' } }),
+        pages.story.step(1, 'worker.ready', 'alive.starting', { alive: { ready: 'fresh' } }),
       );
-      server.say(story.records(records.flat()));
+      server.say(pages.story.records(records.flat()));
     }
     await page.locator('#seq-count', { hasText: '20,0' }).waitFor();
     assert.ok((await page.locator('.seq-row').count()) < 100);
-    server.say(story.records(story.drain(1)));
+    server.say(pages.story.records(pages.story.drain(1)));
     await childRow(page, 1).locator('text=draining').waitFor();
     await page.locator('.seq-row', { hasText: 'child.drain' }).waitFor();
     assert.deepEqual(complaints, []);
@@ -208,11 +185,11 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
     const { page } = await open();
     await page.keyboard.press('4');
     await page.locator('[data-state="child.alive.ready.fresh"] .count', { hasText: '3' }).waitFor();
-    server.say(story.records(story.drain(2)));
+    server.say(pages.story.records(pages.story.drain(2)));
     await page.locator('[data-state="child.alive.draining"] .count', { hasText: '1' }).waitFor();
     await page.locator('.fleet-states', { hasText: 'draining' }).waitFor();
     await page.keyboard.press('5');
-    server.say(story.records([story.beat(3, 77), story.beat(3, 80)]));
+    server.say(pages.story.records([pages.story.beat(3, 77), pages.story.beat(3, 80)]));
     await page
       .locator(`tr[data-pid="${pidOf(3)}"] polyline`)
       .first()
@@ -223,7 +200,10 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
 
   test('orders are sent where they are taken, a kill only after a question', async () => {
     const commands = ['worker add', 'worker remove', 'worker kill', 'reload'];
-    const { page } = await open(() => [hello({ control: true, commands }), ...fleet(story, 3).slice(1)]);
+    const { page } = await open(() => [
+      hello({ control: true, commands }),
+      ...fleet(pages.story, 3).slice(1),
+    ]);
     server.heard.length = 0;
     const heard = async (words: string): Promise<number> => {
       for (const until = Date.now() + 20_000; Date.now() < until; ) {
@@ -276,10 +256,10 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
   });
 
   test('a recording stands at its end, and can be gone through', async () => {
-    story = new Story();
-    const told = fleet(story, 2).slice(1);
+    pages.story = new Story();
+    const told = fleet(pages.story, 2).slice(1);
     server.greeting = () => [hello({ source: 'recording', file: 'crash.jsonl' }), ...told];
-    const page = await browser.newPage();
+    const page = await pages.browser.newPage();
     await page.goto(server.url);
     await page.locator('#line', { hasText: 'recording crash.jsonl' }).waitFor();
     await childRow(page, 2).locator('text=ready').waitFor();
@@ -360,11 +340,11 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
         over: { type: 'final' },
       },
     };
-    const [machine] = story.arbiter().filter((record) => record.t === 'actor');
+    const [machine] = pages.story.arbiter().filter((record) => record.t === 'actor');
     const id = `${pidOf(1)}/9`;
     const place = { id, pid: pidOf(1), parent: `${pidOf(1)}/1`, root: true };
     const own = { machine: 'job', name: 'job', value: 'failed', user: true, definition };
-    server.say(story.records([{ ...(machine as object), ...place, ...own } as never]));
+    server.say(pages.story.records([{ ...(machine as object), ...place, ...own } as never]));
     const worker = page.locator(`[role=treeitem][data-machine=worker][data-pid="${pidOf(1)}"]`);
     await worker.click();
     await worker.press('ArrowRight');
@@ -379,14 +359,14 @@ suite("the inspector's page", { skip: withoutBrowser }, () => {
     const took = [{ source: 'first', target: ['job.busy'], event: 'go' }];
     const step = {
       t: 'step',
-      at: story.at,
+      at: pages.story.at,
       id,
       event: { type: 'go' },
       status: 'active',
       value: 'busy',
       took,
     };
-    server.say(story.records([{ ...step, actions: [] } as never]));
+    server.say(pages.story.records([{ ...step, actions: [] } as never]));
     await page.locator('.outline [data-state="job.busy"].lit', { hasText: 'after 50 → over' }).waitFor();
     await page.locator('.outline .taken.flash', { hasText: 'go → busy' }).waitFor();
     assert.deepEqual(complaints, []);

@@ -29,18 +29,21 @@ const EXITS_MAX = 1000;
 
 export class Fates {
   #fates = new Map<string, Fate>();
+  /** Those of machines, in their order. */
+  #machines: Fate[] = [];
   readonly #exits = new Map<number, Exit>();
 
   of(id: string): Fate | undefined {
     return this.#fates.get(id);
   }
 
-  /** Those that ended between two moments, latest first. */
-  between(from: { at: number }, until: { position: number }): Fate[] {
+  /** Machines that ended since a time and before a position, latest first. */
+  machinesBetween(sinceMs: number, until: number): Fate[] {
     const found: Fate[] = [];
-    for (const fate of [...this.#fates.values()].reverse()) {
-      if (fate.at < from.at) break;
-      if (fate.position < until.position) found.push(fate);
+    for (let index = this.#indexFrom(until) - 1; index >= 0; index--) {
+      const fate = this.#machines[index]!;
+      if (fate.at < sinceMs) break;
+      if (this.#fates.get(fate.actor.id) === fate) found.push(fate);
     }
     return found;
   }
@@ -76,10 +79,23 @@ export class Fates {
 
   /** What is older than what the timeline keeps is forgotten. */
   forgetBefore(position: number): void {
+    this.#machines = this.#machines.slice(this.#indexFrom(position));
     for (const [id, fate] of this.#fates) {
       if (fate.position >= position) return;
       this.#fates.delete(id);
     }
+  }
+
+  /** The index of the first machine that ended at or after a position. */
+  #indexFrom(position: number): number {
+    let low = 0;
+    let high = this.#machines.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#machines[middle]!.position < position) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   #keep(
@@ -95,6 +111,7 @@ export class Fates {
     // Last in the order, so that those that are forgotten first are first.
     this.#fates.delete(actor.id);
     this.#fates.set(actor.id, fate);
+    if (actor.machine !== null) this.#machines.push(fate);
   }
 
   #keepExit(record: Told & { t: 'event' }, board: Board): void {

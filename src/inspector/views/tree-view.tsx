@@ -124,7 +124,7 @@ export function TreeView({ store }: Props) {
   const state = store.board.state;
   const { timeline } = store.session;
   const { position } = store;
-  const gone = timeline.fates.between({ at: timeline.timeAt(position) - GONE_SHOWN_MS }, { position });
+  const gone = timeline.fates.machinesBetween(timeline.timeAt(position) - GONE_SHOWN_MS, position);
   const keeps = ({ id }: ToldActor) => store.plainShown || id === store.actor;
   const roots = treeOf(state, { gone, keeps });
   const crowded = state.actors.length > OPEN_ACTORS_MAX;
