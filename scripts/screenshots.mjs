@@ -60,7 +60,7 @@ try {
   const [address, inspector] = await Promise.all([told(/bound (\S+)/), told(/inspector at (\S+)/)]);
   await told(/(dirty workers are ready)/);
   await told(/(worker 3 \(pid \d+\) is ready)/);
-  const page = await browser.newPage({ viewport: { width: 1200, height: 720 }, colorScheme: 'light' });
+  const page = await browser.newPage({ viewport: { width: 1240, height: 700 }, colorScheme: 'light' });
   await page.goto(inspector);
   await page.locator('#line', { hasText: 'live' }).waitFor();
   for (let count = 0; count < 200; count++) request(address, '/');
