@@ -84,6 +84,8 @@ export function Diagram(props: DiagramProps) {
   }, []);
   useLayoutEffect(() => {
     place.current?.replaceChildren(...(svg ? [svg] : []));
+    // Another picture begins at its own corner, not where the last one was left.
+    place.current?.scrollTo(0, 0);
   }, [svg]);
 
   const scale =
