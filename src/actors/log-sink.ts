@@ -17,22 +17,37 @@ const RETRY_MS = 50;
 const FLUSH_MS = 500;
 const { O_APPEND, O_CREAT, O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants;
 
+export interface LogSinkOptions {
+  stderrPath?: string;
+  lossLine?(lost: number): string;
+}
+
 export class LogSink {
   readonly #file: string;
+  readonly #lossLine: (lost: number) => string;
   #fd: number;
   #owned: boolean;
   #queue: Buffer[] = [];
   /** Whether the beginning of the first line that waits is written already. */
   #isTorn = false;
+  /** Whether what was written ends in half a line, whose rest was given up: the next one begins on a line of its own. */
+  #isBroken = false;
   #queuedBytes = 0;
   #retry: NodeJS.Timeout | undefined;
   /** Lines that were given up since the last one that could be written, and in all. */
   #lostSince = 0;
   lost = 0;
 
-  /** `file` "-" is standard error, which `stderrPath` opens again. Throws where a file cannot be opened. */
-  constructor(file: string, stderrPath = '/proc/self/fd/2') {
+  /**
+   * `file` "-" is standard error, which `stderrPath` opens again; `lossLine` tells of lines that were given up. Throws where a
+   * file cannot be opened.
+   */
+  constructor(
+    file: string,
+    { stderrPath = '/proc/self/fd/2', lossLine = (lost) => `kirin: ${lossOf(lost)}` }: LogSinkOptions = {},
+  ) {
     this.#file = file;
+    this.#lossLine = lossLine;
     ({ fd: this.#fd, owned: this.#owned } = file === '-' ? openStderr(stderrPath) : open(file));
   }
 
@@ -63,6 +78,7 @@ export class LogSink {
       this.#isTorn = false;
       this.#lose();
     }
+    this.#isBroken = false;
     if (this.#owned) closeSync(this.#fd);
     this.#fd = fd;
     this.#owned = owned;
@@ -109,10 +125,13 @@ export class LogSink {
   /** Bytes written; a line that cannot be written at all counts as lost, and as written. */
   #tryWrite(bytes: Buffer): number | undefined {
     try {
+      if (this.#isBroken) writeSync(this.#fd, '\n');
+      this.#isBroken = false;
       return writeSync(this.#fd, bytes);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return undefined;
       this.#lose();
+      this.#isBroken ||= this.#isTorn;
       return bytes.length;
     }
   }
@@ -128,15 +147,19 @@ export class LogSink {
   }
 
   #tellLoss(): void {
-    const told = this.#lostSince;
     try {
-      writeSync(this.#fd, `kirin: ${told} log line${told === 1 ? '' : 's'} could not be written\n`);
+      const line = Buffer.from(`${this.#lossLine(this.#lostSince)}\n`);
+      this.#isBroken = writeSync(this.#fd, line) < line.length;
       this.#lostSince = 0;
     } catch {
       // Still no room, or no reader: the count is kept until there is.
     }
   }
 }
+
+/** That lines were given up, in words. */
+export const lossOf = (lost: number): string =>
+  `${lost} log line${lost === 1 ? '' : 's'} could not be written`;
 
 const open = (file: string): { fd: number; owned: boolean } => ({
   fd: openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0o644),
@@ -166,4 +189,11 @@ function isTerminal(fd: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** A line on standard error before the process ends. A reader that is gone, or does not read, is no reason to end differently. */
+export function sayAtTheEnd(text: string): void {
+  const sink = new LogSink('-');
+  sink.write(text);
+  sink.close();
 }

@@ -5,7 +5,7 @@
 import winston from 'winston';
 import { FaultError } from './fault-error.ts';
 import { jsonLine, type LogLine, textLine } from './log-format.ts';
-import { LogSink } from './log-sink.ts';
+import { LogSink, lossOf } from './log-sink.ts';
 
 export interface Log {
   debug(msg: string, fields?: object): void;
@@ -31,7 +31,9 @@ const LEVELS = { fatal: 0, error: 1, warn: 2, info: 3, debug: 4 };
 
 /** Throws FaultError `file.unusable` where the file cannot be opened. */
 export function createLog({ level, format, file }: LogOptions): Log {
-  const sink = openSink(file);
+  const sink = openSink(file, (lost) =>
+    render({ time: now(), level: 'warn', msg: lossOf(lost), fields: { lost } }),
+  );
   const colour = sink.isTerminal && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
   const render = (line: LogLine) =>
     format === 'json' ? jsonLine(line, process.pid) : textLine(line, process.pid, colour);
@@ -71,13 +73,16 @@ export function createLog({ level, format, file }: LogOptions): Log {
   };
 }
 
-function openSink(file: string): LogSink {
+function openSink(file: string, lossLine: (lost: number) => string): LogSink {
   try {
-    return new LogSink(file);
+    return new LogSink(file, { lossLine });
   } catch (error) {
     throw new FaultError('file.unusable', `cannot open the log file ${file}: ${reason(error)}`);
   }
 }
+
+/** For people: the one place where the wall clock belongs. */
+const now = (): string => new Date().toISOString();
 
 const reason = (error: unknown) => (error as NodeJS.ErrnoException).code ?? String(error);
 
@@ -97,8 +102,7 @@ class SinkTransport extends Transport {
 
   override log(info: { level: string; message: unknown; fields?: object }, done: () => void): void {
     const { level, message, fields } = info;
-    const time = new Date().toISOString();
-    this.#sink.write(this.#render({ time, level, msg: String(message), fields: { ...fields } }));
+    this.#sink.write(this.#render({ time: now(), level, msg: String(message), fields: { ...fields } }));
     done();
   }
 }

@@ -121,6 +121,9 @@ function tellReaped(log: Log, name: string, child: ChildContext, fields: object)
   // That it is killed, and why, was told before.
   const told = child.code === 0 || child.signal === 'SIGKILL';
   if (expected && !child.fault) return log.info(`${name} ended${told ? '' : `, ${how}`}`, fields);
+  // Nobody was there to end; whoever hired it tells that it could not be started, and when it is tried again.
+  if (child.fault?.code === 'process.spawnFailed')
+    return log.debug(`${name}: ${child.fault.message}`, fields);
   const reason = child.fault ? `: ${child.fault.message}` : '';
   const what =
     child.cause === 'bootFailed' || child.cause === 'bootTimeout' ? 'could not boot' : 'ended unexpectedly';
@@ -209,7 +212,7 @@ function describeOrder(order: ArbiterOrder): string {
     case 'arbiter.scale':
       return `${order.source}: ${order.by > 0 ? 'add' : 'remove'} ${workers(Math.abs(order.by))}`;
     case 'arbiter.stop':
-      return `${order.source}: ${order.mode} shutdown`;
+      return `${order.source}${order.source === 'SIGHUP' ? ', the terminal has gone' : ''}: ${order.mode} shutdown`;
     case 'arbiter.unsupported':
       return `${order.source}`;
   }

@@ -18,6 +18,8 @@ import { toFault } from './fault-error.ts';
 import { inspectionDesk, isInspectOrder } from './inspect/desk.ts';
 import { UserRoots } from './inspect/user-roots.ts';
 import { type Link, openLink } from './link.ts';
+import { letLostTerminalGo } from './lost-terminal.ts';
+import { steadyOutput } from './steady-output.ts';
 import {
   BOOT_ORDER_MS,
   beat,
@@ -85,6 +87,7 @@ export function superviseWorker<K extends WorkerKind>(
   let terminated = (): void => {};
   let drainingSinceMs = 0;
   shieldSignals(() => terminated());
+  letLostTerminalGo();
 
   const link: Link<LifecycleReport | InspectReport> = openLink<Down<K>, LifecycleReport | InspectReport>(
     stream,
@@ -103,6 +106,7 @@ export function superviseWorker<K extends WorkerKind>(
     },
   );
   const notice = noticeOver(link);
+  steadyOutput(notice);
   const users = new UserRoots();
   announceInspection(users);
   const desk = inspectionDesk({

@@ -3,15 +3,19 @@
  * The command `kirin`: reads the command line, then becomes the arbiter. A user's mistake is one line on standard
  * error and an exit code of the catalogue; a bug is a stack and 70.
  */
-import { readFileSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { isExhausted } from '../actors/descriptors.ts';
 import { FaultError } from '../actors/fault-error.ts';
+import { sayAtTheEnd } from '../actors/log-sink.ts';
+import { letLostTerminalGo } from '../actors/lost-terminal.ts';
 import { Redactor } from '../actors/redaction.ts';
 import { takeSignals } from '../actors/signals.ts';
 import { EXIT, exitCodeOf } from '../machines/faults.ts';
 
 // First of all: without a handler SIGUSR1 opens the debugger, and SIGHUP ends the process.
 const signals = takeSignals();
+letLostTerminalGo();
 
 /** Put in by the build. */
 declare const KIRIN_VERSION: string | undefined;
@@ -61,24 +65,18 @@ async function main(argv: string[]): Promise<number> {
   });
 }
 
-/** Synchronously, since the process is about to end. A reader that is gone is no reason to fail differently. */
-function complain(text: string): void {
-  try {
-    writeSync(2, `${text}\n`);
-  } catch {
-    // Nobody listens.
-  }
-}
-
 try {
   // Whatever still holds the event loop (a configuration's timer, a bind that is waiting) is not waited for.
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   if (error instanceof FaultError) {
-    complain(`kirin: ${redactor.text(error.message)}`);
+    sayAtTheEnd(`kirin: ${redactor.text(error.message)}`);
     process.exit(exitCodeOf(error.fault));
+  } else if (isExhausted(error)) {
+    sayAtTheEnd(`kirin: no file descriptor is left (see ulimit -n): ${(error as Error).message}`);
+    process.exit(EXIT.runtime);
   } else {
-    complain(`kirin: this is a bug in Kirin\n${error instanceof Error ? error.stack : String(error)}`);
+    sayAtTheEnd(`kirin: this is a bug in Kirin\n${error instanceof Error ? error.stack : String(error)}`);
     process.exit(EXIT.bug);
   }
 }

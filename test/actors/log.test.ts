@@ -233,7 +233,7 @@ describe('standard error', () => {
     const { fd } = await reader(t, 'pipe', join(temporaryDirectory(t), 'text'));
     const url = new URL('../../src/actors/log-sink.ts', import.meta.url).href;
     const script = `const { LogSink } = await import(${JSON.stringify(url)});
-      const sink = new LogSink('-', '/nowhere'); for (let i = 0; i < 40000; i++) sink.write('x'.repeat(100));
+      const sink = new LogSink('-', { stderrPath: '/nowhere' }); for (let i = 0; i < 40000; i++) sink.write('x'.repeat(100));
       console.log('lost ' + sink.lost); sink.close(); process.exit(6);`;
     const child = logging(t, script, ['ignore', 'pipe', fd]);
     const out = collect(child.stdout);
@@ -266,7 +266,7 @@ describe('standard error', () => {
       const first = Array.from({ length: numbers.length }, (_, i) => i);
       assert.deepEqual(numbers, first, 'the first lines, whole and in order');
       const text = written();
-      const loss = /kirin: (\d+) log lines could not be written/.exec(text)!;
+      const loss = /warn {2}kirin\[\d+\] (\d+) log lines could not be written/.exec(text)!;
       const later = (from: string) =>
         [...from.matchAll(/ later (\d+)\n/g)].map(([, number]) => Number(number));
       // Later lines are short: some found room before the loss was told, the others were lost with the flood.

@@ -235,7 +235,7 @@ describe('the dirty arbiter', { concurrency: 2, skip: needsProc }, () => {
     await tree.server.printed(/spinning in/);
     tree.server.signal('SIGTERM');
     await tree.server.told(/^worker 1 .*is draining/);
-    tree.server.signal('SIGTERM');
+    await tree.server.hasten();
     await held.answer.catch(() => {});
     const { code } = await tree.server.exit();
     assert.equal(code, 143);

@@ -293,6 +293,15 @@ export class Server {
     return (await this.exit()).code;
   }
 
+  /** A second signal to stop: of the same kind it counts once for half a second, so it is sent until it counts. */
+  async hasten(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    const again = (): boolean => this.all(/ again: what is in flight is cut/).length > 0;
+    await this.until('it is hastened', () => {
+      if (!again()) this.signal(signal);
+      return again() || this.exited;
+    });
+  }
+
   #orphans(): number[] {
     return groupMembers(this.pid).filter((pid) => pid !== this.pid);
   }

@@ -152,7 +152,8 @@ describe('when a worker leaves', { concurrency: 3 }, () => {
     const { closed } = await openSocket(server);
     server.signal('SIGTERM');
     await server.told(/is draining/);
-    assert.equal(await server.stop('SIGTERM'), 143);
+    await server.hasten();
+    assert.equal((await server.exit()).code, 143);
     await eventually('it is cut', () => closed() !== undefined);
   });
 });

@@ -58,7 +58,8 @@ describe('stopping', { concurrency: 3 }, () => {
       await server.printed(/holding/);
       server.signal('SIGTERM');
       await server.told(/is draining/);
-      assert.equal(await server.stop(signal), 128 + number);
+      await server.hasten(signal);
+      assert.equal((await server.exit()).code, 128 + number);
       await cut;
     });
 

@@ -25,9 +25,11 @@ import { HeartbeatTable } from '../heartbeat.ts';
 import { InspectedChildren } from '../inspect/children.ts';
 import { inspectionDesk, isInspectOrder } from '../inspect/desk.ts';
 import { type Link, openLink } from '../link.ts';
+import { letLostTerminalGo } from '../lost-terminal.ts';
 import { settles } from '../patience.ts';
 import { processActor } from '../process.ts';
 import { BOOT_ORDER_MS, beat, exitAfter, LINK_FD, noticeOver } from '../supervised.ts';
+import { watchTerminal } from '../terminal.ts';
 import { bindUnixSocket, type UnixSocket } from '../unix-socket.ts';
 import { DirtyHouse } from './house.ts';
 import { acceptedChannel } from './socket-channel.ts';
@@ -56,6 +58,7 @@ export function runDirtyArbiter(): void {
     notice('info', `dirty arbiter: ${signal}: ${meaningOf(event)}`);
     toMachine(event);
   });
+  letLostTerminalGo();
 
   const inspected = new InspectedChildren();
   const link: Link<DirtyArbiterReport | InspectReport> = openLink<
@@ -217,7 +220,7 @@ function takeSignals(tell: (event: DirtyArbiterInternal, signal: string) => void
     SIGTERM: { type: 'signals.stop', leave: 'drain' },
     SIGINT: { type: 'signals.stop', leave: 'quit' },
     SIGQUIT: { type: 'signals.stop', leave: 'quit' },
-    SIGHUP: { type: 'signals.reload' },
+    SIGHUP: null,
     SIGTTIN: { type: 'signals.scale', by: 1 },
     SIGTTOU: { type: 'signals.scale', by: -1 },
     // There is no file of its own to open again: its lines go up the link.
@@ -225,9 +228,14 @@ function takeSignals(tell: (event: DirtyArbiterInternal, signal: string) => void
     SIGUSR2: null,
     SIGWINCH: null,
   };
+  // What a terminal that has gone means is the arbiter's to say.
+  const terminal = watchTerminal((what) => {
+    if (what === 'order') tell({ type: 'signals.reload' }, 'SIGHUP');
+  });
   for (const [signal, event] of Object.entries(events))
     process.on(signal, () => {
-      if (event) tell(event, signal);
+      if (signal === 'SIGHUP') terminal.hangUp();
+      else if (event) tell(event, signal);
     });
 }
 

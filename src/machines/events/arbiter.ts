@@ -49,6 +49,14 @@ export const signalOrders = {
   SIGWINCH: { type: 'arbiter.unsupported', source: 'SIGWINCH' },
 } as const satisfies Record<string, ArbiterOrder>;
 
+/** What HUP means where it is the terminal's own: it has gone, and with it whoever looked at it. */
+export const hangUpOrder: ArbiterOrder = {
+  type: 'arbiter.stop',
+  mode: 'graceful',
+  source: 'SIGHUP',
+  signal: 1,
+};
+
 /** Orders to the actor that owns the log files. */
 export type LogOrder = { type: 'log.reopen' };
 
