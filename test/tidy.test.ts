@@ -87,6 +87,26 @@ test('the undocumented handle of node:cluster is used in one file', () => {
   assert.equal(users.length, 1, users.join(', '));
 });
 
+test('the wall clock, which may be set, is for people and for files: no limit is measured by it', () => {
+  const known: Record<string, string> = {
+    'src/actors/clock.ts': 'notices that it was set',
+    'src/actors/control/journal.ts': 'the time of a line',
+    'src/actors/log.ts': 'the time of a line',
+    'src/actors/inspect/door/stately.ts': 'the time of a record',
+    'src/actors/dirty/packing-read.ts': 'a date that an app sent',
+    'src/actors/dirty/runtime-call.ts': 'the deadline as the app sees it',
+    'src/actors/dirty/shelf.ts': 'the age of a file',
+    'src/actors/pidfile.ts': 'the time of a file',
+    'src/actors/process-identity.ts': 'reads what ps tells',
+  };
+  const code = (path: string): string => read(path).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+  const users = sources.filter(
+    (path) => path.startsWith('src/actors/') && /\bDate\.(now|parse)\b|\bnew Date\b/.test(code(path)),
+  );
+  assert.deepEqual(users.sort(), Object.keys(known).sort());
+  assert.equal([...code('src/actors/dirty/runtime-call.ts').matchAll(/\bDate\b/g)].length, 1);
+});
+
 test('the heavy packages stay where they belong', () => {
   const only: [RegExp, RegExp][] = [
     [/from 'yargs/, /^src\/cli\//],

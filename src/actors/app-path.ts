@@ -22,7 +22,18 @@ export function logicalDirectory(pwd: string | undefined, cwd: string): string {
 }
 
 /** Where `kirin` was started; read once, since the link may have moved and the directory be gone later. */
-export const startDirectory: string = logicalDirectory(process.env['PWD'], process.cwd());
+export const startDirectory: string = logicalDirectory(process.env['PWD'], workingDirectory());
+
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    throw new FaultError(
+      'settings.invalid',
+      'the directory that kirin is started in is gone: change to one that is there',
+    );
+  }
+}
 
 /** Throws FaultError `app.notFound`, or `settings.invalid` where `chdir` is gone. */
 export function resolveApp(settings: Pick<Settings, 'app' | 'chdir'> & Partial<Pick<Settings, 'args'>>): {
@@ -35,7 +46,12 @@ export function resolveApp(settings: Pick<Settings, 'app' | 'chdir'> & Partial<P
     cwd = realpathSync(base);
     if (!stat(cwd)?.isDirectory()) throw new Error('no directory');
   } catch {
-    throw new FaultError('settings.invalid', `--chdir: there is no directory ${base}`);
+    throw new FaultError(
+      'settings.invalid',
+      settings.chdir === undefined
+        ? `there is no directory ${base}, where kirin was started`
+        : `--chdir: there is no directory ${base}`,
+    );
   }
   const app = findApp(settings.app, cwd);
   return { cwd, app: settings.args?.length ? { ...app, args: settings.args } : app };

@@ -13,6 +13,7 @@ import { poolMachine } from '../machines/pool.ts';
 import { backoffOf } from '../machines/pool-context.ts';
 import type { Settings, SettingsSource } from '../settings.ts';
 import { Balancer } from './balancer.ts';
+import { jumpText, watchClock } from './clock.ts';
 import { Control } from './control/control.ts';
 import { Journal } from './control/journal.ts';
 import { Ledger } from './control/ledger.ts';
@@ -26,8 +27,9 @@ import { HeartbeatTable } from './heartbeat.ts';
 import { Inspector } from './inspect/inspector.ts';
 import { ListenerTable } from './listeners.ts';
 import { createLog, type Log } from './log.ts';
+import { sayAtTheEnd } from './log-sink.ts';
 import { narrator, tellOrder } from './narrator.ts';
-import { writePidfile } from './pidfile.ts';
+import { type Pidfile, writePidfile } from './pidfile.ts';
 import { processActor } from './process.ts';
 import type { Redactor } from './redaction.ts';
 import type { Signals } from './signals.ts';
@@ -70,7 +72,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     log,
     version: options.version,
   });
-  let pidfile: { remove(): void } | undefined;
+  let pidfile: Pidfile | undefined;
   /** No machine supervises any more: nothing that was started may live, and nothing may be left behind. */
   const crash = (error: unknown): never => {
     for (const child of live) child.kill('SIGKILL');
@@ -122,6 +124,12 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     version: options.version,
   });
   process.on('uncaughtException', crash);
+  // Node would write them to standard error itself, and wait where nobody reads it.
+  // With `--no-warnings` nobody listens, and nobody shall.
+  if (process.listenerCount('warning') > 0)
+    process
+      .removeAllListeners('warning')
+      .on('warning', ({ name, message, stack }) => log.warn(`${name}: ${message}`, { stack }));
   try {
     if (settings.pid !== undefined) pidfile = writePidfile(settings.pid);
   } catch (error) {
@@ -133,6 +141,10 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     return exitCodeOf(fault);
   }
   log.info(`kirin ${options.version} on Node.js ${process.version}, pid ${process.pid}`);
+  const unwatchClock = watchClock((byMs) => {
+    log.info(jumpText(byMs));
+    pidfile?.touch();
+  });
   const { exitCode, fault } = await supervise(options, {
     log,
     generations,
@@ -151,10 +163,11 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
       exitCodeOf(fault) >= EXIT.boot ? `the first start failed: ${fault.message}` : fault.message;
     log.fatal(reason);
     // Whoever started it by hand looks at the terminal, not into the log file.
-    if (settings.errorLogfile !== '-') process.stderr.write(`kirin: ${reason}\n`);
+    if (settings.errorLogfile !== '-') sayAtTheEnd(`kirin: ${reason}`);
   }
   if (!fault) log.info('stopped');
   table.close();
+  unwatchClock();
   pidfile?.remove();
   dirty?.remove();
   await inspector.end('the server has stopped');

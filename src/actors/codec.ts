@@ -21,12 +21,18 @@ export interface FrameHandlers {
   event(event: LinkEvent): void;
   /** A frame that is well formed but not of the vocabulary; it is skipped. */
   unknown(what: string): void;
-  /** Not a stream of frames; nothing more is read. */
+  /** Whether a frame of so many bytes is still taken; if not, the stream is broken off. Default: every one is. */
+  takes?(bytes: number): boolean;
+  /** Not a stream of frames, or too many; nothing more is read. */
   broken(why: string): void;
 }
 
 export function frameReader(vocabulary: Vocabulary, handlers: FrameHandlers): FrameReader {
   let pending: Buffer = Buffer.alloc(0);
+  /** What has come since for a frame that is not whole yet: joined once, when it is. */
+  let more: Buffer[] = [];
+  let moreBytes = 0;
+  let wantedBytes = HEADER_BYTES;
   let broken = false;
 
   const read = (body: Buffer): void => {
@@ -51,11 +57,17 @@ export function frameReader(vocabulary: Vocabulary, handlers: FrameHandlers): Fr
 
   return {
     get incomplete() {
-      return pending.length > 0;
+      return pending.length + moreBytes > 0;
     },
     push(chunk) {
       if (broken) return;
-      pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
+      more.push(chunk);
+      moreBytes += chunk.length;
+      if (pending.length + moreBytes < wantedBytes) return;
+      pending = pending.length === 0 && more.length === 1 ? chunk : Buffer.concat([pending, ...more]);
+      more = [];
+      moreBytes = 0;
+      wantedBytes = HEADER_BYTES;
       let offset = 0;
       while (!broken && pending.length - offset >= HEADER_BYTES) {
         const bytes = pending.readUInt32BE(offset);
@@ -65,7 +77,15 @@ export function frameReader(vocabulary: Vocabulary, handlers: FrameHandlers): Fr
           break;
         }
         const end = offset + HEADER_BYTES + bytes;
-        if (pending.length < end) break;
+        if (pending.length < end) {
+          wantedBytes = HEADER_BYTES + bytes;
+          break;
+        }
+        if (handlers.takes?.(bytes) === false) {
+          broken = true;
+          handlers.broken('it writes more than a process has to tell');
+          break;
+        }
         read(pending.subarray(offset + HEADER_BYTES, end));
         offset = end;
       }

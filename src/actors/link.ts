@@ -16,6 +16,8 @@ const ROOM: Readonly<Record<string, number>> = { 'worker.heartbeat': QUEUE_BYTES
 export interface LinkHandlers<TIn> {
   event(event: TIn): void;
   unknown(what: string): void;
+  /** Whether the peer may say so many bytes more. Default: it may. */
+  takes?(bytes: number): boolean;
   broken(why: string): void;
   /** The peer is gone. Said once. */
   ended(): void;
@@ -53,6 +55,7 @@ export function openLink<TIn extends LinkEvent, TOut extends LinkEvent>(
       stats.unknown++;
       handlers.unknown(what);
     },
+    ...(handlers.takes ? { takes: handlers.takes } : {}),
     broken: handlers.broken,
   });
   stream.on('data', (chunk: Buffer) => reader.push(chunk));

@@ -26,7 +26,6 @@ export function acquireLock(path: string): { lock: LockFile } | { heldBy: number
   const prefix = `${basename(path)}.lock.`;
   // A name of chance: in a container the process number may be the same at each start, and a draft be left.
   const draft = join(directory, `.${prefix}${process.pid}-${randomBytes(6).toString('hex')}`);
-  writeFileSync(draft, `${process.pid} ${startMark(process.pid) ?? '-'}\n`, { flag: 'wx', mode: 0o644 });
   const fileOf = (number: number): string => join(directory, prefix + number);
   const ownerBeside = (numbers: number[]): number | undefined => {
     for (const number of numbers) {
@@ -36,6 +35,7 @@ export function acquireLock(path: string): { lock: LockFile } | { heldBy: number
     return undefined;
   };
   try {
+    writeFileSync(draft, `${process.pid} ${startMark(process.pid) ?? '-'}\n`, { flag: 'wx', mode: 0o644 });
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const seen = numbersIn(directory, prefix);
       const heldBy = ownerBeside(seen);

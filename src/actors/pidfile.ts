@@ -8,6 +8,7 @@ import {
   type Stats,
   statSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { FaultError } from './fault-error.ts';
@@ -15,6 +16,8 @@ import { acquireLock, type LockFile } from './lock-file.ts';
 import { isRunning, startedAtMs } from './process-identity.ts';
 
 export interface Pidfile {
+  /** Gives it the time of now, if it is still ours: it must be later than the process, by the clock as it is now. */
+  touch(): void;
   /** Removes the file if it is still ours. */
   remove(): void;
 }
@@ -33,7 +36,10 @@ export function writePidfile(path: string, pid: number = process.pid): Pidfile {
     try {
       refuseIfOwned(path, pid);
       const { dev, ino } = replace(path, `${pid}\n`);
-      return { remove: () => removeOwn(path, dev, ino) };
+      return {
+        touch: () => ifOwn(path, dev, ino, () => utimesSync(path, new Date(), new Date())),
+        remove: () => ifOwn(path, dev, ino, () => unlinkSync(path)),
+      };
     } finally {
       lock.release();
     }
@@ -58,8 +64,9 @@ function takeLock(path: string): LockFile {
 /** The draft is made afresh (O_EXCL follows no link), under a name that nobody can know and prepare. */
 function replace(path: string, text: string): Stats {
   const draft = `${path}.${randomBytes(6).toString('hex')}.new`;
-  writeFileSync(draft, text, { mode: 0o644, flag: 'wx' });
   try {
+    // On a full disk it is made, and stays empty.
+    writeFileSync(draft, text, { mode: 0o644, flag: 'wx' });
     const made = lstatSync(draft);
     renameSync(draft, path);
     return made;
@@ -87,11 +94,11 @@ function refuseIfOwned(path: string, pid: number): void {
   );
 }
 
-function removeOwn(path: string, dev: number, ino: number): void {
+function ifOwn(path: string, dev: number, ino: number, act: () => void): void {
   try {
     const now = lstatSync(path);
-    if (now.dev === dev && now.ino === ino) unlinkSync(path);
+    if (now.dev === dev && now.ino === ino) act();
   } catch {
-    // It is gone already.
+    // It is gone already, or cannot be written any more.
   }
 }

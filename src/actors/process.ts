@@ -12,6 +12,7 @@ import { type LeaveOrder, type LifecycleReport, lifecycleReports } from '../mach
 import { type Down, LINK_PROTOCOL, type LinkKind, linkSchemas } from '../machines/events/link.ts';
 import type { ProcessOrder, ProcessReport } from '../machines/events/process.ts';
 import type { Fault } from '../machines/faults.ts';
+import { Allowance } from './allowance.ts';
 import { FaultError } from './fault-error.ts';
 import type { HeartbeatTable } from './heartbeat.ts';
 import type { InspectedChildren } from './inspect/children.ts';
@@ -25,6 +26,9 @@ const LAST_WORDS_MS = 500;
 const LINK_ENDED_MS = 5000;
 /** Unknown frames of one worker that are logged; all are counted. */
 const UNKNOWN_LOGGED_MAX = 5;
+
+/** What a line for the log costs of what a process may say. */
+const NOTICE_UNITS = 100;
 
 /** What a kind of process has beside what all have. */
 export interface ProcessHooks<K extends LinkKind> {
@@ -134,6 +138,7 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
     function connect(started: ChildProcess): Link<{ type: string }> {
       let greeted = false;
       let unknown = 0;
+      const allowance = new Allowance();
       const stream = started.stdio[LINK_FD] as Duplex;
       const breakLink = (fault: Fault): void => {
         report({ type: 'process.linkBroken', fault });
@@ -164,6 +169,7 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
             }
             if (event.type === 'worker.heartbeat') return deps.heartbeats.beat(age, event);
             if (event.type === 'inspect.batch') return deps.inspected.heard(started.pid ?? 0, event);
+            if (event.type === 'worker.notice') allowance.spend(NOTICE_UNITS);
             if (!Object.hasOwn(lifecycleReports, event.type)) return hooks.reported?.(age, event);
             if (event.type === 'worker.ready') {
               deps.heartbeats.watch(age, input.timeoutMs, (silentMs) =>
@@ -173,6 +179,7 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
             }
             report(deps.redactor.report(event));
           },
+          takes: (bytes) => allowance.takes(bytes),
           unknown(what) {
             if (++unknown <= UNKNOWN_LOGGED_MAX) deps.linkNotice(`${name} sent what is not known: ${what}`);
           },

@@ -5,6 +5,7 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { LifecycleReport } from '../machines/events/lifecycle.ts';
 import type { FaultCode } from '../machines/faults.ts';
+import { DescriptorWatch, residentBytes } from './descriptors.ts';
 import { fault } from './fault-error.ts';
 import type { Link } from './link.ts';
 
@@ -44,15 +45,22 @@ export function beat(
 ): () => void {
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
+  const notice = noticeOver(link);
+  const descriptors = new DescriptorWatch((state) =>
+    state === 'free'
+      ? notice('info', 'file descriptors are free again')
+      : notice('error', 'no file descriptor is left: new connections are closed unanswered (see ulimit -n)'),
+  );
   let utilization = performance.eventLoopUtilization();
   const timer = setInterval(() => {
     const now = performance.eventLoopUtilization();
+    descriptors.look();
     link.send({
       type: 'worker.heartbeat',
       ...counts(),
       loopDelayMs: delay.count > 0 ? Math.max(0, delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS) : 0,
       loopUtilization: performance.eventLoopUtilization(now, utilization).utilization,
-      rssBytes: process.memoryUsage.rss(),
+      rssBytes: residentBytes(),
     });
     utilization = now;
     delay.reset();

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -172,4 +173,27 @@ test('the start of a process is told the same in any zone and language', (t) => 
   const startedMs = startedByPs(process.pid);
   Object.assign(process.env, { TZ: 'Asia/Tokyo', LC_ALL: 'de_DE.UTF-8' });
   assert.equal(startedByPs(process.pid), startedMs);
+});
+
+describe('a pid file under a clock that is set', () => {
+  test('is touched, so that it is still known whose it is; another file in its place is not', (t) => {
+    const path = join(temporaryDirectory(t), 'pid');
+    const mine = writePidfile(path);
+    // The clock was set forward: the process seems to be younger than its file.
+    utimesSync(path, new Date(0), new Date(0));
+    mine.touch();
+    assert.ok(statSync(path).mtimeMs > startedAtMs(process.pid)!);
+    assert.throws(
+      () => writePidfile(path, process.pid + 1),
+      faultOf('file.unusable', /names process \d+, which is running/),
+    );
+    rmSync(path);
+    writeFileSync(path, '1\n');
+    utimesSync(path, new Date(0), new Date(0));
+    mine.touch();
+    assert.equal(statSync(path).mtimeMs, 0);
+    rmSync(path);
+    mine.touch();
+    mine.remove();
+  });
 });

@@ -1,6 +1,6 @@
 /** What does not pass from the server to its workers, from a worker to what it starts, or back over the link. */
 import assert from 'node:assert/strict';
-import { readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { descriptors, eventually, fixture, needsProc, Site, serve } from './harness.ts';
 import { groupMembers } from './processes.ts';
@@ -122,6 +122,46 @@ describe('a worker that writes to its link', { concurrency: 3 }, () => {
     server.signal('SIGTTIN');
     await server.told(/^SIGTTIN/);
     assert.ok(server.all(/sent what is not known/).length <= 5);
+  });
+
+  for (const [name, kind] of [
+    ['reports', 'heartbeats'],
+    ['lines for the log', 'notices'],
+    ['large frames', 'large'],
+  ] as const)
+    test(`${name} without end is ended and replaced; the arbiter answers, and takes no more memory than it may`, {
+      skip: needsProc,
+    }, async (t) => {
+      const server = await serve(t, fixture('writes-to-link.mjs'), ['-w', '2', '--timeout', '0']);
+      await server.settled(2);
+      const rss = () =>
+        Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]) / 1024;
+      const before = rss();
+      await server.get(`/${kind}`).catch(() => {});
+      const killed = await server.told(/is killed: .*it writes more than a process has to tell/);
+      const workers = await server.settled(2);
+      assert.ok(workers.every(({ age }) => age !== killed.age));
+      assert.equal((await server.get('/')).status, 200);
+      assert.ok(server.all(/: flood$/).length <= 3000);
+      assert.ok(rss() - before < 256, `${rss() - before} MiB more`);
+    });
+
+  test('nothing, and reads nothing, because it is stopped: orders to it hold up nobody, and it is killed in the end', async (t) => {
+    const server = await serve(t, fixture('app.mjs'), [
+      '-w',
+      '2',
+      '--timeout',
+      '0',
+      '--graceful-timeout',
+      '1',
+    ]);
+    const [stopped] = await server.settled(2);
+    process.kill(stopped!.pid, 'SIGSTOP');
+    for (let n = 0; n < 20; n++) server.signal(n % 2 ? 'SIGTTOU' : 'SIGTTIN');
+    assert.match((await server.reload()).msg, /^reload done/);
+    await server.told(/^worker 1 .*is killed: it had not ended 1 s after it was told to drain/);
+    await server.until('all are new', () => server.workers().every(({ generation }) => generation === 2));
+    assert.equal((await server.get('/')).status, 200);
   });
 
   test('a frame that is cut off by its death: it is replaced as any other that died', async (t) => {

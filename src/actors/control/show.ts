@@ -2,9 +2,11 @@
  * Answers to `show`: plain data of what the machines and the tables of the arbiter know. Runs in the arbiter. The
  * fields of Gunicorn's control interface come first and in its order; scripts rely on them.
  */
+
 import { performance } from 'node:perf_hooks';
 import type { DirtyStatus } from '../../machines/events/dirty.ts';
 import { shownSettings } from '../../settings/shown.ts';
+import { residentBytes } from '../descriptors.ts';
 import type { DirtyTree } from '../dirty/tree.ts';
 import type { Generations } from '../generations.ts';
 import type { HeartbeatTable, Pulse } from '../heartbeat.ts';
@@ -164,7 +166,7 @@ export class Show {
   /** Asking the system takes longer than all the rest of the reply. */
   #rssBytes(): number {
     const nowMs = performance.now();
-    if (nowMs - this.#rss.atMs > RSS_MS) this.#rss = { bytes: process.memoryUsage.rss(), atMs: nowMs };
+    if (nowMs - this.#rss.atMs > RSS_MS) this.#rss = { bytes: residentBytes(), atMs: nowMs };
     return this.#rss.bytes;
   }
 

@@ -1,5 +1,6 @@
 /** One call that runs: what its action may know of it, and what ends it early. Runs in dirty workers. */
 import type { Buffer } from 'node:buffer';
+import { performance } from 'node:perf_hooks';
 import type { DirtyCall } from './app-call.ts';
 import { DirtyCancelledError, type DirtyError, DirtyTimeoutError } from './errors.ts';
 import { AHEAD_BYTES, callerIdOf, callerOf, idOf, numberOf } from './frames.ts';
@@ -41,6 +42,8 @@ export class RunningCall {
   /** Of chunks that were sent, as far as the caller has not said that it read them. */
   #aheadBytes = 0;
   #wake: (() => void) | undefined;
+  /** When it must have ended, by the monotonic clock: the wall clock, which the action sees, may be set meanwhile. */
+  readonly #endMs: number;
 
   /** `word` is the header of the call. Its limit 0: it may take as long as it likes. */
   constructor(word: Buffer, app: string, action: string) {
@@ -48,6 +51,7 @@ export class RunningCall {
     this.id = idOf(word);
     this.caller = callerOf(word);
     this.callerId = callerIdOf(word);
+    this.#endMs = timeoutMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
     this.call = new RunningCallView(this, app, action, timeoutMs === 0 ? undefined : Date.now() + timeoutMs);
   }
 
@@ -56,8 +60,8 @@ export class RunningCall {
     if (this.#controller) return this.#controller.signal;
     this.#controller = new AbortController();
     if (this.#reason) this.#controller.abort(this.#reason);
-    else if (this.call.deadline !== undefined && !this.#done) {
-      const leftMs = Math.min(Math.max(0, this.call.deadline - Date.now()), TIMER_MS_MAX);
+    else if (this.#endMs !== Number.POSITIVE_INFINITY && !this.#done) {
+      const leftMs = Math.min(Math.max(0, this.#endMs - performance.now()), TIMER_MS_MAX);
       const late = (): void => this.#abort(new DirtyTimeoutError('the deadline has passed while it ran'));
       this.#timer = setTimeout(late, leftMs).unref();
     }

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { HookFile, HookName } from '../../settings/hooks-table.ts';
+import { stdioOf } from '../child-stdio.ts';
 import { type Link, openLink } from '../link.ts';
 import { HOOK_LINK_FD, type HookAnswer, type HookCall, hookAnswers } from './wire.ts';
 
@@ -38,7 +39,7 @@ export class HookChild {
       this.#process = child;
       child.on('error', notStarted);
       child.on('exit', (code, signal) => ended(`its process ended (${signal ?? `exit code ${code}`})`));
-      for (const stream of child.stdio) stream?.on('error', () => {});
+      for (const stream of stdioOf(child)) stream?.on('error', () => {});
       if (child.pid === undefined) return;
       this.#link = openLink<HookAnswer, HookCall>(child.stdio[HOOK_LINK_FD] as Duplex, null, hookAnswers, {
         event: answered,
@@ -58,6 +59,6 @@ export class HookChild {
 
   kill(): void {
     this.#process?.kill('SIGKILL');
-    for (const stream of this.#process?.stdio ?? []) stream?.destroy();
+    for (const stream of this.#process ? stdioOf(this.#process) : []) stream?.destroy();
   }
 }

@@ -2,9 +2,11 @@
  * Where everything that is inspected comes together: the arbiter's own actors, and what its processes tell. Runs in the arbiter.
  * It inspects as long as somebody watches; before that and after it nothing is attached anywhere.
  */
+
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { AnyActorRef } from 'xstate';
 import type { InspectReport } from '../../machines/events/inspect.ts';
+import { residentBytes } from '../descriptors.ts';
 import type { Redactor } from '../redaction.ts';
 import type { Audience, InspectedChildren } from './children.ts';
 import { clockMs } from './clock.ts';
@@ -350,7 +352,7 @@ export class Hub implements Audience, Stage {
         inFlight: 0,
         loopDelayMs: delay.count > 0 ? Math.max(0, delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS) : 0,
         utilization: performance.eventLoopUtilization(now, utilization).utilization,
-        rssBytes: process.memoryUsage.rss(),
+        rssBytes: residentBytes(),
       });
       utilization = now;
       delay.reset();

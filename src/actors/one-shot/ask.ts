@@ -5,8 +5,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { stdioOf } from '../child-stdio.ts';
 import { FaultError } from '../fault-error.ts';
 
 const RESULT_BYTES_MAX = 1024 * 1024;
@@ -41,7 +41,7 @@ export function askOnce(shot: OneShot): Promise<unknown> {
       settle(() => {
         reject(error);
         child.kill('SIGKILL');
-        for (const stream of child.stdio) stream?.destroy();
+        for (const stream of stdioOf(child)) stream?.destroy();
       });
     const abort = () => giveUp(givenUp(shot));
     const limit = setTimeout(
@@ -52,13 +52,15 @@ export function askOnce(shot: OneShot): Promise<unknown> {
     child.once('error', (error: NodeJS.ErrnoException) =>
       giveUp(new Error(`no process could be started for it (${error.code})`)),
     );
-    (child.stdio[RESULT_FD] as Readable | undefined)?.setEncoding('utf8').on('data', (part: string) => {
-      text += part;
-      if (text.length > RESULT_BYTES_MAX) giveUp(new Error('is larger than 1 MiB'));
-    });
-    for (const stream of child.stdio) stream?.on('error', () => {});
+    stdioOf(child)
+      [RESULT_FD]?.setEncoding('utf8')
+      .on('data', (part: string) => {
+        text += part;
+        if (text.length > RESULT_BYTES_MAX) giveUp(new Error('is larger than 1 MiB'));
+      });
+    for (const stream of stdioOf(child)) stream?.on('error', () => {});
     // With the exit the arbiter's end of descriptor 4 has no use any more, and would hold 'close' back.
-    child.once('exit', () => child.stdio[ARBITER_FD]?.destroy());
+    child.once('exit', () => stdioOf(child)[ARBITER_FD]?.destroy());
     child.once('close', (code, by) =>
       settle(() => {
         try {
