@@ -23,6 +23,7 @@ import { toFault } from './fault-error.ts';
 import { Generations } from './generations.ts';
 import { generationsActor } from './generations-actor.ts';
 import type { HeadStart } from './head-start.ts';
+import { Guardian } from './guardian.ts';
 import { HeartbeatTable } from './heartbeat.ts';
 import { Inspector } from './inspect/inspector.ts';
 import { ListenerTable } from './listeners.ts';
@@ -63,6 +64,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   );
   const table = head?.table ?? new ListenerTable();
   const live = new Set<ChildProcess>();
+  const guardian = new Guardian((text) => log.warn(text));
   const ledger = new Ledger();
   const heartbeats = new HeartbeatTable();
   const inspector = new Inspector({
@@ -92,6 +94,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
           heartbeats: new HeartbeatTable(),
           inspected: inspector.children,
           live,
+          guardian,
           redactor,
           stashBytesMax: settings.dirtyStashBytesMax,
           arbiterFile: options.dirtyArbiterFile,
@@ -154,6 +157,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     control,
     dirty,
     live,
+    guardian,
     crash,
   });
   head?.drop();
@@ -170,6 +174,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   unwatchClock();
   pidfile?.remove();
   dirty?.remove();
+  await guardian.end();
   await inspector.end('the server has stopped');
   // Last of all: for whoever waits for the end, the end of the connection is the end of the server.
   await control.close();
@@ -188,12 +193,14 @@ interface House {
   dirty: DirtyTree | undefined;
   /** Every process that lives. */
   live: Set<ChildProcess>;
+  /** Sees to it that none outlives us. */
+  guardian: Guardian;
   crash(error: unknown): never;
 }
 
 function supervise(
   { settings, signals, workerFile, redactor, head }: ArbiterOptions,
-  { log, generations, heartbeats, inspector, ledger, control, dirty, live, crash }: House,
+  { log, generations, heartbeats, inspector, ledger, control, dirty, live, guardian, crash }: House,
 ) {
   const balancer = new Balancer(heartbeats, () => {
     const committed = new Scene(actor).pool()?.context.committed.number ?? 1;
@@ -222,6 +229,7 @@ function supervise(
                 heartbeats,
                 inspected: inspector.children,
                 live,
+                guardian,
                 file: workerFile,
                 redactor,
                 linkNotice: (text) => log.warn(text),

@@ -14,6 +14,7 @@ import type { ProcessOrder, ProcessReport } from '../machines/events/process.ts'
 import type { Fault } from '../machines/faults.ts';
 import { Allowance } from './allowance.ts';
 import { FaultError } from './fault-error.ts';
+import type { Guardian } from './guardian.ts';
 import type { HeartbeatTable } from './heartbeat.ts';
 import type { InspectedChildren } from './inspect/children.ts';
 import { type Link, openLink } from './link.ts';
@@ -57,6 +58,8 @@ export interface ProcessDeps<K extends LinkKind> {
   heartbeats: HeartbeatTable;
   /** Every process that lives, so that a bug in a machine leaves no orphan. */
   live: Set<ChildProcess>;
+  /** Sees to it that none outlives this process. */
+  guardian?: Pick<Guardian, 'add' | 'remove'> | undefined;
   /** The file that it runs. */
   file: string;
   /** Takes secrets out of what a process says of itself. */
@@ -93,6 +96,7 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
     child = early ?? spawned(launch!);
     if (child?.pid !== undefined) {
       deps.live.add(child);
+      deps.guardian?.add(child.pid, input.graceMs);
       report({ type: 'process.spawned', pid: child.pid });
       link = connect(child);
       if (launch) link.send(launch.boot);
@@ -147,6 +151,7 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
       const closed = new Promise<void>((resolve) => stream.once('close', () => resolve()));
       started.once('exit', (code, signal) => {
         deps.live.delete(started);
+        if (started.pid !== undefined) deps.guardian?.remove(started.pid);
         deps.heartbeats.forget(age);
         const limit = setTimeout(() => stream.destroy(), LAST_WORDS_MS);
         closed.then(() => {

@@ -27,6 +27,8 @@ export interface ProcessInput {
   generation: number;
   /** Longest silence after `worker.ready` before `process.silent` is reported; 0: none. */
   timeoutMs: number;
+  /** How long it may live on when its parent has died. */
+  graceMs: number;
 }
 
 /** What people call a kind of process. */
@@ -192,6 +194,7 @@ export const childMachine = setup({
           slot: context.slot,
           generation: context.generation,
           timeoutMs: context.limits.timeoutMs,
+          graceMs: context.limits.graceMs,
         }),
       },
       on: {

@@ -69,7 +69,7 @@ function start(t: TestContext, behaviour: string, { env, cwd, timeoutMs }: Optio
     invoke: {
       id: 'process',
       src: 'process',
-      input: { age: 7, slot: 2, generation: 1, timeoutMs: timeoutMs ?? 0 },
+      input: { age: 7, slot: 2, generation: 1, timeoutMs: timeoutMs ?? 0, graceMs: 1000 },
     },
     on: { '*': { actions: 'keep' } },
   });

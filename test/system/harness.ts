@@ -11,6 +11,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   rmSync,
   writeFileSync,
@@ -22,7 +23,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Answer, type Asking, ask } from './client.ts';
 import { guard, unguard } from './guardian.ts';
-import { groupMembers } from './processes.ts';
+import { groupMembers, guardiansOf } from './processes.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const dist = resolve(root, process.env['KIRIN_DIST'] ?? 'dist');
@@ -70,6 +71,8 @@ export interface ServerOptions {
   bind?: boolean;
   /** True: with the control socket that a user gets. Default: none. */
   control?: boolean;
+  /** Descriptors of the test that the server finds open by chance, under these numbers. */
+  strays?: Readonly<Record<number, number>>;
 }
 
 /** Polls until `condition` gives something true; throws with `what` when the deadline is over. */
@@ -133,12 +136,12 @@ export class Server {
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   #partial = '';
 
-  constructor(args: readonly string[], { cwd, env, plain, control }: ServerOptions = {}) {
+  constructor(args: readonly string[], { cwd, env, plain, control, strays = {} }: ServerOptions = {}) {
     const options = plain ? [] : ['--log-format', 'json', '--log-level', 'debug'];
     this.child = spawn(process.execPath, [command('kirin'), ...options, ...args], {
       cwd: cwd ?? root,
       env: { ...cleanEnvironment(), ...(control ? {} : { KIRIN_NO_CONTROL_SOCKET: 'true' }), ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: withStrays(['ignore', 'pipe', 'pipe'], strays),
       detached: true,
     });
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => {
@@ -326,11 +329,20 @@ export class Server {
         `no process outlives the server (${this.#orphans().join(', ')} do)\n${this.tail()}`,
         () => groupMembers(this.pid).length === 0,
       );
+      await eventually('no guardian outlives the server', () => guardiansOf(this.pid).length === 0);
     } finally {
       this.killAll();
       unguard(this.pid);
     }
   }
+}
+
+function withStrays(stdio: ('ignore' | 'pipe' | number)[], strays: ServerOptions['strays'] = {}) {
+  for (const [at, fd] of Object.entries(strays)) {
+    while (stdio.length < Number(at)) stdio.push('ignore');
+    stdio.push(fd);
+  }
+  return stdio;
 }
 
 function parsed(line: string): LogLine | undefined {
@@ -379,6 +391,15 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
 
 /** Open descriptors of a process; Linux only. */
 export const descriptors = (pid: number): string[] => readdirSync(`/proc/${pid}/fd`);
+
+/** What a descriptor of a process leads to; empty when it is closed. Linux only. */
+export function linkOf(pid: number, fd: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${fd}`);
+  } catch {
+    return '';
+  }
+}
 
 /** A reason to skip what needs /proc, or false. */
 export const needsProc = process.platform === 'linux' ? false : 'there is no /proc here';

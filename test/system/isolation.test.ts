@@ -1,17 +1,11 @@
 /** What does not pass from the server to its workers, from a worker to what it starts, or back over the link. */
 import assert from 'node:assert/strict';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { descriptors, eventually, fixture, needsProc, Site, serve } from './harness.ts';
-import { groupMembers } from './processes.ts';
+import { dirtyApp, Tree } from './dirty-tree.ts';
+import { descriptors, eventually, fixture, linkOf, needsProc, Site, serve } from './harness.ts';
+import { childrenOf, groupMembers, guardiansOf } from './processes.ts';
 
-const linkOf = (pid: number, fd: string): string => {
-  try {
-    return readlinkSync(`/proc/${pid}/fd/${fd}`);
-  } catch {
-    return '';
-  }
-};
 const socketsOf = (pid: number): string[] =>
   descriptors(pid)
     .map((fd) => linkOf(pid, fd))
@@ -75,6 +69,80 @@ describe('a worker', { concurrency: 3 }, () => {
   }, async (t) => {
     const server = await serve(t, fixture('app.mjs'));
     assert.equal(linkOf(server.workers()[0]!.pid, '0'), '/dev/null');
+  });
+});
+
+/** What belongs to the server alone. */
+const OWN = {
+  LISTEN_FDS: '0',
+  LISTEN_PID: '1',
+  LISTEN_PIDFDID: '1',
+  LISTEN_FDNAMES: 'web',
+  NOTIFY_SOCKET: '/run/nowhere',
+  WATCHDOG_USEC: '1000000',
+  WATCHDOG_PID: '1',
+  NODE_CHANNEL_SERIALIZATION_MODE: 'json',
+  KIRIN_CMD_ARGS: '--workers 1',
+};
+
+describe('no process of a server', { concurrency: 2, skip: needsProc }, () => {
+  test('inherits what belongs to the server alone, nor a descriptor that is not its own', async (t) => {
+    const site = new Site(t);
+    const lock = openSync(site.write('lock', ''), 'r');
+    t.after(() => closeSync(lock));
+    const tree = await Tree.serve(
+      t,
+      [
+        ...['-w', '2', '--dirty-workers', '1', '--dirty-app', dirtyApp('Model')],
+        ...['--env', 'LISTEN_FDS=3', '--env', 'NOTIFY_SOCKET=/run/elsewhere'],
+      ],
+      {
+        files: {
+          'kirin.config.mjs': `import { writeFileSync } from 'node:fs';
+            writeFileSync('config', JSON.stringify(process.env));
+            export default { on_dirty_starting() {} };`,
+        },
+        env: { ...OWN, KEPT: 'yes', NODE_OPTIONS: '--no-deprecation' },
+        // The second is beyond those that Node.js closes by itself.
+        strays: { 9: lock, 200: lock },
+      },
+    );
+    const { server } = tree;
+    const { pid: arbiter, workers } = await tree.settled(1);
+    await server.settled(2);
+    const kept = childrenOf(arbiter).filter((pid) => pid !== workers[0].pid);
+    assert.equal(kept.length, 1, 'the process that is kept for hooks');
+    const guardians = [...guardiansOf(server.pid), ...guardiansOf(arbiter)];
+    assert.equal(guardians.length, 2);
+    const everybody = [...childrenOf(server.pid), ...childrenOf(arbiter), ...guardians];
+    assert.equal(everybody.length, 7);
+    assert.ok(descriptors(server.pid).some((fd) => linkOf(server.pid, fd) === site.path('lock')));
+    for (const pid of everybody) {
+      const variables = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+      for (const name of ['NODE_CHANNEL_FD', ...Object.keys(OWN)])
+        assert.ok(!variables.some((pair) => pair.startsWith(`${name}=`)), `${name} of ${pid}`);
+      assert.equal(variables.includes('KEPT=yes'), !guardians.includes(pid));
+      const held = descriptors(pid).map((fd) => linkOf(pid, fd));
+      assert.ok(!held.includes(site.path('lock')), `the lock is held by ${pid}`);
+    }
+    const inConfig = JSON.parse(tree.site.read('config')) as Record<string, string>;
+    for (const name of Object.keys(OWN)) assert.equal(inConfig[name], undefined, name);
+    // A socket is one process's link, or what all of a kind share: none leads from a web worker to the dirty tree's links.
+    const links = everybody.map((pid) => linkOf(pid, '3')).filter((target) => target.startsWith('socket:'));
+    assert.equal(new Set(links).size, links.length, 'each has a link of its own');
+    for (const pid of everybody)
+      for (const link of links)
+        assert.ok(linkOf(pid, '3') === link || !socketsOf(pid).includes(link), `${pid} holds ${link}`);
+  });
+
+  test('opens the debugger that was meant for the server', async (t) => {
+    const server = await serve(t, fixture('app.mjs'), ['-w', '2'], {
+      env: { NODE_OPTIONS: '--inspect=127.0.0.1:0 --no-deprecation' },
+    });
+    await server.settled(2);
+    assert.equal(server.output.match(/Debugger listening/g)?.length, 1);
+    const env = (await server.get('/environment')).json<Record<string, string>>();
+    assert.equal(env['NODE_OPTIONS'], '--no-deprecation');
   });
 });
 

@@ -48,10 +48,30 @@ export const zombiesOf = (parent: number): number[] =>
     .filter((row) => row.parent === parent && isZombie(row))
     .map(({ pid }) => pid);
 
+/** Those it supervises: its guardian is none of them. */
 export const childrenOf = (parent: number): number[] =>
   rows()
-    .filter((row) => row.parent === parent && !isZombie(row))
+    .filter((row) => row.parent === parent && !isZombie(row) && !commandOf(row.pid).includes(GUARDIAN))
     .map(({ pid }) => pid);
+
+const GUARDIAN = 'kirin: guardian of';
+
+/** The guardians of a process that live; it may have died itself. */
+export const guardiansOf = (owner: number): number[] =>
+  rows()
+    .filter((row) => !isZombie(row) && commandOf(row.pid).endsWith(`${GUARDIAN} ${owner}`))
+    .map(({ pid }) => pid);
+
+/** The command line of a process, its arguments one after the other; empty when it is gone. */
+function commandOf(pid: number): string {
+  if (process.platform !== 'linux')
+    return spawnSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim();
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim();
+  } catch {
+    return '';
+  }
+}
 
 export function isAlive(pid: number): boolean {
   const row = rows().find((each) => each.pid === pid);

@@ -21,6 +21,7 @@ import { jittered } from '../../machines/policy.ts';
 import { poolMachine } from '../../machines/pool.ts';
 import { backoffOf } from '../../machines/pool-context.ts';
 import { toFault } from '../fault-error.ts';
+import { Guardian } from '../guardian.ts';
 import { HeartbeatTable } from '../heartbeat.ts';
 import { InspectedChildren } from '../inspect/children.ts';
 import { inspectionDesk, isInspectOrder } from '../inspect/desk.ts';
@@ -92,8 +93,10 @@ export function runDirtyArbiter(): void {
     children: inspected,
     notice: (text) => notice('error', text),
   });
+  const guardian = new Guardian((text) => warn(`dirty arbiter: ${text}`));
   const house = new DirtyHouse({
     heartbeats,
+    guardian,
     notice: warn,
     stuck: (of, why) => toMachine({ type: 'router.stuck', age: of, why }),
   });
@@ -154,6 +157,7 @@ export function runDirtyArbiter(): void {
                 heartbeats,
                 inspected,
                 live,
+                guardian,
                 file: workerFile(),
                 // What it says goes up the link, and is redacted there.
                 redactor: { report: (report) => report },
@@ -192,6 +196,7 @@ export function runDirtyArbiter(): void {
       if (process.ppid !== parentPid) tidy(files);
       void settles(house.hooksOfConfig.idle(), LAST_HOOKS_MS)
         .then(() => house.hooksOfConfig.kill())
+        .then(() => guardian.end())
         .then(() => exitAfter(link, output?.exitCode ?? 0));
     },
     error: crash,

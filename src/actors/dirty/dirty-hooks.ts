@@ -4,6 +4,7 @@
  */
 import type { DirtyGeneration } from '../../machines/events/dirty.ts';
 import { HOOKS, type HookName } from '../../settings/hooks-table.ts';
+import type { HookLaunch } from '../hooks/hook-child.ts';
 import { HookHost } from '../hooks/host.ts';
 
 export interface ArbiterSubject {
@@ -28,9 +29,11 @@ export class DirtyHooks {
   /** Those of editions that are gone, while what they were asked has not ended. */
   readonly #closing = new Set<HookHost>();
   readonly #warn: (text: string) => void;
+  readonly #guardian: HookLaunch['guardian'];
 
-  constructor(warn: (text: string) => void) {
+  constructor(warn: (text: string) => void, guardian: HookLaunch['guardian']) {
     this.#warn = warn;
+    this.#guardian = guardian;
   }
 
   keep(edition: number, { hooks, env, cwd }: DirtyGeneration): void {
@@ -38,7 +41,8 @@ export class DirtyHooks {
     const names = (hooks.names as HookName[]).filter((name) => HOOKS[name].place === 'dirtyArbiter');
     if (names.length === 0) return;
     const { file, limitMs } = hooks;
-    this.#hosts.set(edition, new HookHost({ file: { file, names }, env, cwd, limitMs, warn: this.#warn }));
+    const [warn, guardian] = [this.#warn, this.#guardian];
+    this.#hosts.set(edition, new HookHost({ file: { file, names }, env, cwd, limitMs, guardian, warn }));
   }
 
   release(edition: number): void {

@@ -10,6 +10,7 @@ import type { DirtyArbiterSpec, DirtyGeneration, DirtyStatus } from '../../machi
 import type { LeaveOrder, LifecycleReport } from '../../machines/events/lifecycle.ts';
 import type { PoolReport } from '../../machines/events/pool.ts';
 import type { HeartbeatTable } from '../heartbeat.ts';
+import type { HookLaunch } from '../hooks/hook-child.ts';
 import type { ProcessHooks, ProcessLaunch } from '../process.ts';
 import { DirtyHooks } from './dirty-hooks.ts';
 import { Editions } from './editions.ts';
@@ -20,6 +21,8 @@ import { describeTree } from './status.ts';
 
 export interface HouseDeps {
   heartbeats: HeartbeatTable;
+  /** Of the processes that are kept for hooks. */
+  guardian: HookLaunch['guardian'];
   notice(text: string): void;
   /** A worker did not come free. */
   stuck(age: number, why: string): void;
@@ -60,7 +63,7 @@ export class DirtyHouse {
 
   constructor(deps: HouseDeps) {
     this.#deps = deps;
-    this.hooksOfConfig = new DirtyHooks(deps.notice);
+    this.hooksOfConfig = new DirtyHooks(deps.notice, deps.guardian);
   }
 
   get router(): Router {

@@ -20,6 +20,7 @@ import { jittered } from '../../machines/policy.ts';
 import { poolMachine } from '../../machines/pool.ts';
 import { backoffOf } from '../../machines/pool-context.ts';
 import { FaultError } from '../fault-error.ts';
+import type { Guardian } from '../guardian.ts';
 import type { HeartbeatTable } from '../heartbeat.ts';
 import type { InspectedChildren } from '../inspect/children.ts';
 import { type ProcessHooks, type ProcessLaunch, processActor } from '../process.ts';
@@ -38,6 +39,7 @@ export interface TreeDeps {
   heartbeats: HeartbeatTable;
   inspected: InspectedChildren;
   live: Set<ChildProcess>;
+  guardian: Guardian;
   redactor: Redactor;
   stashBytesMax: number;
   /** The file that a dirty arbiter runs. */
@@ -88,7 +90,7 @@ export class DirtyTree {
 
   /** The machine with its actors. */
   get machine(): typeof dirtyTreeMachine {
-    const { heartbeats, inspected, live, redactor, arbiterFile, notice } = this.#deps;
+    const { heartbeats, inspected, live, guardian, redactor, arbiterFile, notice } = this.#deps;
     return dirtyTreeMachine.provide({
       actors: {
         link: fromCallback<DirtyOrder>(({ sendBack, receive }) => {
@@ -111,6 +113,7 @@ export class DirtyTree {
                   heartbeats,
                   inspected,
                   live,
+                  guardian,
                   file: arbiterFile,
                   redactor,
                   linkNotice: notice,

@@ -5,11 +5,21 @@ import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { HookFile, HookName } from '../../settings/hooks-table.ts';
 import { stdioOf } from '../child-stdio.ts';
+import type { Guardian } from '../guardian.ts';
+import { childStdio, inheritedEnv } from '../inherited.ts';
 import { type Link, openLink } from '../link.ts';
 import { HOOK_LINK_FD, type HookAnswer, type HookCall, hookAnswers } from './wire.ts';
 
 /** Beside this file's bundle in the package, or above its chunk; among the sources when they are run directly. */
 const ENTRIES = import.meta.url.endsWith('.ts') ? ['../entry/hooks.ts'] : ['./hooks.js', '../hooks.js'];
+
+export interface HookLaunch {
+  file: HookFile;
+  env: Record<string, string>;
+  cwd: string;
+  /** It ends with this process by itself, unless it is stopped. */
+  guardian?: Pick<Guardian, 'add' | 'remove'> | undefined;
+}
 
 export interface HookChildHandlers {
   answered(answer: HookAnswer): void;
@@ -21,10 +31,7 @@ export class HookChild {
   #process: ChildProcess | undefined;
   #link: Link<HookCall> | undefined;
 
-  constructor(
-    { file, env, cwd }: { file: HookFile; env: Record<string, string>; cwd: string },
-    { answered, ended }: HookChildHandlers,
-  ) {
+  constructor({ file, env, cwd, guardian }: HookLaunch, { answered, ended }: HookChildHandlers) {
     const notStarted = ({ message }: Error): void => ended(`its process could not be started: ${message}`);
     const entries = ENTRIES.map((place) => fileURLToPath(new URL(place, import.meta.url)));
     const entry = entries.find((one) => existsSync(one)) ?? entries[0]!;
@@ -32,15 +39,19 @@ export class HookChild {
     try {
       const child = spawn(process.execPath, [...options, entry, JSON.stringify(file)], {
         cwd,
-        env,
+        env: inheritedEnv(env),
         // The last is never written to: it ends with this process, whatever becomes of it.
-        stdio: ['ignore', 2, 2, 'pipe', 'pipe'],
+        stdio: childStdio(['ignore', 2, 2, 'pipe', 'pipe']),
       });
       this.#process = child;
       child.on('error', notStarted);
-      child.on('exit', (code, signal) => ended(`its process ended (${signal ?? `exit code ${code}`})`));
+      child.on('exit', (code, signal) => {
+        if (child.pid !== undefined) guardian?.remove(child.pid);
+        ended(`its process ended (${signal ?? `exit code ${code}`})`);
+      });
       for (const stream of stdioOf(child)) stream?.on('error', () => {});
       if (child.pid === undefined) return;
+      guardian?.add(child.pid, 0);
       this.#link = openLink<HookAnswer, HookCall>(child.stdio[HOOK_LINK_FD] as Duplex, null, hookAnswers, {
         event: answered,
         unknown: () => ended('its process wrote what is no answer'),

@@ -5,7 +5,7 @@
  */
 import { basename } from 'node:path';
 import type { HookFile, HookName } from '../../settings/hooks-table.ts';
-import { HookChild } from './hook-child.ts';
+import { HookChild, type HookLaunch } from './hook-child.ts';
 import { hookFailed } from './run-hook.ts';
 import type { HookAnswer } from './wire.ts';
 
@@ -16,6 +16,7 @@ export interface HookHostOptions {
   file: HookFile;
   env: Record<string, string>;
   cwd: string;
+  guardian?: HookLaunch['guardian'];
   /** How long a call may take, its loading of the file included, in milliseconds; 0: as long as it likes. */
   limitMs: number;
   /** Told of what shows when no hook runs. */

@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { stdioOf } from '../child-stdio.ts';
 import { FaultError } from '../fault-error.ts';
+import { childStdio, inheritedEnv } from '../inherited.ts';
 
 const RESULT_BYTES_MAX = 1024 * 1024;
 export const RESULT_FD = 3;
@@ -80,8 +81,8 @@ function start({ entries, argument, env, cwd }: OneShot): ChildProcess {
   const options = file.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [];
   return spawn(process.execPath, [...options, file, argument], {
     cwd,
-    env,
-    stdio: ['ignore', 2, 2, 'pipe', 'pipe'],
+    env: inheritedEnv(env),
+    stdio: childStdio(['ignore', 2, 2, 'pipe', 'pipe']),
   });
 }
 
