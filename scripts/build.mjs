@@ -22,6 +22,7 @@ const entries = {
   'dirty-worker': 'src/actors/entry/dirty-worker.ts',
   'dirty-inspect': 'src/actors/entry/dirty-inspect.ts',
   hooks: 'src/actors/entry/hooks.ts',
+  'hang-thread': 'src/actors/entry/hang-thread.ts',
   config: 'src/settings/config-entry.ts',
   index: 'src/index.ts',
 };

@@ -13,6 +13,7 @@ import { type ConfigFile, findConfigFile, loadConfigFile } from './settings/conf
 import type { HookFile } from './settings/hooks-table.ts';
 import { invalid, parseValue } from './settings/parse.ts';
 import { SETTINGS, type Setting, type SettingKey, settingList, variableOf } from './settings/table.ts';
+import { refuseWatching } from './settings/watching-mistakes.ts';
 
 /** Resolved settings. Times are in milliseconds; paths are absolute. */
 export interface Settings {
@@ -41,6 +42,16 @@ export interface Settings {
   maxRequests: number;
   /** Default 0. */
   maxRequestsJitter: number;
+  /** Default 0: no limit. */
+  maxMemoryBytes: number;
+  /** Default 0: no limit. */
+  maxMemoryHardBytes: number;
+  /** Default `exit`. */
+  onUncaught: 'exit' | 'drain';
+  /** Default false. */
+  hangStack: boolean;
+  /** HOST:PORT of the debugger of slot 0; undefined: none. */
+  inspect: string | undefined;
   /** Default `{ count: 1 }`. */
   maxSurge: { count: number } | { percent: number };
   /** Default 1,000. */
@@ -140,6 +151,11 @@ const DEFAULTS: Omit<Settings, 'app'> = {
   idleGraceMs: 2000,
   maxRequests: 0,
   maxRequestsJitter: 0,
+  maxMemoryBytes: 0,
+  maxMemoryHardBytes: 0,
+  onUncaught: 'exit',
+  hangStack: false,
+  inspect: undefined,
   maxSurge: { count: 1 },
   reloadSettleMs: 1000,
   chdir: undefined,
@@ -368,6 +384,7 @@ function refuseContradictions(settings: Settings): void {
     throw invalid('--dirty-app without workers to run it: add --dirty-workers N');
   if (!settings.controlSocketDisable && settings.controlSocketReadonly === settings.controlSocket)
     throw invalid('--control-socket and --control-socket-readonly must be two paths');
+  refuseWatching(settings);
   refuseOpenInspector(settings);
 }
 

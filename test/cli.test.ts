@@ -35,6 +35,8 @@ describe('the command line', () => {
     ['--args a app.js -- b', { app: 'app.js', flags: { args: ['a', 'b'] } }],
     ['-w -1 app.js', { app: 'app.js', flags: { workers: ['-1'] } }],
     ['12', { app: '12', flags: {} }],
+    ['--inspect app.js', { app: 'app.js', flags: { inspect: ['127.0.0.1:9229'] } }],
+    ['--inspect 9300 app.js', { app: 'app.js', flags: { inspect: ['9300'] } }],
     ['--inspector app.js', { app: 'app.js', flags: { inspector: ['127.0.0.1:8780'] } }],
     ['--inspector app.js:main', { app: 'app.js:main', flags: { inspector: ['127.0.0.1:8780'] } }],
     ['--inspector 9000 app.js', { app: 'app.js', flags: { inspector: ['9000'] } }],

@@ -20,7 +20,7 @@ test('machines only say: no effects, no time, no chance, no Node', () => {
     /from 'node:/,
     /\bDate\b/,
     /Math\.random/,
-    /\bprocess\.(?!spawned|spawnFailed|silent|linkBroken|exited|signal|ts)\w/,
+    /\bprocess\.(?!spawned|spawnFailed|silent|swelled|linkBroken|exited|signal|ts)\w/,
     /\bset(Timeout|Interval|Immediate)\b/,
     /\bsendParent\b/,
     /\bforwardTo\b/,

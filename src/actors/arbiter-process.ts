@@ -22,13 +22,14 @@ import { DirtyTree } from './dirty/tree.ts';
 import { toFault } from './fault-error.ts';
 import { Generations } from './generations.ts';
 import { generationsActor } from './generations-actor.ts';
-import type { HeadStart } from './head-start.ts';
 import { Guardian } from './guardian.ts';
+import type { HeadStart } from './head-start.ts';
 import { HeartbeatTable } from './heartbeat.ts';
 import { Inspector } from './inspect/inspector.ts';
 import { ListenerTable } from './listeners.ts';
 import { createLog, type Log } from './log.ts';
 import { sayAtTheEnd } from './log-sink.ts';
+import { MemoryTable } from './memory.ts';
 import { narrator, tellOrder } from './narrator.ts';
 import { type Pidfile, writePidfile } from './pidfile.ts';
 import { processActor } from './process.ts';
@@ -230,6 +231,7 @@ function supervise(
                 inspected: inspector.children,
                 live,
                 guardian,
+                memory: new MemoryTable(),
                 file: workerFile,
                 redactor,
                 linkNotice: (text) => log.warn(text),

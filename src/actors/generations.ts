@@ -8,6 +8,7 @@ import type { Generation } from '../machines/events/generation.ts';
 import type { AppSpec, WorkerSpec } from '../machines/events/worker.ts';
 import type { Fault } from '../machines/faults.ts';
 import { inForce, needsRestart, type Settings, type SettingsSource } from '../settings.ts';
+import { parseAddress } from './address.ts';
 import { resolveApp } from './app-path.ts';
 import { generationEnv, withPort } from './environment.ts';
 import { toFault } from './fault-error.ts';
@@ -21,6 +22,7 @@ const ABORT_MS = 1000;
 const STABLE_MS = 10_000;
 const KILL_AGAIN_MS = 5000;
 const HEARTBEAT_MS = 1000;
+const PORT_MAX = 65_535;
 
 /** How a worker of one generation is started. */
 interface Launch {
@@ -64,11 +66,14 @@ export class Generations {
   }: Pick<ProcessInput, 'age' | 'slot' | 'generation'>): ProcessLaunch<'web'> {
     const launch = this.#launches.get(generation);
     if (!launch) throw new Error(`generation ${generation} is not prepared`);
-    const { cwd, env, listeners } = launch;
+    const { settings, cwd, env, listeners } = launch;
     return {
       cwd,
       env,
       fds: listeners.flatMap(({ fd }) => [fd, fd]),
+      memory: { softBytes: settings.maxMemoryBytes, hardBytes: settings.maxMemoryHardBytes },
+      hangStack: settings.hangStack,
+      debuggerPort: debuggerOf(settings, slot)?.port,
       boot: { type: 'worker.boot', spec: launch.spec(age, slot) },
     };
   }
@@ -184,6 +189,9 @@ export class Generations {
         idleGraceMs: settings.idleGraceMs,
         graceMs: settings.gracefulTimeoutMs,
         maxRequests: settings.maxRequests > 0 ? settings.maxRequests + jitter() : 0,
+        onUncaught: settings.onUncaught,
+        hangStackFd: settings.hangStack ? FIRST_FD + 2 * listeners.length : undefined,
+        inspect: debuggerOf(settings, slot),
         dirty: this.#deps.dirtySocket
           ? { socket: this.#deps.dirtySocket, timeoutMs: settings.dirtyTimeoutMs }
           : null,
@@ -191,4 +199,11 @@ export class Generations {
       }),
     };
   }
+}
+
+/** A worker beyond the number of a generation may have a port beyond all: then it has none. */
+function debuggerOf({ inspect }: Settings, slot: number): WorkerSpec['inspect'] {
+  const address = inspect === undefined ? undefined : parseAddress(inspect);
+  if (address?.kind !== 'tcp' || address.port + slot > PORT_MAX) return undefined;
+  return { host: address.host, port: address.port + slot };
 }

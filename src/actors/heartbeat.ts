@@ -68,6 +68,14 @@ export class HeartbeatTable {
     entry.told = false;
   }
 
+  /** The silence so far does not count. */
+  forgive(age: number): void {
+    const entry = this.#entries.get(age);
+    if (!entry) return;
+    entry.lastMs = this.#now();
+    entry.told = false;
+  }
+
   forget(age: number): void {
     this.#entries.delete(age);
     if (this.#entries.size === 0) {
@@ -88,10 +96,11 @@ export class HeartbeatTable {
 
   sweep(): void {
     const now = this.#now();
-    const late = now - this.#sweptMs > SWEEP_MS + LATE_MS;
+    const lateMs = Math.max(0, now - this.#sweptMs - SWEEP_MS);
     this.#sweptMs = now;
     for (const entry of this.#entries.values()) {
-      if (late) entry.lastMs = now;
+      // Time in which this process did not run, and could not have heard anything, is no silence.
+      entry.lastMs = lateMs > LATE_MS ? now : Math.min(now, entry.lastMs + lateMs);
       const silentMs = now - entry.lastMs;
       if (entry.timeoutMs === 0 || entry.told || silentMs <= entry.timeoutMs) continue;
       entry.told = true;

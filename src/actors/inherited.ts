@@ -52,7 +52,12 @@ export function childStdio(stdio: readonly Exclude<StdioOptions, string>[number]
   strays ??= strayDescriptors();
   const last = strays.at(-1) ?? 0;
   if (last < stdio.length) return [...stdio];
-  nowhere ??= openSync('/dev/null', 'r+');
+  try {
+    nowhere ??= openSync('/dev/null', 'r+');
+  } catch {
+    // No descriptor is left: whether a process can be started at all is for others to find out.
+    return [...stdio];
+  }
   const [from, all] = [stdio.length, new Set(strays)];
   const rest = Array.from({ length: last + 1 - from }, (_, at) => (all.has(from + at) ? nowhere! : 'ignore'));
   return [...stdio, ...(rest as ('ignore' | number)[])];

@@ -7,6 +7,7 @@ import type { ArbiterContext, ArbiterEvent } from '../machines/arbiter.ts';
 import type { ChildContext, ChildEvent } from '../machines/child.ts';
 import type { ArbiterOrder, ArbiterReport, OrderEnded } from '../machines/events/arbiter.ts';
 import type { ChildExit } from '../machines/events/child.ts';
+import type { Found } from '../machines/events/process.ts';
 import type { Fault } from '../machines/faults.ts';
 import type { Log } from './log.ts';
 
@@ -30,6 +31,7 @@ export interface NarratorFacts {
 export function narrator(log: Log, facts: NarratorFacts) {
   const values = new Map<string, string>();
   const told = { ...facts, generation: 1 };
+  const memory = new MemoryNews();
 
   return (inspection: InspectionEvent): void => {
     // Microsteps come before what they send, so that lines are in the order of cause and effect.
@@ -44,7 +46,8 @@ export function narrator(log: Log, facts: NarratorFacts) {
     values.set(actor.sessionId, now);
     if (snapshot.status !== 'active') values.delete(actor.sessionId);
     const event = inspection.event as { type: string };
-    if (kind === 'child') tellChild(log, event as ChildEvent, snapshot.context as ChildContext, before, now);
+    if (kind === 'child')
+      tellChild(log, memory, event as ChildEvent, snapshot.context as ChildContext, before, now);
     else tellArbiter(log, told, event as ArbiterEvent, snapshot.context as ArbiterContext);
   };
 }
@@ -67,7 +70,33 @@ function path(value: unknown): string {
 
 const seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`;
 
-function tellChild(log: Log, event: ChildEvent, child: ChildContext, before: string, now: string): void {
+/** A limit that every worker passes soon is a mistake in the limit or a leak; it is told once, until a worker has lasted. */
+class MemoryNews {
+  #isTold = false;
+
+  tell(log: Log, name: string, { stable, limits }: ChildContext, message: string, fields: object): void {
+    log.warn(`${name} is to be replaced: ${message}`, fields);
+    if (stable || this.#isTold) return;
+    this.#isTold = true;
+    const soon = seconds(limits.stableMs);
+    log.warn(
+      `workers pass --max-memory within ${soon} of being ready: while that is so, replacements wait longer and longer`,
+    );
+  }
+
+  lasted(): void {
+    this.#isTold = false;
+  }
+}
+
+function tellChild(
+  log: Log,
+  memory: MemoryNews,
+  event: ChildEvent,
+  child: ChildContext,
+  before: string,
+  now: string,
+): void {
   // There is one dirty arbiter at a time: its number says nothing.
   const title = child.title === 'dirty arbiter' ? child.title : `${child.title} ${child.age}`;
   const name = `${title}${child.pid > 0 ? ` (pid ${child.pid})` : ''}`;
@@ -84,12 +113,23 @@ function tellChild(log: Log, event: ChildEvent, child: ChildContext, before: str
       { ...fields, cut: event.cut },
     );
   if (event.type === 'process.spawned') return log.info(`${name} started`, fields);
+  if (event.type === 'process.swelled' && event.limit === 'soft' && now.startsWith('alive.ready'))
+    return memory.tell(log, name, child, event.fault.message, fields);
   if (before === now) return;
+  if (now.startsWith('alive.ready.stable')) memory.lasted();
   const entered = (state: string): boolean => now.startsWith(state) && !before.startsWith(state);
 
   if (entered('alive.ready')) log.info(`${name} is ready`, fields);
   else if (entered('alive.aborting') && event.type === 'process.silent')
-    log.error(`${name} was silent for ${seconds(event.silentMs)}: sent SIGABRT`, fields);
+    log.error(`${name} was silent for ${seconds(event.silentMs)}: sent SIGABRT${whereFound(event.found)}`, {
+      ...fields,
+      ...(event.found && 'stack' in event.found ? { stack: event.found.stack } : {}),
+    });
+  else if (entered('alive.draining') && child.cause === 'uncaught')
+    log.error(`${name} is draining: ${child.fault?.message ?? 'an error was not caught'}`, {
+      ...fields,
+      ...stackOf(child.fault),
+    });
   else if (entered('alive.draining'))
     log.info(`${name} is draining${child.cause === 'terminated' ? ': it was sent SIGTERM' : ''}`, fields);
   else if (
@@ -99,15 +139,20 @@ function tellChild(log: Log, event: ChildEvent, child: ChildContext, before: str
   )
     log.info(`${name} is ended before it began: it is not needed any more`, fields);
   else if (entered('alive.killing'))
-    log.warn(
-      `${name} is killed: ${event.type === 'child.kill' ? 'it was ordered' : whyKilled(child, before)}`,
-      fields,
-    );
+    log.warn(`${name} is killed: ${whyKilled(event, child, before)}`, fields);
   else if (entered('reaped')) tellReaped(log, name, child, fields);
 }
 
-function whyKilled(child: ChildContext, before: string): string {
-  if (child.cause === 'bootTimeout' || child.cause === 'linkBroken') return child.fault?.message ?? '';
+function whereFound(found: Found | undefined): string {
+  if (!found) return '';
+  return 'stack' in found ? '; it was here:' : `; where it was is not known: ${found.why}`;
+}
+
+function whyKilled(event: ChildEvent, child: ChildContext, before: string): string {
+  if (event.type === 'process.swelled') return event.fault.message;
+  if (event.type === 'child.kill' && child.cause !== 'overweight') return 'it was ordered';
+  if (child.cause === 'bootTimeout' || child.cause === 'linkBroken' || child.cause === 'overweight')
+    return child.fault?.message ?? '';
   if (before.startsWith('alive.draining'))
     return `it had not ended ${seconds(child.limits.graceMs)} after it was told to drain (--graceful-timeout)`;
   if (before.startsWith('alive.aborting')) return 'it did not end on SIGABRT';
@@ -120,7 +165,9 @@ function tellReaped(log: Log, name: string, child: ChildContext, fields: object)
   const expected = child.cause === 'ordered' || child.cause === 'terminated';
   // That it is killed, and why, was told before.
   const told = child.code === 0 || child.signal === 'SIGKILL';
-  if (expected && !child.fault) return log.info(`${name} ended${told ? '' : `, ${how}`}`, fields);
+  // Its error was told when it began to drain.
+  const isOld = child.cause === 'uncaught' && child.phase === 'leaving';
+  if ((expected && !child.fault) || isOld) return log.info(`${name} ended${told ? '' : `, ${how}`}`, fields);
   // Nobody was there to end; whoever hired it tells that it could not be started, and when it is tried again.
   if (child.fault?.code === 'process.spawnFailed')
     return log.debug(`${name}: ${child.fault.message}`, fields);

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Down, LinkKind } from '../machines/events/link.ts';
 import { childStdio, inheritedEnv, inheritedOptions } from './inherited.ts';
+import type { MemoryLimits } from './memory.ts';
 
 /** The process's descriptors: 0 to 2, the link, then two copies of each listening socket. */
 export const LINK_FD = 3;
@@ -19,6 +20,12 @@ export interface ProcessLaunch<K extends LinkKind> {
   /** Descriptors it inherits, from `FIRST_FD` on. */
   fds: readonly number[];
   boot: Down<K>;
+  /** The memory it may hold, in bytes; 0: any. */
+  memory?: MemoryLimits;
+  /** Whether a thread in it can be asked where it hangs, over the descriptor after the last of `fds`. */
+  hangStack?: boolean;
+  /** Its debugger's port: while one is attached, no silence counts. */
+  debuggerPort?: number | undefined;
 }
 
 /** Where a process belongs. */
@@ -29,7 +36,7 @@ export interface Placed {
 
 /** Throws, or the process tells of an error, where the system cannot start it. */
 export function spawnProcess<K extends LinkKind>(
-  { cwd, env, fds }: ProcessLaunch<K>,
+  { cwd, env, fds, hangStack }: ProcessLaunch<K>,
   { age, slot }: Placed,
   file: string,
 ): ChildProcess {
@@ -42,6 +49,13 @@ export function spawnProcess<K extends LinkKind>(
   return spawn(process.execPath, [...inheritedOptions(), file], {
     cwd,
     env: variables,
-    stdio: childStdio(['ignore', 'inherit', 'inherit', 'pipe', ...fds]),
+    stdio: childStdio([
+      'ignore',
+      'inherit',
+      'inherit',
+      'pipe',
+      ...fds,
+      ...(hangStack ? (['pipe'] as const) : []),
+    ]),
   });
 }

@@ -18,8 +18,10 @@ import type { Guardian } from './guardian.ts';
 import type { HeartbeatTable } from './heartbeat.ts';
 import type { InspectedChildren } from './inspect/children.ts';
 import { type Link, openLink } from './link.ts';
-import { LINK_FD, type ProcessLaunch, spawnProcess } from './process-spawn.ts';
+import type { MemoryTable } from './memory.ts';
+import { FIRST_FD, LINK_FD, type ProcessLaunch, spawnProcess } from './process-spawn.ts';
 import type { Redactor } from './redaction.ts';
+import { Silence } from './silence.ts';
 
 /** How long last words may take to arrive after the process is reaped. */
 const LAST_WORDS_MS = 500;
@@ -56,6 +58,8 @@ export interface ProcessDeps<K extends LinkKind> {
   early?(input: ProcessInput): ChildProcess | undefined;
   hooks?: ProcessHooks<K>;
   heartbeats: HeartbeatTable;
+  /** Measures their memory. */
+  memory?: MemoryTable | undefined;
   /** Every process that lives, so that a bug in a machine leaves no orphan. */
   live: Set<ChildProcess>;
   /** Sees to it that none outlives this process. */
@@ -90,18 +94,38 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
       if (!hooks.leaving?.(age, order, pass)) pass(order);
     });
 
+    const launch = prepared();
+    if (!launch) return;
     const early = deps.early?.(input);
-    const launch = early ? undefined : prepared();
-    if (!early && !launch) return;
-    child = early ?? spawned(launch!);
+    child = early ?? spawned(launch);
     if (child?.pid !== undefined) {
       deps.live.add(child);
       deps.guardian?.add(child.pid, input.graceMs);
       report({ type: 'process.spawned', pid: child.pid });
-      link = connect(child);
-      if (launch) link.send(launch.boot);
+      const started = child;
+      watchMemory(child.pid, launch);
+      const silence = new Silence({
+        age,
+        name,
+        pid: child.pid,
+        heartbeats: deps.heartbeats,
+        debuggerPort: launch.debuggerPort,
+        asker: launch.hangStack ? (child.stdio[FIRST_FD + launch.fds.length] as Duplex) : undefined,
+        redactor: deps.redactor,
+        notice: deps.linkNotice,
+        report: (silentMs, found) => {
+          if (deps.live.has(started)) report({ type: 'process.silent', silentMs, found });
+        },
+      });
+      link = connect(child, (silentMs) => void silence.heard(silentMs));
+      if (!early) link.send(launch.boot);
       hooks.linked?.(age, child.pid, pass);
       beInspected(child.pid);
+    }
+
+    function watchMemory(pid: number, { memory }: ProcessLaunch<K>): void {
+      if (memory)
+        deps.memory?.watch(pid, memory, (limit, fault) => report({ type: 'process.swelled', limit, fault }));
     }
 
     function beInspected(pid: number): void {
@@ -139,7 +163,7 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
       }
     }
 
-    function connect(started: ChildProcess): Link<{ type: string }> {
+    function connect(started: ChildProcess, silent: (silentMs: number) => void): Link<{ type: string }> {
       let greeted = false;
       let unknown = 0;
       const allowance = new Allowance();
@@ -152,6 +176,7 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
       started.once('exit', (code, signal) => {
         deps.live.delete(started);
         if (started.pid !== undefined) deps.guardian?.remove(started.pid);
+        deps.memory?.forget(started.pid ?? 0);
         deps.heartbeats.forget(age);
         const limit = setTimeout(() => stream.destroy(), LAST_WORDS_MS);
         closed.then(() => {
@@ -177,9 +202,8 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
             if (event.type === 'worker.notice') allowance.spend(NOTICE_UNITS);
             if (!Object.hasOwn(lifecycleReports, event.type)) return hooks.reported?.(age, event);
             if (event.type === 'worker.ready') {
-              deps.heartbeats.watch(age, input.timeoutMs, (silentMs) =>
-                report({ type: 'process.silent', silentMs }),
-              );
+              deps.heartbeats.watch(age, input.timeoutMs, silent);
+              deps.memory?.ready(started.pid ?? 0);
               hooks.ready?.(age);
             }
             report(deps.redactor.report(event));

@@ -30,10 +30,13 @@ import {
   noticeOver,
   speakLastWords,
 } from './supervised.ts';
+import { drainOnUncaught } from './uncaught.ts';
 
 type WorkerKind = 'web' | 'dirtyWorker';
 type SpecOf<K extends WorkerKind> = Extract<Down<K>, { type: 'worker.boot' }>['spec'];
-type ToMachine<K extends WorkerKind> = MachineOrder<K> | Extract<WorkerInternal, { type: 'link.ended' }>;
+type ToMachine<K extends WorkerKind> =
+  | MachineOrder<K>
+  | Extract<WorkerInternal, { type: 'link.ended' | 'app.crashed' }>;
 
 /** What the work is given to speak with. */
 export interface WorkerVoice {
@@ -63,6 +66,8 @@ export interface WorkerWork<Spec> {
   cut(): void;
   /** Ask so many clients to connect anew. */
   shed?(connections: number): void;
+  /** Cut the one request that Node.js was at work for when an error was thrown. */
+  abandon?(resource: object): void;
 }
 
 /**
@@ -133,6 +138,16 @@ export function superviseWorker<K extends WorkerKind>(
     link.send({ type: 'worker.hello', protocol: LINK_PROTOCOL, kind, age, generation: spec.generation });
     work.begin(spec);
   };
+  const drainCrashes = (): void =>
+    drainOnUncaught({
+      isServing: isUp,
+      leave: (why) => {
+        link.send({ type: 'worker.lastWords', fault: why });
+        toMachine({ type: 'app.crashed', fault: why });
+      },
+      abandon: (resource) => work.abandon?.(resource),
+      notice,
+    });
   /** What the machine keeps is what it was told over this kind's link. */
   const specOf = (spec: AnyWorkerSpec): SpecOf<K> => spec as SpecOf<K>;
 
@@ -169,6 +184,7 @@ export function superviseWorker<K extends WorkerKind>(
         stream.unref();
         try {
           await work.load(specOf(input));
+          if ('onUncaught' in input && input.onUncaught === 'drain') drainCrashes();
         } finally {
           stream.ref();
         }

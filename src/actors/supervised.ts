@@ -4,10 +4,11 @@
  */
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { LifecycleReport } from '../machines/events/lifecycle.ts';
-import type { FaultCode } from '../machines/faults.ts';
+import type { Fault } from '../machines/faults.ts';
 import { DescriptorWatch, residentBytes } from './descriptors.ts';
 import { fault } from './fault-error.ts';
 import type { Link } from './link.ts';
+import { isHandledByApp, isHandledByDraining, uncaughtFault } from './uncaught.ts';
 
 /** The descriptor of the link to the parent. */
 export const LINK_FD = 3;
@@ -78,21 +79,15 @@ export function speakLastWords(
   unexpected: () => boolean,
 ): void {
   let said = false;
-  const say = (code: FaultCode, message: string, stack?: string): void => {
+  const say = (why: Fault): void => {
     if (said || !unexpected()) return;
     said = true;
-    link.sendSync({ type: 'worker.lastWords', fault: fault(code, message, stack) });
+    link.sendSync({ type: 'worker.lastWords', fault: why });
   };
   process.on('uncaughtExceptionMonitor', (error, origin) => {
-    // An app that handles it goes on.
-    if (process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback())
-      return;
-    const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    say(
-      'worker.uncaught',
-      origin === 'unhandledRejection' ? `unhandled rejection: ${what}` : what,
-      error instanceof Error ? error.stack : undefined,
-    );
+    // An app that handles it goes on, and a worker that drains says why itself.
+    if (isHandledByApp() || isHandledByDraining()) return;
+    say(uncaughtFault(error, origin));
   });
   process.on('exit', (code) => {
     // process.exit() calls this handler: the frames below its own are the app's.
@@ -100,9 +95,9 @@ export function speakLastWords(
     const call = frames.findIndex(
       (frame) => frame.includes('at process.exit ') || frame.includes('reallyExit'),
     );
-    if (call < 0) return say('worker.exitCalled', `it ended by itself with code ${code}`);
+    if (call < 0) return say(fault('worker.exitCalled', `it ended by itself with code ${code}`));
     const stack = [`process.exit(${code})`, ...frames.slice(call + 1)].join('\n');
-    say('worker.exitCalled', `the app called process.exit(${code})`, stack);
+    say(fault('worker.exitCalled', `the app called process.exit(${code})`, stack));
   });
 }
 

@@ -3,7 +3,7 @@
  * when to start, drain, cut and close, and hears nothing of a single request.
  */
 import http from 'node:http';
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import type { AppSpec, WorkerListener } from '../machines/events/worker.ts';
 import { Acceptor, claimListener } from './acceptor.ts';
 import { choose, closesOf, nothingToServe, resolveOffer } from './app.ts';
@@ -50,6 +50,8 @@ export interface WebServer {
   shed(connections: number): void;
   /** Cuts every connection now, and returns how many. An ongoing drain then resolves. */
   cut(): number;
+  /** Cuts the connection of which `resource` is, where it is one: its request threw and will not be answered. */
+  abandon(resource: object): void;
   /** Runs the app's ends one after the other, all within `limitMs`; once, however often asked. Never rejects. */
   close(limitMs: number): Promise<void>;
 }
@@ -257,6 +259,12 @@ class AppServer implements WebServer {
     this.#acceptor.close();
     this.#tellApp();
     return this.#drain?.cut() ?? this.#connections?.cut() ?? 0;
+  }
+
+  abandon(resource: object): void {
+    // Node.js keeps what a request runs in under its connection.
+    const { socket } = resource as { socket?: Socket };
+    if (socket && this.#connections?.sockets.has(socket)) socket.destroy();
   }
 
   close(limitMs: number): Promise<void> {

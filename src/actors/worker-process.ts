@@ -1,6 +1,8 @@
 /** A web worker's process: what is supervised there serves requests. Runs in the worker. */
 import type { WorkerSpec } from '../machines/events/worker.ts';
 import { announceDirty, announceWorker } from './app-bridge.ts';
+import { openDebuggerPort } from './debugger-port.ts';
+import { startHangThread } from './hang-stack/start.ts';
 import { superviseWorker, type WorkerVoice, type WorkerWork } from './supervised-worker.ts';
 import { createWebServer, type WebServer } from './web-server.ts';
 
@@ -20,6 +22,9 @@ function servingRequests({ notice, recycleDue }: WorkerVoice): WorkerWork<Worker
       process.title = `kirin: worker ${age} in slot ${slot} ${app.spec}`;
       announceWorker({ age, slot, generation });
       announceDirty(dirty && { role: 'web', ...dirty, generation, age });
+      if (spec.inspect) openDebuggerPort(spec.inspect, notice);
+      if (spec.hangStackFd !== undefined)
+        startHangThread(spec.hangStackFd, (why) => notice('warn', `--hang-stack: ${why}`));
       web = createWebServer({
         listeners: spec.listeners,
         backlog: spec.backlog,
@@ -37,5 +42,6 @@ function servingRequests({ notice, recycleDue }: WorkerVoice): WorkerWork<Worker
     close: (limitMs) => server().close(limitMs),
     cut: () => web?.cut(),
     shed: (connections) => web?.shed(connections),
+    abandon: (resource) => web?.abandon(resource),
   };
 }

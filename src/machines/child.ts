@@ -51,6 +51,8 @@ export interface ChildContext extends ChildInput {
   stable: boolean;
   orderId: number;
   fault: Fault | undefined;
+  /** It was told to hold more memory than any may. */
+  overweight: Fault | undefined;
   code: number | null;
   signal: string | null;
 }
@@ -76,6 +78,11 @@ export const childMachine = setup({
   },
   guards: {
     hasBootLimit: ({ context }) => context.limits.bootMs > 0,
+    isHard: ({ event }) => event.type === 'process.swelled' && event.limit === 'hard',
+    isUncaught: ({ event }) => event.type === 'worker.draining' && event.cause === 'uncaught',
+    /** The pool's own kill, for its memory; not an operator's. */
+    isOverweight: ({ context, event }) =>
+      event.type === 'child.kill' && event.orderId === 0 && context.overweight !== undefined,
   },
   actions: {
     keepPid: assign(({ event }) => {
@@ -89,9 +96,15 @@ export const childMachine = setup({
         'worker.lastWords',
         'process.linkBroken',
         'process.spawnFailed',
+        'process.swelled',
       ]);
       return { fault: context.fault ?? event.fault };
     }),
+    keepOverweight: assign(({ event }) => {
+      assertEvent(event, 'process.swelled');
+      return { overweight: event.fault };
+    }),
+    blameMemory: assign({ fault: ({ context }) => context.fault ?? context.overweight }),
     keepExit: assign(({ event }) => {
       assertEvent(event, 'process.exited');
       return { code: event.code, signal: event.signal };
@@ -128,7 +141,16 @@ export const childMachine = setup({
     ),
     tellRecycleDue: sendTo(
       ({ context }) => context.parent,
-      ({ context }) => ({ type: 'child.recycleDue', age: context.age }),
+      ({ context, event }) => ({
+        type: 'child.recycleDue',
+        age: context.age,
+        cause: event.type === 'process.swelled' ? ('memory' as const) : ('requests' as const),
+        stable: context.stable,
+      }),
+    ),
+    tellOverweight: sendTo(
+      ({ context }) => context.parent,
+      ({ context }) => ({ type: 'child.overweight', age: context.age }),
     ),
     tellLeaving: sendTo(
       ({ context }) => context.parent,
@@ -136,6 +158,7 @@ export const childMachine = setup({
         type: 'child.leaving',
         age: context.age,
         cause: context.cause ?? 'crashed',
+        stable: context.stable,
         fault: context.fault,
       }),
     ),
@@ -178,6 +201,7 @@ export const childMachine = setup({
     stable: false,
     orderId: 0,
     fault: undefined,
+    overweight: undefined,
     code: null,
     signal: null,
   }),
@@ -206,14 +230,27 @@ export const childMachine = setup({
           target: '.killing',
           actions: ['keepFault', { type: 'becomeLeaving', params: { cause: 'linkBroken' } }, 'tellLeaving'],
         },
-        'child.kill': {
-          target: '.killing',
-          actions: ['keepOrder', { type: 'becomeLeaving', params: { cause: 'ordered' } }, 'tellLeaving'],
-        },
+        'child.kill': [
+          {
+            guard: 'isOverweight',
+            target: '.killing',
+            actions: [
+              'keepOrder',
+              'blameMemory',
+              { type: 'becomeLeaving', params: { cause: 'overweight' } },
+              'tellLeaving',
+            ],
+          },
+          {
+            target: '.killing',
+            actions: ['keepOrder', { type: 'becomeLeaving', params: { cause: 'ordered' } }, 'tellLeaving'],
+          },
+        ],
         // Ignored where no state below answers: said too late, or twice.
         'child.drain': {},
         'child.quit': {},
         'process.silent': {},
+        'process.swelled': {},
         'worker.hello': {},
         'worker.ready': {},
         'worker.bootFailed': {},
@@ -251,6 +288,15 @@ export const childMachine = setup({
               actions: [{ type: 'becomeLeaving', params: { cause: 'terminated' } }, 'tellLeaving'],
             },
             'worker.ready': { target: 'ready' },
+            'process.swelled': {
+              guard: 'isHard',
+              target: 'killing',
+              actions: [
+                'keepFault',
+                { type: 'becomeLeaving', params: { cause: 'overweight' } },
+                'tellLeaving',
+              ],
+            },
             'child.drain': {
               target: 'quitting',
               actions: ['keepOrder', { type: 'becomeLeaving', params: { cause: 'ordered' } }, 'tellLeaving'],
@@ -292,10 +338,22 @@ export const childMachine = setup({
           entry: ['becomeReady', 'tellReady'],
           on: {
             'worker.recycleDue': { actions: 'tellRecycleDue' },
-            'worker.draining': {
-              target: 'draining',
-              actions: [{ type: 'becomeLeaving', params: { cause: 'terminated' } }, 'tellLeaving'],
-            },
+            // Not all workers are to die at once: the pool says when.
+            'process.swelled': [
+              { guard: 'isHard', actions: ['keepOverweight', 'tellOverweight'] },
+              { actions: 'tellRecycleDue' },
+            ],
+            'worker.draining': [
+              {
+                guard: 'isUncaught',
+                target: 'draining',
+                actions: [{ type: 'becomeLeaving', params: { cause: 'uncaught' } }, 'tellLeaving'],
+              },
+              {
+                target: 'draining',
+                actions: [{ type: 'becomeLeaving', params: { cause: 'terminated' } }, 'tellLeaving'],
+              },
+            ],
             'process.silent': {
               target: 'aborting',
               actions: [{ type: 'becomeLeaving', params: { cause: 'hung' } }, 'tellLeaving'],
@@ -328,6 +386,11 @@ export const childMachine = setup({
             'process.silent': {
               target: 'aborting',
               actions: { type: 'becomeLeaving', params: { cause: 'hung' } },
+            },
+            'process.swelled': {
+              guard: 'isHard',
+              target: 'killing',
+              actions: ['keepFault', { type: 'becomeLeaving', params: { cause: 'overweight' } }],
             },
             'child.quit': { target: 'quitting', actions: 'keepOrder' },
           },

@@ -27,6 +27,7 @@ export const FAULTS = {
   'link.mismatch': EXIT.boot,
   'worker.uncaught': EXIT.boot,
   'worker.exitCalled': EXIT.boot,
+  'worker.overweight': EXIT.boot,
   'order.stopping': EXIT.ok,
   'order.starting': EXIT.ok,
   'order.unknown': EXIT.ok,

@@ -13,6 +13,10 @@ export interface Member {
   readonly phase: 'starting' | 'ready' | 'leaving';
   /** It has answered `max-requests` and is to be replaced, its replacement ready first. */
   readonly recycleDue: boolean;
+  /** It is to be replaced for its memory, so that lasting says nothing for its code. */
+  readonly swollen?: boolean;
+  /** It holds more memory than any may: it is to be killed once enough others are ready. */
+  readonly overweight?: boolean;
 }
 
 export interface View {
@@ -95,6 +99,20 @@ export function plan(view: View): Plan {
     ],
     retire: [...gone, ...surplus.map((member) => member.age)],
   };
+}
+
+/**
+ * Who is killed for the memory it holds, the oldest first: never so many that less than half of the target would be ready, so that
+ * a limit which all of them pass does not take all of them at once. Those that must wait are replaced as outdated ones are.
+ */
+export function overweightToKill({ members, target }: Pick<View, 'members' | 'target'>): number[] {
+  const ready = members.filter(isReady);
+  const staying = target === 1 ? 0 : Math.ceil(target / 2);
+  return ready
+    .filter((member) => member.overweight)
+    .map((member) => member.age)
+    .sort((a, b) => a - b)
+    .slice(0, Math.max(0, ready.length - staying));
 }
 
 const isReady = (member: Member): boolean => member.phase === 'ready';

@@ -124,7 +124,7 @@ export function blame(
 /** A failure of the committed code starts a cool-down; those that come while one is under way count with it. */
 export function countFailure(
   context: PoolContext,
-  event: Extract<ChildReport, { type: 'child.leaving' | 'child.exited' }>,
+  event: Extract<ChildReport, { type: 'child.leaving' | 'child.exited' | 'child.recycleDue' }>,
 ): Partial<PoolContext> {
   const member = context.members.find((one) => one.age === event.age);
   const judgement = judgementOf(event, member);
@@ -134,11 +134,20 @@ export function countFailure(
   return { judgement, failures, failurePending: true };
 }
 
-/** Who fails to boot is judged when that is told, so that its replacement waits from then on; others at their end. */
+/**
+ * Who fails to boot, leaves for an uncaught error or is swollen is judged when that is told, so that its replacement waits from then
+ * on; others at their end.
+ */
 function judgementOf(
-  event: Extract<ChildReport, { type: 'child.leaving' | 'child.exited' }>,
+  event: Extract<ChildReport, { type: 'child.leaving' | 'child.exited' | 'child.recycleDue' }>,
   member: Member | undefined,
 ): Judgement {
+  if (event.type === 'child.recycleDue')
+    return event.cause === 'memory' && !event.stable && member?.swollen !== true ? 'crashed' : 'planned';
+  if (event.cause === 'uncaught')
+    return event.type === 'child.leaving' && !event.stable && member?.phase === 'ready'
+      ? 'crashed'
+      : 'planned';
   const failedToBoot = event.cause === 'bootFailed' || event.cause === 'bootTimeout';
   if (event.type === 'child.exited') return failedToBoot ? 'planned' : judge(event);
   return failedToBoot && member?.phase === 'starting' ? 'crashed' : 'planned';

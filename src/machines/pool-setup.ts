@@ -11,7 +11,7 @@ import {
 } from 'xstate';
 import { type ChildInput, childMachine } from './child.ts';
 import type { Fault } from './faults.ts';
-import { plan } from './policy.ts';
+import { overweightToKill, plan } from './policy.ts';
 import {
   active,
   backoffOf,
@@ -96,10 +96,23 @@ export const poolSetup = setup({
         rollout: rollout && committed ? { ...rollout, replaced: rollout.replaced + 1 } : rollout,
       };
     }),
-    noteStable: assign({ failures: noFailures, judgement: 'planned' as const, failurePending: false }),
+    noteStable: assign(({ context, event }) => {
+      assertEvent(event, 'child.stable');
+      // One that waits for its replacement has lasted only because that one waits.
+      if (context.members.find((one) => one.age === event.age)?.swollen) return {};
+      return { failures: noFailures, judgement: 'planned' as const, failurePending: false };
+    }),
     noteRecycleDue: assign(({ context, event }) => {
       assertEvent(event, 'child.recycleDue');
-      return { members: changed(context, event.age, { recycleDue: true }) };
+      const swollen = event.cause === 'memory';
+      return {
+        ...countFailure(context, event),
+        members: changed(context, event.age, { recycleDue: true, ...(swollen ? { swollen } : {}) }),
+      };
+    }),
+    noteOverweight: assign(({ context, event }) => {
+      assertEvent(event, 'child.overweight');
+      return { members: changed(context, event.age, { recycleDue: true, overweight: true }) };
     }),
     noteLeaving: assign(({ context, event }) => {
       assertEvent(event, 'child.leaving');
@@ -139,9 +152,13 @@ export const poolSetup = setup({
     // ── hiring and retiring ─────────────────────────────────────────────────────────────────────────────────
     /** Carries out the plan. With `scope: 'trial'` only candidates are hired: a cool-down is not for new code. */
     staff: enqueueActions(({ context, enqueue, self }, params: { scope: 'all' | 'trial' }) => {
-      const { hire, retire } = plan(viewOf(context));
       const trial = context.trial?.generation;
       let { members, nextAge } = context;
+      for (const age of overweightToKill(context)) {
+        members = changed({ ...context, members }, age, { phase: 'leaving' });
+        enqueue.sendTo(childId(age), leaveOrder('kill', 0));
+      }
+      const { hire, retire } = plan(viewOf({ ...context, members }));
       for (const age of retire) {
         members = changed({ ...context, members }, age, { phase: 'leaving' });
         enqueue.sendTo(childId(age), leaveOrder('drain', 0));

@@ -48,6 +48,7 @@ export const poolMachine = poolSetup.createMachine({
         'child.ready': { actions: ['noteReady', 'review'] },
         'child.stable': { actions: ['noteStable', 'review'] },
         'child.recycleDue': { actions: ['noteRecycleDue', 'review'] },
+        'child.overweight': { actions: ['noteOverweight', 'review'] },
         'child.leaving': { actions: ['noteLeaving', 'review'] },
         'child.exited': { actions: ['noteExited', 'forgetChild', 'review'] },
         'pool.stop': { target: '.stopping' },

@@ -14,7 +14,7 @@
 import { type ActorRefFrom, assertEvent, assign, fromPromise, sendTo, setup } from 'xstate';
 import type { DirtyWorkerOrder, DirtyWorkerSpec } from './events/dirty.ts';
 import type { WorkerInternal, WorkerOrder, WorkerReport, WorkerSpec } from './events/worker.ts';
-import { exitCodeOf, type Fault } from './faults.ts';
+import { EXIT, exitCodeOf, type Fault } from './faults.ts';
 import { port } from './ports.ts';
 
 export interface WorkerInput {
@@ -34,7 +34,10 @@ interface WorkerContext extends WorkerInput {
   /** The order that made it leave; 0: nobody's. */
   orderId: number;
   cut: number;
+  /** Why it could not boot. */
   fault: Fault | null;
+  /** The uncaught error that makes it leave. */
+  crash: Fault | null;
 }
 
 const promised = <TOutput, TInput>(name: string) =>
@@ -45,6 +48,17 @@ const promised = <TOutput, TInput>(name: string) =>
 /** Kept back from a drain's time for the app's own clean-up, and from the whole for the way out. */
 const closeReserveMs = (graceMs: number): number => Math.min(1000, 0.3 * graceMs);
 const exitReserveMs = (graceMs: number): number => Math.min(250, graceMs / 10);
+
+const drainCause = ({ orderId, crash }: WorkerContext): 'ordered' | 'terminated' | 'uncaught' => {
+  if (orderId > 0) return 'ordered';
+  return crash ? 'uncaught' : 'terminated';
+};
+
+const exitCode = ({ fault, crash }: WorkerContext): number => {
+  if (fault) return exitCodeOf(fault);
+  // What Node.js itself ends with.
+  return crash ? EXIT.runtime : EXIT.ok;
+};
 
 export const workerMachine = setup({
   types: {
@@ -83,6 +97,10 @@ export const workerMachine = setup({
     keepBootFault: assign({
       fault: ({ context, event }) => context.faultOf((event as unknown as { error: unknown }).error),
     }),
+    keepCrash: assign(({ event }) => {
+      assertEvent(event, 'app.crashed');
+      return { crash: event.fault };
+    }),
     keepCut: assign({
       cut: ({ event }) => (event as unknown as { output: { cut: number } }).output.cut,
     }),
@@ -99,7 +117,7 @@ export const workerMachine = setup({
     tellDraining: sendTo('link', ({ context }) => ({
       type: 'worker.draining' as const,
       orderId: context.orderId,
-      cause: context.orderId > 0 ? ('ordered' as const) : ('terminated' as const),
+      cause: drainCause(context),
     })),
     tellDrained: sendTo('link', ({ context }) => ({ type: 'worker.drained' as const, cut: context.cut })),
   },
@@ -107,8 +125,16 @@ export const workerMachine = setup({
   id: 'worker',
   options: { maxIterations: 100 },
   description: 'A worker, web or dirty, seen by itself.',
-  context: ({ input }) => ({ ...input, spec: null, graceMs: 0, orderId: 0, cut: 0, fault: null }),
-  output: ({ context }) => ({ exitCode: context.fault ? exitCodeOf(context.fault) : 0 }),
+  context: ({ input }) => ({
+    ...input,
+    spec: null,
+    graceMs: 0,
+    orderId: 0,
+    cut: 0,
+    fault: null,
+    crash: null,
+  }),
+  output: ({ context }) => ({ exitCode: exitCode(context) }),
   initial: 'alive',
   states: {
     alive: {
@@ -123,6 +149,7 @@ export const workerMachine = setup({
         'worker.drain': {},
         'link.ended': {},
         'signals.terminated': {},
+        'app.crashed': {},
         'server.recycleDue': {},
       },
       states: {
@@ -184,6 +211,7 @@ export const workerMachine = setup({
                 'worker.quit': { target: 'leaving', actions: ['keepOrder', 'cutConnections'] },
                 'signals.terminated': { target: 'leaving' },
                 'link.ended': { target: 'leaving' },
+                'app.crashed': { target: 'leaving', actions: 'keepCrash' },
               },
             },
             leaving: {

@@ -6,6 +6,7 @@ import { camel } from './camel.ts';
 import { CONTROL_SETTINGS } from './control-table.ts';
 import { DIRTY_SETTINGS } from './dirty-table.ts';
 import { INSPECTOR_SETTINGS } from './inspector-table.ts';
+import { WATCHING_SETTINGS } from './watching-table.ts';
 
 /** What a setting takes; `parse.ts` reads each kind. */
 export type Kind =
@@ -212,6 +213,7 @@ export const SETTINGS = {
     reloadable: true,
     public: true,
   },
+  ...WATCHING_SETTINGS,
   maxSurge: {
     name: 'max_surge',
     flag: 'max-surge',

@@ -90,6 +90,27 @@ test('a sweep that is late forgives everyone: a machine that slept is no hang', 
   assert.deepEqual(ages(), [1, 2]);
 });
 
+test('a sweep that is a little late forgives as much: a short limit is no shorter for it', (t) => {
+  const { ages, pass, sleep } = tableOf(t, [1, 1000]);
+  sleep(1400);
+  assert.deepEqual(ages(), []);
+  pass(500);
+  assert.deepEqual(ages(), []);
+  pass(500);
+  assert.deepEqual(ages(), [1]);
+});
+
+test('a silence that is forgiven begins anew, and is told again', (t) => {
+  const { table, ages, pass } = tableOf(t, [1, 1000]);
+  pass(1500);
+  table.forgive(1);
+  table.forgive(2);
+  pass(1000);
+  assert.deepEqual(ages(), [1]);
+  pass(500);
+  assert.deepEqual(ages(), [1, 1]);
+});
+
 test('a child that is forgotten is never told, and its late beats change nothing', (t) => {
   const { table, told, pass } = tableOf(t, [1, 1000], [2, 60_000]);
   table.forget(1);

@@ -285,6 +285,65 @@ test('max-requests are passed on, and it goes on serving', () => {
   assert.deepEqual(child.reports, ['spawned', 'ready', 'recycleDue']);
 });
 
+const exceeded = (limit: 'soft' | 'hard'): ProcessReport => ({
+  type: 'process.swelled',
+  limit,
+  fault: { code: 'worker.overweight', message: `it passes its ${limit} limit` },
+});
+
+test('more memory than the soft limit: it goes on serving until it is replaced', () => {
+  const child = life();
+  child.hears(spawned, hello, ready, exceeded('soft'));
+  assert.deepEqual(child.state, { alive: { ready: 'fresh' } });
+  assert.deepEqual(child.reports, ['spawned', 'ready', 'recycleDue']);
+});
+
+test('more memory than the hard limit: the pool says when it is killed, and that is the reason', () => {
+  const child = life();
+  child.hears(spawned, hello, ready, exceeded('hard'), exceeded('hard'));
+  assert.deepEqual(child.state, { alive: { ready: 'fresh' } });
+  assert.deepEqual(child.reports, ['spawned', 'ready', 'overweight', 'overweight']);
+  child.told({ type: 'child.kill', orderId: 0 });
+  assert.deepEqual(child.asked, ['SIGKILL']);
+  child.hears(exited(null, 'SIGKILL'));
+  assert.deepEqual([child.end.cause, child.end.fault?.message], ['overweight', 'it passes its hard limit']);
+});
+
+test('more memory than the hard limit, but killed by an operator: that was the operator', () => {
+  const child = life();
+  child.hears(spawned, hello, ready, exceeded('hard'));
+  child.told({ type: 'child.kill', orderId: 9 });
+  child.hears(exited(null, 'SIGKILL'));
+  assert.deepEqual([child.end.cause, child.end.fault], ['ordered', undefined]);
+});
+
+test('more memory than the hard limit where it serves nobody new: killed at once', () => {
+  for (const before of [
+    [spawned, hello],
+    [spawned, hello, ready],
+  ]) {
+    const child = life();
+    child.hears(...before);
+    if (before.includes(ready)) child.told({ type: 'child.drain', orderId: 1 });
+    child.hears(exceeded('soft'));
+    assert.ok(!child.asked.includes('SIGKILL'));
+    child.hears(exceeded('hard'));
+    assert.deepEqual(child.state, { alive: 'killing' });
+    child.hears(exited(null, 'SIGKILL'), exceeded('hard'));
+    assert.equal(child.end.fault?.code, 'worker.overweight');
+  }
+});
+
+test('an uncaught error that lets what is in flight be answered: it drains, and is judged as a crash', () => {
+  const child = life();
+  const boom = { code: 'worker.uncaught', message: 'boom' } as const;
+  child.hears(spawned, hello, ready, { type: 'worker.lastWords', fault: boom });
+  child.hears({ type: 'worker.draining', orderId: 0, cause: 'uncaught' });
+  assert.deepEqual(child.state, { alive: 'draining' });
+  child.hears(exited(1));
+  assert.deepEqual([child.end.cause, child.end.fault, child.end.code], ['uncaught', boom, 1]);
+});
+
 test('what is said too late or twice changes nothing', () => {
   const child = life();
   child.hears(spawned, hello, ready);
@@ -298,6 +357,7 @@ test('what is said too late or twice changes nothing', () => {
     { type: 'worker.drained', cut: 0 },
     { type: 'worker.notice', level: 'info', text: 'late' },
     { type: 'process.silent', silentMs: 900 },
+    exceeded('hard'),
   );
   child.told({ type: 'child.drain', orderId: 2 }, { type: 'child.quit', orderId: 3 });
   assert.deepEqual([child.state, child.asked], [{ alive: 'killing' }, ['SIGKILL']]);

@@ -9,6 +9,7 @@ import {
   jittered,
   judge,
   type Member,
+  overweightToKill,
   plan,
   surgeOf,
   type View,
@@ -55,6 +56,21 @@ test('a shrink retires the unready first, then those out of place, then the olde
   assert.deepEqual(plan(view([d, e, f])).retire, ages(e));
   const [g, h] = [member(1, 0), member(1, 1)];
   assert.deepEqual(plan(view([g, h], { target: 1 })).retire, ages(h));
+});
+
+test('of those that hold too much memory so many are killed that half of the target stays ready', () => {
+  const heavy = (slot: number, phase: Member['phase'] = 'ready'): Member => ({
+    ...member(1, slot, phase),
+    overweight: true,
+  });
+  const [a, b, c, d] = [heavy(0), heavy(1), heavy(2), heavy(3)];
+  assert.deepEqual(overweightToKill(view([a], { target: 1 })), ages(a));
+  assert.deepEqual(overweightToKill(view([b, a])), ages(a));
+  assert.deepEqual(overweightToKill(view([b, member(1, 0, 'starting')])), []);
+  assert.deepEqual(overweightToKill(view([b, member(1, 0)])), ages(b));
+  assert.deepEqual(overweightToKill(view([a, b, c], { target: 3 })), ages(a));
+  assert.deepEqual(overweightToKill(view([a, b, c, d], { target: 4 })), ages(a, b));
+  assert.deepEqual(overweightToKill(view([heavy(0, 'leaving'), member(1, 1)])), []);
 });
 
 test('while a generation is tried nobody goes, and up to the surge is hired', () => {

@@ -479,6 +479,62 @@ test('a candidate that is lost while it stands fails the reload; a target that g
   assert.deepEqual(other.ends, ['standing 1', 'standing 1']);
 });
 
+const exceeded = (limit: 'soft' | 'hard'): ProcessReport => ({
+  type: 'process.swelled',
+  limit,
+  fault: { code: 'worker.overweight', message: 'too much' },
+});
+
+test('a child that is swollen goes on serving until its replacement is ready', () => {
+  const pool = running(2);
+  pool.pass(10_000);
+  pool.processes.get(1)!(exceeded('soft'));
+  assert.deepEqual(pool.fleet, ['1: g1 s0 ready', '2: g1 s1 ready', '3: g1 s0 starting']);
+  pool.pass(100);
+  assert.deepEqual(pool.fleet, ['1: g1 s0 leaving', '2: g1 s1 ready', '3: g1 s0 ready']);
+});
+
+test('children that swell as soon as they are ready are replaced ever more slowly, and go on serving', () => {
+  const pool = running(1, generation(1, { workers: 1 }));
+  const starts: number[] = [];
+  for (let round = 0; round < 9; round++) {
+    pool.processes.get(pool.started)!(exceeded('soft'));
+    const [before, fromMs] = [pool.started, pool.clock.nowMs];
+    while (pool.started === before) pool.pass(100);
+    assert.match(pool.fleet[0]!, /ready/);
+    starts.push(pool.clock.nowMs - fromMs);
+    pool.pass(1200);
+  }
+  assert.deepEqual(starts, [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600]);
+  // One that lasts clears the record.
+  pool.pass(10_000);
+  pool.processes.get(pool.started)!(exceeded('soft'));
+  assert.match(pool.fleet.at(-1)!, /starting/);
+});
+
+test('all children hold too much memory at once: they are killed by halves', () => {
+  const pool = running(2);
+  pool.pass(10_000);
+  for (const age of [1, 2]) pool.processes.get(age)!(exceeded('hard'));
+  assert.deepEqual(pool.fleet.slice(0, 2), ['1: g1 s0 leaving', '2: g1 s1 ready']);
+  pool.pass(99);
+  assert.equal(pool.fleet[0], '2: g1 s1 ready');
+  pool.pass(300);
+  assert.deepEqual(pool.fleet, ['3: g1 s0 ready', '4: g1 s1 ready']);
+});
+
+test('children that leave for an uncaught error are replaced after a wait, as those that crash are', () => {
+  const pool = running(1, generation(1, { workers: 1 }));
+  for (const age of [1, 2, 3]) {
+    pool.processes.get(age)!({ type: 'worker.draining', orderId: 0, cause: 'uncaught' });
+    const before = pool.started;
+    assert.match(pool.state, /coolingDown/);
+    while (pool.started === before) pool.pass(100);
+    pool.pass(200);
+  }
+  assert.match(pool.fleet.at(-1)!, /^4: .* ready/);
+});
+
 test('every transition has a test path, with those that chance finds', () => {
   for (let seed = 1; seed <= SEEDS_FOR_COVERAGE; seed++) simulate(seed, recorder.watch);
   for (const seed of RARE_SEEDS) simulate(seed, recorder.watch);

@@ -218,6 +218,20 @@ test('it is gone a little before its parent would kill it, whatever hangs', asyn
   assert.equal(draining.state, 'gone');
 });
 
+test('an uncaught error drains it within its own grace; it exits as Node.js would, and a second one changes nothing', async () => {
+  const crashed: WorkerInternal = {
+    type: 'app.crashed',
+    fault: { code: 'worker.uncaught', message: 'boom' },
+  };
+  const worker = await life().serving();
+  worker.hears(crashed, crashed);
+  assert.deepEqual(worker.last(), { type: 'worker.draining', orderId: 0, cause: 'uncaught' });
+  assert.deepEqual(worker.stage.begun.at(-1), { step: 'drain', input: { graceMs: 9000 } });
+  await worker.stage.done('drain', { cut: 0 });
+  await worker.stage.done('close');
+  assert.deepEqual([worker.state, worker.exitCode], ['gone', 1]);
+});
+
 test('quit cuts, and closes the app', async () => {
   const worker = await life().serving();
   worker.hears(quit);

@@ -26,6 +26,9 @@ const FAULTY = [
   'recycles',
   'terminated',
   'slowToDie',
+  'swells',
+  'bursts',
+  'failsLate',
 ] as const;
 type Behaviour = 'sound' | (typeof FAULTY)[number];
 
@@ -40,6 +43,11 @@ export interface SimProcess {
 }
 
 const fault: Fault = { code: 'app.loadFailed', message: 'simulated' };
+const memoryExceeded = (limit: 'soft' | 'hard'): ProcessReport => ({
+  type: 'process.swelled',
+  limit,
+  fault: { code: 'worker.overweight', message: 'simulated' },
+});
 
 export class World {
   readonly live = new Map<number, SimProcess>();
@@ -194,6 +202,17 @@ export class World {
         });
       case 'recycles':
         return say(atMs, { type: 'worker.recycleDue', requests: 1000 });
+      case 'swells':
+        return say(atMs, memoryExceeded('soft'));
+      case 'bursts':
+        // Told again while it lasts, and perhaps before it is ready.
+        say(random.between(1, readyMs + 200), memoryExceeded('soft'));
+        for (let time = 0; time < 20; time++) say(atMs + 1000 * time, memoryExceeded('hard'));
+        return;
+      case 'failsLate':
+        say(atMs, { type: 'worker.lastWords', fault: { ...fault, code: 'worker.uncaught' } });
+        say(atMs, { type: 'worker.draining', orderId: 0, cause: 'uncaught' });
+        return die(atMs + random.between(1, 7000), 1, null);
       case 'terminated':
         say(atMs, { type: 'worker.draining', orderId: 0, cause: 'terminated' });
         return die(atMs + random.between(1, 3000), 0, null);

@@ -16,6 +16,8 @@ export type LeavingCause =
   | 'bootFailed'
   | 'bootTimeout'
   | 'hung'
+  | 'overweight'
+  | 'uncaught'
   | 'linkBroken'
   | 'crashed';
 
@@ -38,7 +40,10 @@ export type ChildReport =
   | { type: 'child.ready'; age: number }
   /** Ready for the stable time. */
   | { type: 'child.stable'; age: number }
-  | { type: 'child.recycleDue'; age: number }
+  /** It is to be replaced, its replacement ready first. `stable`: it had been ready for the stable time. */
+  | { type: 'child.recycleDue'; age: number; cause: 'requests' | 'memory'; stable: boolean }
+  /** It holds more memory than any may: it is to be killed as soon as enough others are ready. */
+  | { type: 'child.overweight'; age: number }
   /** It no longer takes work, on an order, a TERM from outside, or because it is being killed. */
-  | { type: 'child.leaving'; age: number; cause: LeavingCause; fault?: Fault | undefined }
+  | { type: 'child.leaving'; age: number; cause: LeavingCause; stable: boolean; fault?: Fault | undefined }
   | ({ type: 'child.exited' } & ChildExit);

@@ -56,7 +56,7 @@ export const lifecycleReports = {
   'worker.draining': v.object({
     type: v.literal('worker.draining'),
     orderId: count,
-    cause: v.picklist(['ordered', 'terminated']),
+    cause: v.picklist(['ordered', 'terminated', 'uncaught']),
   }),
   /** The last work is done, or was cut when the grace ended. */
   'worker.drained': v.object({ type: v.literal('worker.drained'), cut: count }),

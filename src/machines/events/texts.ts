@@ -95,13 +95,16 @@ export const EVENT_TEXTS: Readonly<Record<EventName, string>> = {
   'child.spawned': 'The process exists and has a pid.',
   'child.ready': 'The process serves.',
   'child.stable': 'The process has been ready for so long that its end says nothing against its code.',
-  'child.recycleDue': 'The process has answered its share of requests and wants to be replaced.',
+  'child.recycleDue':
+    'The process has answered its share of requests, or holds too much memory, and is to be replaced.',
+  'child.overweight': 'The process holds more memory than any may, and is to be killed.',
   'child.leaving': 'The process takes no more work: ordered, terminated from outside, or being killed.',
   'child.exited': 'The process is gone, with how and why.',
   'process.signal': 'Send a signal to the process.',
   'process.spawned': 'The operating system has started the process.',
   'process.spawnFailed': 'The operating system could not start the process.',
   'process.silent': 'No heartbeat came for longer than the limit: the event loop hangs.',
+  'process.swelled': 'The process holds more memory than the soft or the hard limit allows.',
   'process.linkBroken': 'What came over the link is not of its protocol, or of another version of it.',
   'process.exited': 'The process is reaped, and its last words were delivered.',
 
@@ -124,6 +127,7 @@ export const EVENT_TEXTS: Readonly<Record<EventName, string>> = {
   'inspect.batch': 'What happened to the actors of a process, for those who watch.',
   'link.ended': 'The other end of the link is gone: the parent has died, or has closed it.',
   'signals.terminated': 'SIGTERM came from outside.',
+  'app.crashed': 'An error of the app was not caught: what is in flight is to be answered first.',
   'server.recycleDue': 'As many requests as one worker is to take were taken.',
   'server.cut': 'Cut what is in flight.',
 

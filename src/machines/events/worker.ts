@@ -3,6 +3,7 @@
  * speaker, as a schema: the type is inferred from it and the reading end of the link validates with it.
  */
 import * as v from 'valibot';
+import type { Fault } from '../faults.ts';
 import { count, leaveOrders, lifecycleReports, ms, text } from './lifecycle.ts';
 
 export type { Heartbeat } from './lifecycle.ts';
@@ -48,6 +49,12 @@ export const WorkerSpecSchema = v.object({
   /** Requests after which the worker asks to be recycled, jitter included; 0: never. */
   maxRequests: count,
   heartbeatMs: ms,
+  /** What an uncaught error does; default: the process exits, as Node.js has it. */
+  onUncaught: v.optional(v.picklist(['exit', 'drain'])),
+  /** Where a thread is asked for the stack of one that hangs; undefined: there is none. */
+  hangStackFd: v.optional(count),
+  /** Where a debugger can attach; undefined: nowhere. */
+  inspect: v.optional(v.object({ host: text, port: count })),
   /** How to reach the dirty workers, where there are any. */
   dirty: v.nullable(v.object({ socket: text, timeoutMs: ms })),
 });
@@ -79,5 +86,7 @@ export type WorkerInternal =
   | { type: 'link.ended' }
   /** SIGTERM from outside. */
   | { type: 'signals.terminated' }
+  /** An uncaught error, where one lets what is in flight be answered first. */
+  | { type: 'app.crashed'; fault: Fault }
   /** `max-requests` were taken. */
   | { type: 'server.recycleDue'; requests: number };
