@@ -5,15 +5,14 @@
 import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, resolve } from 'node:path';
-import { isLoopback, parseAddress } from './actors/address.ts';
 import { startDirectory } from './actors/app-path.ts';
 import { overlayEnv } from './actors/environment.ts';
 import type { Learn } from './actors/redaction.ts';
 import { type ConfigFile, findConfigFile, loadConfigFile } from './settings/config-file.ts';
+import { refuseContradictions } from './settings/contradictions.ts';
 import type { HookFile } from './settings/hooks-table.ts';
 import { invalid, parseValue } from './settings/parse.ts';
 import { SETTINGS, type Setting, type SettingKey, settingList, variableOf } from './settings/table.ts';
-import { refuseWatching } from './settings/watching-mistakes.ts';
 
 /** Resolved settings. Times are in milliseconds; paths are absolute. */
 export interface Settings {
@@ -373,41 +372,6 @@ function variablesIn(raw: unknown): Record<string, string> {
       })
     : Object.entries((raw ?? {}) as object);
   return Object.fromEntries(entries.map(([name, value]) => [name, String(value)]));
-}
-
-function refuseContradictions(settings: Settings): void {
-  if (settings.controlSocketDisable && settings.controlSocketRequired)
-    throw invalid('--no-control-socket and --control-socket-required contradict each other: keep one');
-  if (settings.dirtyWorkers > 0 && settings.dirtyApps.length === 0)
-    throw invalid('--dirty-workers without an app to run: add --dirty-app MODULE:CLASS');
-  if (settings.dirtyWorkers === 0 && settings.dirtyApps.length > 0)
-    throw invalid('--dirty-app without workers to run it: add --dirty-workers N');
-  if (!settings.controlSocketDisable && settings.controlSocketReadonly === settings.controlSocket)
-    throw invalid('--control-socket and --control-socket-readonly must be two paths');
-  refuseWatching(settings);
-  refuseOpenInspector(settings);
-}
-
-/** What the inspector shows is not for everybody. */
-function refuseOpenInspector(settings: Settings): void {
-  const { inspector, inspectorAllowRemote, inspectorControl, inspectorToken } = settings;
-  if (inspector === undefined) {
-    const [flag] = [
-      inspectorControl ? '--inspector-control' : '',
-      inspectorAllowRemote ? '--inspector-allow-remote' : '',
-      inspectorToken === undefined ? '' : '--inspector-token',
-    ].filter(Boolean);
-    if (flag) throw invalid(`${flag} without an inspector: add --inspector`);
-    return;
-  }
-  const address = parseAddress(inspector);
-  if (address.kind !== 'tcp' || isLoopback(address.host)) return;
-  if (!inspectorAllowRemote)
-    throw invalid(
-      `--inspector ${inspector} could be reached from other machines: add --inspector-allow-remote and a token, or use 127.0.0.1`,
-    );
-  if (inspectorToken === undefined)
-    throw invalid(`--inspector ${inspector} could be opened by anybody: set KIRIN_INSPECTOR_TOKEN`);
 }
 
 const isList = ({ type }: Setting) =>

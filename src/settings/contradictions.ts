@@ -1,0 +1,76 @@
+/**
+ * Settings that are right each for itself and wrong together, or cannot be meant. Runs in the arbiter, when settings are read.
+ * Every message says what would be right.
+ */
+import { isLoopback, parseAddress } from '../actors/address.ts';
+import type { Settings } from '../settings.ts';
+import { invalid } from './parse.ts';
+
+const PORT_MAX = 65_535;
+/** A limit of memory below this is a number that lacks its unit. */
+const MEMORY_MIN = 16 * 1024 ** 2;
+
+/** Throws FaultError `settings.invalid`. */
+export function refuseContradictions(settings: Settings): void {
+  if (settings.controlSocketDisable && settings.controlSocketRequired)
+    throw invalid('--no-control-socket and --control-socket-required contradict each other: keep one');
+  if (settings.dirtyWorkers > 0 && settings.dirtyApps.length === 0)
+    throw invalid('--dirty-workers without an app to run: add --dirty-app MODULE:CLASS');
+  if (settings.dirtyWorkers === 0 && settings.dirtyApps.length > 0)
+    throw invalid('--dirty-app without workers to run it: add --dirty-workers N');
+  if (!settings.controlSocketDisable && settings.controlSocketReadonly === settings.controlSocket)
+    throw invalid('--control-socket and --control-socket-readonly must be two paths');
+  refuseWatching(settings);
+  refuseOpenInspector(settings);
+}
+
+/** What the inspector shows is not for everybody. */
+function refuseOpenInspector(settings: Settings): void {
+  const { inspector, inspectorAllowRemote, inspectorControl, inspectorToken } = settings;
+  if (inspector === undefined) {
+    const [flag] = [
+      inspectorControl ? '--inspector-control' : '',
+      inspectorAllowRemote ? '--inspector-allow-remote' : '',
+      inspectorToken === undefined ? '' : '--inspector-token',
+    ].filter(Boolean);
+    if (flag) throw invalid(`${flag} without an inspector: add --inspector`);
+    return;
+  }
+  const address = parseAddress(inspector);
+  if (address.kind !== 'tcp' || isLoopback(address.host)) return;
+  if (!inspectorAllowRemote)
+    throw invalid(
+      `--inspector ${inspector} could be reached from other machines: add --inspector-allow-remote and a token, or use 127.0.0.1`,
+    );
+  if (inspectorToken === undefined)
+    throw invalid(`--inspector ${inspector} could be opened by anybody: set KIRIN_INSPECTOR_TOKEN`);
+}
+
+function refuseWatching(settings: Settings): void {
+  const { maxMemoryBytes, maxMemoryHardBytes } = settings;
+  for (const [flag, bytes] of [
+    ['--max-memory', maxMemoryBytes],
+    ['--max-memory-hard', maxMemoryHardBytes],
+  ] as const)
+    if (bytes > 0 && bytes < MEMORY_MIN)
+      throw invalid(
+        `${flag} must be 0 or at least 16M, not ${bytes} bytes: a worker without an app needs more`,
+      );
+  if (maxMemoryHardBytes > 0 && maxMemoryBytes >= maxMemoryHardBytes)
+    throw invalid(
+      '--max-memory must be less than --max-memory-hard: a worker is replaced at the former, and killed at the latter',
+    );
+  refuseInspectPorts(settings);
+}
+
+/** Each slot has a port of its own; so has its next worker, once the former has left. */
+function refuseInspectPorts({ inspect, workers }: Settings): void {
+  const address = inspect === undefined ? undefined : parseAddress(inspect);
+  if (address?.kind !== 'tcp') return;
+  if (address.port === 0)
+    throw invalid('--inspect needs a port: slot 0 has it, the other workers those after it');
+  if (address.port + workers - 1 > PORT_MAX)
+    throw invalid(
+      `--inspect ${inspect} leaves no port for some of ${workers} workers: the first must be at most ${PORT_MAX + 1 - workers}`,
+    );
+}
