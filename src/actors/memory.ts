@@ -5,7 +5,7 @@
  * What is measured is the resident set, as `ps` and the kernel's out-of-memory killer count it.
  */
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import type { Fault } from '../machines/faults.ts';
 
 const SWEEP_MS = 1000;
@@ -21,8 +21,11 @@ export interface MemoryLimits {
 /** Told once of the soft limit, and of the hard one at each reading. */
 export type MemoryExceeded = (limit: 'soft' | 'hard', fault: Fault) => void;
 
-/** What is resident of each of these processes, in bytes, as far as they live. */
-export type ResidentBytes = (pids: readonly number[]) => Map<number, number> | Promise<Map<number, number>>;
+/** Reads what is resident of processes, in bytes, as far as they live. */
+export interface Resident {
+  read(pids: readonly number[]): Map<number, number> | Promise<Map<number, number>>;
+  forget(pid: number): void;
+}
 
 interface Entry extends MemoryLimits {
   exceeded: MemoryExceeded;
@@ -32,12 +35,12 @@ interface Entry extends MemoryLimits {
 
 export class MemoryTable {
   readonly #entries = new Map<number, Entry>();
-  readonly #read: ResidentBytes;
+  readonly #resident: Resident;
   #timer: NodeJS.Timeout | undefined;
   #isReading = false;
 
-  constructor(read: ResidentBytes = process.platform === 'linux' ? residentByProc : residentByPs) {
-    this.#read = read;
+  constructor(resident: Resident = process.platform === 'linux' ? new ProcResident() : psResident) {
+    this.#resident = resident;
   }
 
   /** Watches a process from now on, by its hard limit alone until it is `ready`. */
@@ -53,7 +56,8 @@ export class MemoryTable {
   }
 
   forget(pid: number): void {
-    this.#entries.delete(pid);
+    if (!this.#entries.delete(pid)) return;
+    this.#resident.forget(pid);
     if (this.#entries.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
@@ -63,7 +67,7 @@ export class MemoryTable {
     if (this.#isReading) return;
     this.#isReading = true;
     try {
-      const resident = await this.#read([...this.#entries.keys()]);
+      const resident = await this.#resident.read([...this.#entries.keys()]);
       for (const [pid, bytes] of resident) this.#judge(pid, bytes);
     } finally {
       this.#isReading = false;
@@ -89,22 +93,44 @@ const overweight = (bytes: number, limitBytes: number, flag: string): Fault => (
   message: `it uses ${Math.ceil(bytes / MIB)}M of memory, more than ${Math.floor(limitBytes / MIB)}M (${flag})`,
 });
 
-/** About 10 µs for each process. */
-export function residentByProc(pids: readonly number[]): Map<number, number> {
-  const resident = new Map<number, number>();
-  for (const pid of pids) {
-    try {
-      const pages = Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]);
-      resident.set(pid, pages * pageBytes());
-    } catch {
-      // It has ended, and will be forgotten.
+/** Keeps the file of each process open: a reading is one call, and never of another process that has its pid by now. */
+export class ProcResident implements Resident {
+  readonly #files = new Map<number, number>();
+  readonly #buffer = Buffer.alloc(256);
+
+  read(pids: readonly number[]): Map<number, number> {
+    const resident = new Map<number, number>();
+    for (const pid of pids) {
+      try {
+        const length = readSync(this.#fileOf(pid), this.#buffer, 0, this.#buffer.length, 0);
+        const pages = Number(this.#buffer.toString('latin1', 0, length).split(' ')[1]);
+        resident.set(pid, pages * pageBytes());
+      } catch {
+        // It has ended, and will be forgotten; or there is no descriptor left, and the next time there may be.
+      }
     }
+    return resident;
   }
-  return resident;
+
+  forget(pid: number): void {
+    const file = this.#files.get(pid);
+    this.#files.delete(pid);
+    if (file !== undefined) closeSync(file);
+  }
+
+  #fileOf(pid: number): number {
+    const known = this.#files.get(pid);
+    if (known !== undefined) return known;
+    const file = openSync(`/proc/${pid}/statm`, 'r');
+    this.#files.set(pid, file);
+    return file;
+  }
 }
 
 /** One call for all. */
-export function residentByPs(pids: readonly number[]): Promise<Map<number, number>> {
+export const psResident: Resident = { read: askPs, forget() {} };
+
+function askPs(pids: readonly number[]): Promise<Map<number, number>> {
   if (pids.length === 0) return Promise.resolve(new Map());
   return new Promise((resolve) => {
     // It fails where one of them has ended, and tells of the others all the same.

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
-import { MemoryTable, residentByProc, residentByPs } from '../../src/actors/memory.ts';
+import { MemoryTable, ProcResident, psResident } from '../../src/actors/memory.ts';
 import { needsProc } from '../system/harness.ts';
 
 const MIB = 1024 * 1024;
@@ -11,7 +11,10 @@ const MIB = 1024 * 1024;
 /** A table that reads what a test says. */
 function tableOf(t: TestContext) {
   const resident = new Map<number, number>();
-  const table = new MemoryTable((pids) => new Map([...resident].filter(([pid]) => pids.includes(pid))));
+  const table = new MemoryTable({
+    read: (pids) => new Map([...resident].filter(([pid]) => pids.includes(pid))),
+    forget() {},
+  });
   const told: string[] = [];
   const watch = (pid: number, softMib: number, hardMib: number): void => {
     table.watch(pid, { softBytes: softMib * MIB, hardBytes: hardMib * MIB }, (limit, { message }) =>
@@ -68,11 +71,17 @@ test('what the system says of a process, by /proc and by ps', { skip: needsProc 
   // A process that is stopped, and pids that nobody has.
   child.kill('SIGSTOP');
   const pids = [child.pid!, process.pid, 2 ** 22 + 1];
-  for (const read of [residentByProc, residentByPs]) {
-    const resident = await read(pids);
+  const byProc = new ProcResident();
+  for (const one of [byProc, psResident]) {
+    const resident = await one.read(pids);
     assert.deepEqual([...resident.keys()].sort(), [child.pid!, process.pid].sort());
     const mib = resident.get(child.pid!)! / MIB;
-    assert.ok(mib > 100 && mib < 400, `${read.name}: ${mib} MiB`);
+    assert.ok(mib > 100 && mib < 400, `${mib} MiB`);
   }
-  assert.deepEqual(await residentByPs([]), new Map());
+  assert.deepEqual(await psResident.read([]), new Map());
+  // One that has ended, also when its file is still open.
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  assert.deepEqual([...byProc.read(pids).keys()], [process.pid]);
+  for (const pid of pids) byProc.forget(pid);
 });
