@@ -72,7 +72,10 @@ export class Guardian {
     if (!child) return;
     child.ref();
     await new Promise<void>((resolve) => {
-      const limit = setTimeout(() => child.kill('SIGKILL'), END_MS);
+      const limit = setTimeout(() => {
+        child.kill('SIGKILL');
+        resolve();
+      }, END_MS);
       child.once('exit', () => {
         clearTimeout(limit);
         resolve();
@@ -84,8 +87,17 @@ export class Guardian {
   #start(): void {
     this.#again = undefined;
     if (this.#isEnding) return;
-    // A session of its own: what a terminal or an operator sends to our process group does not reach it.
-    const child = spawn(this.#shell, ['-c', 'eval "$KIRIN_GUARDIAN"', `kirin: guardian of ${process.pid}`], {
+    try {
+      this.#guardBy(this.#spawn());
+    } catch (error) {
+      // Out of memory, say: a fault of the world, which is told as one that comes later.
+      this.#lost(undefined, `could not be started: ${(error as Error).message}`);
+    }
+  }
+
+  /** A session of its own: what a terminal or an operator sends to our process group does not reach it. */
+  #spawn(): ChildProcess {
+    return spawn(this.#shell, ['-c', 'eval "$KIRIN_GUARDIAN"', `kirin: guardian of ${process.pid}`], {
       cwd: '/',
       env: {
         KIRIN_GUARDIAN: GUARDIAN_SCRIPT,
@@ -96,6 +108,9 @@ export class Guardian {
       stdio: childStdio(['pipe', 'ignore', 'ignore']),
       detached: true,
     });
+  }
+
+  #guardBy(child: ChildProcess): void {
     child.once('error', (error) => this.#lost(child, `could not be started: ${error.message}`));
     child.once('exit', (code, signal) => this.#lost(child, `has ended (${signal ?? `exit code ${code}`})`));
     // It does not hold our process, which may end in many ways.
@@ -114,7 +129,7 @@ export class Guardian {
     stdin.write(text);
   }
 
-  #lost(child: ChildProcess, what: string): void {
+  #lost(child: ChildProcess | undefined, what: string): void {
     if (this.#child !== child) return;
     this.#child = undefined;
     if (this.#isEnding) return;
