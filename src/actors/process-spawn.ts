@@ -17,8 +17,8 @@ export interface ProcessLaunch<K extends LinkKind> {
   cwd: string;
   /** Kirin's own variables of the process are added to it. */
   env: Readonly<Record<string, string>>;
-  /** Descriptors it inherits, from `FIRST_FD` on. */
-  fds: readonly number[];
+  /** Descriptors it inherits, from `FIRST_FD` on; a pipe ends with its parent (`owner.ts`). */
+  fds: readonly (number | 'pipe')[];
   boot: Down<K>;
   /** The memory it may hold, in bytes; 0: any. */
   memory?: MemoryLimits;

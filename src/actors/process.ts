@@ -13,6 +13,7 @@ import { type Down, LINK_PROTOCOL, type LinkKind, linkSchemas } from '../machine
 import type { ProcessOrder, ProcessReport } from '../machines/events/process.ts';
 import type { Fault } from '../machines/faults.ts';
 import { Allowance } from './allowance.ts';
+import { stdioOf } from './child-stdio.ts';
 import { FaultError } from './fault-error.ts';
 import type { Guardian } from './guardian.ts';
 import type { HeartbeatTable } from './heartbeat.ts';
@@ -152,6 +153,7 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
       };
       try {
         const started = spawnProcess(launch, input, deps.file);
+        holdOnto(started, launch);
         // Stays: a signal that cannot be sent is told here too, any number of times.
         started.on('error', (error) => {
           if (started.pid === undefined) failed(error);
@@ -160,6 +162,15 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
       } catch (error) {
         failed(error as Error);
         return undefined;
+      }
+    }
+
+    /** Pipes by which it sees this process end: never written to. */
+    function holdOnto(started: ChildProcess, { fds }: ProcessLaunch<K>): void {
+      for (const [index, fd] of fds.entries()) {
+        const owned = fd === 'pipe' ? stdioOf(started)[FIRST_FD + index] : undefined;
+        owned?.on('error', () => {});
+        started.once('exit', () => owned?.destroy());
       }
     }
 

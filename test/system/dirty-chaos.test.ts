@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { dirtyServer, type Tools, WORK } from './dirty-server.ts';
+import { eventually } from './harness.ts';
+import { isAlive } from './processes.ts';
 
 const CALLERS = 8;
 /** So many kills; or as many as fit into CHAOS_SECONDS, which `npm run chaos` sets. */
@@ -100,12 +102,31 @@ test('chaos: web workers, dirty workers and the dirty arbiter die under load; ev
       // It went by itself.
     }
   };
+  const spinners: number[] = [];
+  const spins: Promise<unknown>[] = [];
+  /** A dirty worker that computes sees nothing of what becomes of its dirty arbiter. */
+  const spin = async (id: string): Promise<void> => {
+    const begun = new RegExp(`begun ${id} in (\\d+)`);
+    const call = it.refusal(WORK, 'spins', id).then(
+      ({ code }) => {
+        assert.ok(code !== 'result' && CODES.includes(code), `${id}: ${code}`);
+        answers.set(id, code);
+      },
+      // Its web worker was killed before.
+      () => answers.set(id, 'DIRTY_CANCELLED'),
+    );
+    await Promise.race([server.printed(begun), call]);
+    const pid = Number(begun.exec(server.output)?.[1]);
+    if (pid) spinners.push(pid);
+    spins.push(call);
+  };
   const killing = async (): Promise<void> => {
     const untilMs = performance.now() + SECONDS * 1000;
     for (let step = 1; step <= KILLS || performance.now() < untilMs; step++) {
       kills = step;
       const before = turns;
       await server.until('calls are answered', () => turns >= before + CALLERS);
+      if (step % 4 === 0) await spin(`spin ${step}`);
       const { pid, workers } = await it.status();
       if (step % 4 === 0) kill(pid);
       else if (step % 4 === 2) kill(server.ready()[choice(step, Math.max(1, server.ready().length))]?.pid);
@@ -116,6 +137,9 @@ test('chaos: web workers, dirty workers and the dirty arbiter die under load; ev
     isOver = true;
   });
   await callers;
+  await Promise.all(spins);
+  assert.ok(spinners.length > 0, 'a dirty worker computed when its dirty arbiter died');
+  await eventually('none that computed is left', () => !spinners.some(isAlive));
   // It may have run, and its answer been lost; never twice, and never without having run.
   const ran = readFileSync(file, 'utf8').trimEnd().split('\n');
   assert.equal(new Set(ran).size, ran.length, 'a call ran twice');

@@ -96,7 +96,7 @@ export class Editions {
     return {
       cwd: generation.cwd,
       env: { ...generation.env, ...variablesOf(tokens) },
-      fds: [],
+      fds: ['pipe'],
       boot: {
         type: 'worker.boot',
         spec: {

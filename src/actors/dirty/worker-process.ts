@@ -5,6 +5,7 @@ import type { HookFile } from '../../settings/hooks-table.ts';
 import { announceDirty, announceWorker } from '../app-bridge.ts';
 import { FaultError } from '../fault-error.ts';
 import { HookRunner } from '../hooks/run-hook.ts';
+import { endWithOwner } from '../owner.ts';
 import { settles } from '../patience.ts';
 import { superviseWorker, type WorkerVoice, type WorkerWork } from '../supervised-worker.ts';
 import type { Channel } from './channel.ts';
@@ -18,6 +19,8 @@ import { connectChannel } from './socket-channel.ts';
 
 /** How long the router may take to answer a hello. */
 const WELCOME_MS = 10_000;
+/** How long it may live on without its dirty arbiter, to close its apps: the next one's workers wait for nobody. */
+const ORPHANED_MS = 2000;
 /** How long calls that were cancelled at the end may take to clean up. */
 const CANCELLED_MS = 200;
 
@@ -39,6 +42,7 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
 
   begin({ age, slot, socket, callTimeoutMs, arbiterGeneration: generation }: DirtyWorkerSpec): void {
     process.title = `kirin: dirty worker ${age} in slot ${slot}`;
+    endWithOwner({ graceMs: ORPHANED_MS, warn: this.#warn });
     announceWorker({ age, slot, generation });
     announceDirty({ role: 'dirty', socket, timeoutMs: callTimeoutMs, generation, age });
   }

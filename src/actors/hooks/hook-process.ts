@@ -3,25 +3,15 @@
  * arbiter, also while a hook blocks it. The other side is `host.ts`.
  */
 import { Socket } from 'node:net';
-import { Worker } from 'node:worker_threads';
 import type { HookFile, HookName } from '../../settings/hooks-table.ts';
 import { openLink } from '../link.ts';
+import { endWithOwner } from '../owner.ts';
 import { HookRunner, shortReason } from './run-hook.ts';
-import { HOOK_LINK_FD, type HookAnswer, type HookCall, hookCalls, OWNER_FD } from './wire.ts';
-
-/** A thread has a loop of its own, which no hook can hold. */
-const WATCH = `
-  const { Socket } = require('node:net');
-  new Socket({ fd: ${OWNER_FD} })
-    .on('error', () => {})
-    .on('close', () => process.kill(process.pid, 'SIGKILL'))
-    .resume();
-`;
+import { HOOK_LINK_FD, type HookAnswer, type HookCall, hookCalls } from './wire.ts';
 
 export function runHookProcess(): void {
   process.title = 'kirin: hooks';
-  // Neither what the user has Node load into each process, nor the user's environment, is for this thread.
-  new Worker(WATCH, { eval: true, execArgv: [], env: {} }).unref();
+  endWithOwner({ graceMs: 0 });
   const runner = new HookRunner(JSON.parse(process.argv[2]!) as HookFile);
   const stream = new Socket({ fd: HOOK_LINK_FD, readable: true, writable: true });
   // A Ctrl-C reaches every process of a terminal's group, and the arbiter is the one to decide.

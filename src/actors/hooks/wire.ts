@@ -2,9 +2,8 @@
 import * as v from 'valibot';
 import type { Vocabulary } from '../../machines/events/link.ts';
 
-/** The link, and what only ends: the other end of both is the arbiter's. */
+/** The link; the next descriptor is what ends with the arbiter. */
 export const HOOK_LINK_FD = 3;
-export const OWNER_FD = 4;
 
 /** One call at a time: the next comes when this one was answered. */
 const HookCallSchema = v.object({

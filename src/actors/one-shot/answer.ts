@@ -1,14 +1,13 @@
 /**
  * The process that runs somebody else's code once, tells the result and exits: whatever that code does, it does not do it
- * to the arbiter, and what it loads is not kept. The result, one JSON text, goes to descriptor 3; descriptor 4 ends with the
- * arbiter. Both outputs are standard error. The other side is `ask.ts`.
+ * to the arbiter, and what it loads is not kept. The result, one JSON text, goes to descriptor 3. It ends with the
+ * arbiter, also while that code computes. Both outputs are standard error. The other side is `ask.ts`.
  */
 import { closeSync, writeFileSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
+import { endWithOwner } from '../owner.ts';
 
 const RESULT_FD = 3;
-const ARBITER_FD = 4;
 
 /** Works, tells what comes of it, and exits. `lineOf` makes one line of an error. */
 export function answerOnce(
@@ -31,11 +30,7 @@ export function answerOnce(
   process.on('exit', (code) => tell({ error: `it called process.exit(${code})` }));
   // A Ctrl-C reaches every process of a terminal's group, and the arbiter is the one to decide.
   for (const signal of ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
-  new Socket({ fd: ARBITER_FD })
-    .on('error', () => {})
-    .on('close', () => process.exit(1))
-    .resume()
-    .unref();
+  endWithOwner({ graceMs: 0 });
   work(process.argv[2]!)
     .then(async (result) => {
       // A rejection that nobody handles shows only after the turn in which it was made.

@@ -9,10 +9,10 @@ import { fileURLToPath } from 'node:url';
 import { stdioOf } from '../child-stdio.ts';
 import { FaultError } from '../fault-error.ts';
 import { childStdio, inheritedEnv } from '../inherited.ts';
+import { OWNER_FD } from '../owner.ts';
 
 const RESULT_BYTES_MAX = 1024 * 1024;
-export const RESULT_FD = 3;
-export const ARBITER_FD = 4;
+const RESULT_FD = 3;
 
 export interface OneShot {
   /** The file that it runs: one of these, the first that is there. */
@@ -60,8 +60,8 @@ export function askOnce(shot: OneShot): Promise<unknown> {
         if (text.length > RESULT_BYTES_MAX) giveUp(new Error('is larger than 1 MiB'));
       });
     for (const stream of stdioOf(child)) stream?.on('error', () => {});
-    // With the exit the arbiter's end of descriptor 4 has no use any more, and would hold 'close' back.
-    child.once('exit', () => stdioOf(child)[ARBITER_FD]?.destroy());
+    // With the exit the arbiter's end of it has no use any more, and would hold 'close' back.
+    child.once('exit', () => stdioOf(child)[OWNER_FD]?.destroy());
     child.once('close', (code, by) =>
       settle(() => {
         try {
