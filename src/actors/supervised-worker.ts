@@ -203,7 +203,12 @@ export function superviseWorker<K extends WorkerKind>(
 
   const actor = createActor(machine, {
     clock: UNHELD,
-    input: { bootOrderMs: BOOT_ORDER_MS, faultOf: (error) => toFault(error, loadFault) },
+    input: {
+      bootOrderMs: BOOT_ORDER_MS,
+      // The router sends it calls until it hears that it leaves.
+      leavesByOrder: kind === 'dirtyWorker',
+      faultOf: (error) => toFault(error, loadFault),
+    },
   });
   speakLastWords(link, isUp);
   actor.subscribe({

@@ -6,6 +6,7 @@
  *   claiming    puts each socket into listening, so that clients queue before the app is loaded
  *   loading     loads the app and begins to accept
  *   serving     answers requests
+ *   lingering   TERM came from outside to a worker whose calls somebody else sends: it answers them until it is ordered to leave
  *   leaving     `draining` (answers what is in flight), then `closing` (the app's own clean-up), within the grace
  *   dismissed   TERM came from outside before it served
  *   failed      it could not boot, and says why
@@ -20,6 +21,8 @@ import { port } from './ports.ts';
 export interface WorkerInput {
   /** The longest wait for the order to boot. */
   bootOrderMs: number;
+  /** Calls are sent to it by its parent, which must hear first that it leaves: it waits for the order to. Default: false. */
+  leavesByOrder?: boolean;
   /** Turns what was thrown into a fault; given by the process, which knows its error classes. */
   faultOf(error: unknown): Fault;
 }
@@ -83,7 +86,12 @@ export const workerMachine = setup({
   },
   delays: {
     bootOrderLimit: ({ context }) => context.bootOrderMs,
+    /** So that some of the grace is left for the app's own clean-up. */
+    orderLimit: ({ context }) => context.graceMs - closeReserveMs(context.graceMs),
     leaveLimit: ({ context }) => context.graceMs - exitReserveMs(context.graceMs),
+  },
+  guards: {
+    leavesByOrder: ({ context }) => context.leavesByOrder === true,
   },
   actions: {
     keepSpec: assign(({ event }) => {
@@ -94,6 +102,7 @@ export const workerMachine = setup({
       assertEvent(event, ['worker.drain', 'worker.quit']);
       return { orderId: event.orderId, graceMs: event.graceMs };
     }),
+    keepRest: assign({ graceMs: ({ context }) => closeReserveMs(context.graceMs) }),
     keepBootFault: assign({
       fault: ({ context, event }) => context.faultOf((event as unknown as { error: unknown }).error),
     }),
@@ -207,9 +216,25 @@ export const workerMachine = setup({
               entry: 'tellReady',
               on: {
                 'server.recycleDue': { actions: 'tellRecycleDue' },
+                'worker.drain': { target: 'leaving', actions: ['keepOrder', 'tellDraining'] },
+                'worker.quit': {
+                  target: 'leaving',
+                  actions: ['keepOrder', 'tellDraining', 'cutConnections'],
+                },
+                'signals.terminated': [
+                  { guard: 'leavesByOrder', target: 'lingering', actions: 'tellDraining' },
+                  { target: 'leaving', actions: 'tellDraining' },
+                ],
+                'link.ended': { target: 'leaving', actions: 'tellDraining' },
+              },
+            },
+            lingering: {
+              description:
+                'TERM came from outside, and it said so; calls may be on their way to it, so that it answers until it is ordered to leave.',
+              after: { orderLimit: { target: 'leaving', actions: 'keepRest' } },
+              on: {
                 'worker.drain': { target: 'leaving', actions: 'keepOrder' },
                 'worker.quit': { target: 'leaving', actions: ['keepOrder', 'cutConnections'] },
-                'signals.terminated': { target: 'leaving' },
                 'link.ended': { target: 'leaving' },
                 'app.crashed': { target: 'leaving', actions: 'keepCrash' },
               },
@@ -217,10 +242,13 @@ export const workerMachine = setup({
             leaving: {
               description: 'It is on its way out, within the grace.',
               initial: 'draining',
-              entry: 'tellDraining',
               after: { leaveLimit: { target: '#worker.gone' } },
               on: {
-                'worker.quit': { target: 'leaving', actions: ['keepOrder', 'cutConnections'], reenter: true },
+                'worker.quit': {
+                  target: 'leaving',
+                  actions: ['keepOrder', 'tellDraining', 'cutConnections'],
+                  reenter: true,
+                },
               },
               states: {
                 draining: {

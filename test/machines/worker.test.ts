@@ -63,7 +63,7 @@ class Stage {
 /** Lets promises and what hangs on them run. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-function life() {
+function life(leavesByOrder = false) {
   const clock = new VirtualClock();
   const stage = new Stage();
   const reports: WorkerReport[] = [];
@@ -94,6 +94,7 @@ function life() {
       inspect: recorder.watch,
       input: {
         bootOrderMs: 1000,
+        leavesByOrder,
         faultOf: (error) => ({ code: 'app.loadFailed', message: (error as Error).message }),
       },
     },
@@ -207,6 +208,32 @@ test('TERM from outside and the end of the link drain it within its own grace', 
     assert.deepEqual(worker.last(), { type: 'worker.draining', orderId: 0, cause: 'terminated' });
     assert.deepEqual(worker.stage.begun.at(-1), { step: 'drain', input: { graceMs: 9000 } });
   }
+});
+
+test('TERM to one that leaves by order: it says so once and serves on until it is told to leave', async () => {
+  for (const order of [drain, quit, linkEnded]) {
+    const worker = await life(true).serving();
+    worker.hears(terminated, terminated, { type: 'server.recycleDue', requests: 1 });
+    assert.match(worker.state, /lingering/);
+    assert.deepEqual(worker.last(), { type: 'worker.draining', orderId: 0, cause: 'terminated' });
+    worker.hears(order);
+    assert.match(worker.state, /draining/);
+    assert.deepEqual(worker.cuts, order === quit ? ['server.cut'] : []);
+    assert.deepEqual(worker.said, ['ready', 'draining']);
+    const graceMs = { 'worker.drain': 1400, 'worker.quit': 210, 'link.ended': 9000 }[order.type as string];
+    assert.deepEqual(worker.stage.begun.at(-1), { step: 'drain', input: { graceMs } });
+  }
+});
+
+test('TERM to one that leaves by order, and the order never comes: it leaves within its own grace', async () => {
+  const worker = await life(true).serving();
+  worker.hears(terminated);
+  worker.pass(8999);
+  assert.match(worker.state, /lingering/);
+  worker.pass(1);
+  assert.deepEqual(worker.stage.begun.at(-1), { step: 'drain', input: { graceMs: 700 } });
+  worker.pass(1000);
+  assert.equal(worker.state, 'gone');
 });
 
 test('it is gone a little before its parent would kill it, whatever hangs', async () => {

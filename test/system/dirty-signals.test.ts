@@ -105,6 +105,67 @@ describe('signals to the dirty arbiter', { concurrency: 2, skip: needsProc }, ()
   });
 });
 
+describe('TERM to a dirty worker', { concurrency: 2, skip: needsProc }, () => {
+  test('under load loses no call: the router hears of it before the worker leaves', async (t) => {
+    const tree = await Tree.serve(t, ['--dirty-workers', '2', '--dirty-app', MODEL]);
+    let { workers } = await tree.settled(2);
+    let isOver = false;
+    const codes: unknown[] = [];
+    const callers = Array.from({ length: 8 }, async () => {
+      while (!isOver) codes.push((await tree.call(MODEL, 'who')).code);
+    });
+    for (let round = 0; round < 6; round++) {
+      const { length } = codes;
+      await tree.server.until('calls are answered', () => codes.length > length + 20);
+      const pid = workers[round % 2].pid;
+      process.kill(pid, 'SIGTERM');
+      ({ workers } = await tree.settled(2, (dirty) => !pidsOf(dirty).includes(pid)));
+    }
+    isOver = true;
+    await Promise.all(callers);
+    assert.deepEqual(
+      codes.filter((code) => code !== undefined),
+      [],
+    );
+  });
+
+  test('a call that is on its way to it is answered', async (t) => {
+    const tree = await Tree.serve(t, ['--dirty-workers', '1', '--dirty-app', MODEL]);
+    const { pid, workers } = await tree.settled(1);
+    const [worker] = workers;
+    // The dirty arbiter hears of it late, and of calls that came before and after.
+    process.kill(pid, 'SIGSTOP');
+    const before = tree.call(MODEL, 'who');
+    process.kill(worker.pid, 'SIGTERM');
+    const calls = [before, ...Array.from({ length: 4 }, () => tree.call(MODEL, 'who'))];
+    process.kill(pid, 'SIGCONT');
+    for (const { result, code } of await Promise.all(calls)) assert.equal(result?.version, 'fixture', code);
+    await tree.settled(1, (dirty) => pidsOf(dirty)[0] !== worker.pid);
+    assert.equal(isAlive(worker.pid), false);
+  });
+
+  test('it goes when it has finished what it runs, and at the end of its grace at the latest', async (t) => {
+    const args = ['--dirty-graceful-timeout', '2', '--dirty-timeout', '0'];
+    const tree = await Tree.serve(t, ['--dirty-workers', '1', '--dirty-app', MODEL, ...args]);
+    await tree.settled(1);
+    const held = await tree.hold(MODEL);
+    process.kill(held.pid, 'SIGTERM');
+    const next = await tree.until('there is another', ({ workers }) =>
+      workers.some((worker: Data) => worker.pid !== held.pid && worker.booted),
+    );
+    assert.ok(pidsOf(next).includes(held.pid), 'it still runs its call');
+    tree.site.write('go', '');
+    assert.equal((await held.answer).result.pid, held.pid);
+    await tree.settled(1);
+    tree.site.remove('go');
+    const stays = await tree.hold(MODEL);
+    process.kill(stays.pid, 'SIGTERM');
+    assert.ok((await stays.answer).code);
+    await tree.settled(1, (dirty) => !pidsOf(dirty).includes(stays.pid));
+    assert.equal(tree.server.output.match(/close of fixture/g)?.length, 2, 'both closed their app');
+  });
+});
+
 describe('how many dirty workers there can be', { concurrency: 2 }, () => {
   test('6: fewer workers never take an app away: those with limited apps stay', async (t) => {
     const tree = await Tree.serve(t, [
