@@ -102,6 +102,7 @@ export const dirtyArbiterMachine = dirtyArbiterSetup.createMachine({
                 src: 'pool',
                 input: ({ context, self }): PoolInput => ({
                   title: 'dirty worker',
+                  coolsBySlot: true,
                   parent: self,
                   target: context.target,
                   generation: editionOf(context, context.committed!, 1),

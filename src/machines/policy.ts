@@ -28,6 +28,8 @@ export interface View {
   readonly trial: number | null;
   /** Most children beyond the target while a generation is tried or rolled over. */
   readonly surge: number;
+  /** Slots whose children failed, and are not replaced yet; candidates do not mind. */
+  readonly cooling: readonly number[];
 }
 
 export interface Hire {
@@ -53,8 +55,8 @@ export function surgeOf(surge: Generation['surge'], target: number): number {
  * - Outdated children (of an older generation, or due for recycling) are kept only as far as ready up-to-date ones
  *   are missing; so a replacement that fails never costs a ready worker.
  * - Up-to-date children beyond the target go: unready first, then those out of place, then the oldest.
- * - Up-to-date children are hired up to the target, but with outdated ones still there never more than `surge`
- *   (one, for recycling) beyond the target; while a generation is tried, the fleet is only kept whole.
+ * - Up-to-date children are hired up to the target, in slots that do not cool down, but with outdated ones still there
+ *   never more than `surge` (one, for recycling) beyond the target; while a generation is tried, the fleet is only kept whole.
  */
 export function plan(view: View): Plan {
   const { target, committed, trial } = view;
@@ -89,10 +91,13 @@ export function plan(view: View): Plan {
   const surplus = inOrder(candidates, target, candidates).slice(0, Math.max(0, candidates.length - room));
   return {
     hire: [
-      ...slotsFor(missing, stayingFresh, target).map((slot) => ({ generation: committed, slot })),
+      ...slotsFor(missing, slotsOf(stayingFresh), target, view.cooling).map((slot) => ({
+        generation: committed,
+        slot,
+      })),
       ...(trial === null
         ? []
-        : slotsFor(room - candidates.length, candidates, target).map((slot) => ({
+        : slotsFor(room - candidates.length, slotsOf(candidates), target).map((slot) => ({
             generation: trial,
             slot,
           }))),
@@ -153,9 +158,16 @@ function inOrder(members: readonly Member[], target: number, fresh: readonly Mem
   );
 }
 
-/** The lowest slots that no up-to-date child holds. */
-function slotsFor(count: number, holders: readonly Member[], target: number): number[] {
-  const taken = new Set(holders.map((member) => member.slot));
+const slotsOf = (members: readonly Member[]): number[] => members.map(({ slot }) => slot);
+
+/** The lowest slots that nobody holds and that are not to wait. */
+function slotsFor(
+  count: number,
+  held: readonly number[],
+  target: number,
+  cooling: readonly number[] = [],
+): number[] {
+  const taken = new Set([...held, ...cooling]);
   const slots: number[] = [];
   for (let slot = 0; slot < target && slots.length < count; slot++) if (!taken.has(slot)) slots.push(slot);
   return slots;

@@ -13,6 +13,8 @@ export interface PoolInput {
   parent: Listener<PoolReport>;
   target: number;
   generation: Generation;
+  /** A child that fails is waited for in its slot alone, since slots run different code. Default: false, in all of them. */
+  coolsBySlot?: boolean;
   /** Nobody is started while another child lives, though it is leaving; for a target of one. Default: false. */
   alone?: boolean;
 }
@@ -28,10 +30,25 @@ export interface Rollout {
   hold: boolean;
 }
 
+/** What failed, and what is waited for after it: in one slot, or in the whole pool. */
+export interface Cooldown {
+  /** The slot, or 0 where all cool down together. */
+  readonly place: number;
+  /** Failures in a row by their kind (those of one cool-down count once), and what the latest one was. */
+  readonly failures: Readonly<Record<Exclude<Judgement, 'planned'>, number>>;
+  readonly judgement: Judgement;
+  /** A failure that no cool-down has answered yet, and whether one is under way. */
+  readonly isPending: boolean;
+  readonly isCooling: boolean;
+  /** Why the latest replacement failed, until one succeeds. */
+  readonly fault: Fault | null;
+}
+
 export interface PoolContext {
   title: ChildTitle;
   parent: Listener<PoolReport>;
   target: number;
+  coolsBySlot: boolean;
   alone: boolean;
   /** The age of the next child: never reused. */
   nextAge: number;
@@ -42,21 +59,22 @@ export interface PoolContext {
   trialFault: Fault | null;
   /** The committed reload that is being rolled over. */
   rollout: Rollout | null;
-  /** Why the latest replacement failed, until one succeeds. */
-  stallFault: Fault | null;
   /** The order to scale that is under way; 0: none. */
   scaleOrderId: number;
-  /** Failures in a row by their kind (those of one cool-down count once), and what the latest one was. */
-  failures: Readonly<Record<Exclude<Judgement, 'planned'>, number>>;
-  judgement: Judgement;
-  /** A failure that no cool-down has answered yet, and whether one is under way. */
-  failurePending: boolean;
-  cooling: boolean;
+  /** Of places where something failed, the latest fault last. */
+  cooldowns: readonly Cooldown[];
+  /** The place whose cool-down began last. */
+  lastToCool: number;
   /** Generations whose descriptors may still be in use. */
   generations: readonly number[];
 }
 
-export type PoolEvent = PoolOrder | ChildReport | { type: 'pool.review' };
+export type PoolEvent =
+  | PoolOrder
+  | ChildReport
+  | { type: 'pool.review' }
+  /** What a place waited for after a failure is over. */
+  | { type: 'pool.cooled'; place: number };
 
 /** The id under which a pool knows its child; ids carry the age, so that none is ever used twice. */
 export const childId = (age: number): string => `child.${age}`;
@@ -67,6 +85,7 @@ export const viewOf = (context: PoolContext): View => ({
   committed: context.committed.number,
   trial: context.trial?.generation.number ?? null,
   surge: surgeOf((context.trial?.generation ?? context.committed).surge, context.target),
+  cooling: coolingSlots(context),
 });
 
 export const isUpToDate = (context: PoolContext, member: Member): boolean =>
@@ -81,11 +100,69 @@ export const remaining = (context: PoolContext): number =>
 export const changed = (context: PoolContext, age: number, change: Partial<Member>): readonly Member[] =>
   context.members.map((member) => (member.age === age ? { ...member, ...change } : member));
 
-export const noFailures: PoolContext['failures'] = { killed: 0, crashed: 0 };
+export const coolId = (place: number): string => `cool.${place}`;
+const placeOf = ({ coolsBySlot }: PoolContext, slot: number): number => (coolsBySlot ? slot : 0);
+const clean = (place: number): Cooldown => ({
+  place,
+  failures: { killed: 0, crashed: 0 },
+  judgement: 'planned',
+  isPending: false,
+  isCooling: false,
+  fault: null,
+});
 
-/** How long the next hire waits, before jitter. */
-export const backoffOf = ({ failures, judgement }: PoolContext): number =>
+const cooldownAt = ({ cooldowns }: PoolContext, place: number): Cooldown =>
+  cooldowns.find((one) => one.place === place) ?? clean(place);
+
+export const changedCooldown = (
+  context: PoolContext,
+  place: number,
+  change: Partial<Cooldown>,
+): readonly Cooldown[] => [
+  ...context.cooldowns.filter((one) => one.place !== place),
+  { ...cooldownAt(context, place), ...change },
+];
+
+/** The slots in which nobody is hired yet. */
+function coolingSlots({ coolsBySlot, cooldowns, target }: PoolContext): number[] {
+  const places = cooldowns.filter(({ isCooling }) => isCooling).map(({ place }) => place);
+  return coolsBySlot || places.length === 0 ? places : Array.from({ length: target }, (_, slot) => slot);
+}
+
+/** Why the latest replacement that failed did, until one succeeds in its place. */
+export const stallFaultOf = ({ cooldowns }: Pick<PoolContext, 'cooldowns'>): Fault | null =>
+  cooldowns.findLast(({ fault }) => fault !== null)?.fault ?? null;
+
+/** New code, or another size, starts with a clean record; what cools down does so until it is looked at again. */
+export const withoutFaults = ({ cooldowns }: PoolContext): readonly Cooldown[] =>
+  cooldowns.map((one) => ({ ...one, fault: null }));
+export const forgiven = ({ cooldowns }: PoolContext): readonly Cooldown[] =>
+  cooldowns.map((one) => ({ ...clean(one.place), isCooling: one.isCooling }));
+
+/** What a child that became ready, or lasted, says for its place. */
+export const inPlaceOf = (
+  context: PoolContext,
+  age: number,
+  change: Partial<Cooldown>,
+): readonly Cooldown[] => {
+  const member = context.members.find((one) => one.age === age);
+  const place = member && placeOf(context, member.slot);
+  return context.cooldowns.map((one) => (one.place === place ? { ...one, ...change } : one));
+};
+export const lasted: Partial<Cooldown> = {
+  failures: clean(0).failures,
+  judgement: 'planned',
+  isPending: false,
+};
+
+const waitOf = ({ failures, judgement }: Cooldown): number =>
   judgement === 'planned' ? 0 : backoffMs(failures[judgement], judgement);
+
+/** How long the place whose cool-down began last waits with its next hire, before jitter. */
+export const backoffOf = (context: PoolContext): number => waitOf(cooldownAt(context, context.lastToCool));
+
+/** What was waited for is cured: new code passed its commit point, or a worker lasted. */
+export const isForgiven = (one: Cooldown): boolean => !one.isPending && waitOf(one) === 0;
 
 export const candidatesStand = (context: PoolContext): boolean => {
   const { trial, surge } = viewOf(context);
@@ -107,18 +184,19 @@ export function faultOf(title: ChildTitle, exit: Extract<ChildReport, { type: 'c
   return { code: 'boot.exited', message: `${title} ${exit.age} (pid ${exit.pid}) ${how}${when}` };
 }
 
-/** What a child's unexpected end speaks against: a trial, or the replacing of children as such. */
+/** What a child's unexpected end speaks against: a trial, or the replacing of children in its place. */
 export function blame(
   context: PoolContext,
   age: number,
   cause: LeavingCause,
   fault: Fault,
-): Partial<Pick<PoolContext, 'trialFault' | 'stallFault'>> {
+): Partial<Pick<PoolContext, 'trialFault' | 'cooldowns'>> {
   const member = context.members.find((one) => one.age === age);
   // What the pool itself let go is marked as leaving already; a TERM from outside says nothing against the code.
   if (!member || member.phase === 'leaving' || cause === 'terminated') return {};
   if (isOnTrial(context, member)) return { trialFault: context.trialFault ?? fault };
-  return member.phase === 'starting' ? { stallFault: fault } : {};
+  if (member.phase !== 'starting') return {};
+  return { cooldowns: changedCooldown(context, placeOf(context, member.slot), { fault }) };
 }
 
 /** A failure of the committed code starts a cool-down; those that come while one is under way count with it. */
@@ -129,9 +207,12 @@ export function countFailure(
   const member = context.members.find((one) => one.age === event.age);
   const judgement = judgementOf(event, member);
   if (judgement === 'planned' || member?.generation !== context.committed.number) return {};
-  if (context.cooling || context.failurePending) return { judgement };
-  const failures = { ...context.failures, [judgement]: context.failures[judgement] + 1 };
-  return { judgement, failures, failurePending: true };
+  const place = placeOf(context, member.slot);
+  const known = cooldownAt(context, place);
+  if (known.isCooling || known.isPending)
+    return { cooldowns: changedCooldown(context, place, { judgement }) };
+  const failures = { ...known.failures, [judgement]: known.failures[judgement] + 1 };
+  return { cooldowns: changedCooldown(context, place, { judgement, failures, isPending: true }) };
 }
 
 /**

@@ -11,21 +11,21 @@ export const hiring = poolSetup.createStateConfig({
       on: {
         'pool.review': [
           { guard: 'mustCoolDown', target: 'coolingDown' },
-          { actions: [{ type: 'staff', params: { scope: 'all' } }, 'releaseGenerations'] },
+          { actions: ['staff', 'releaseGenerations'] },
         ],
       },
     },
     coolingDown: {
       description:
-        'A child failed: the next hire waits, longer after each failure; candidates of a reload do not.',
-      entry: ['startCooling', 'tellDegraded', { type: 'staff', params: { scope: 'trial' } }],
+        'A child failed: the next hire in its place waits, longer after each failure; candidates of a reload do not.',
+      entry: ['coolDown', 'staff'],
       exit: 'endCooling',
-      after: { backoff: { target: 'free' } },
       on: {
+        'pool.cooled': [{ guard: 'isLastToCool', target: 'free' }, { actions: ['endOneCooling', 'review'] }],
         'pool.hurry': { target: 'free' },
         'pool.review': [
-          { guard: 'isForgiven', target: 'free' },
-          { actions: [{ type: 'staff', params: { scope: 'trial' } }, 'releaseGenerations'] },
+          { guard: 'allForgiven', target: 'free' },
+          { actions: ['coolDown', 'staff', 'releaseGenerations'] },
         ],
       },
     },

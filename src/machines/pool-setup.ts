@@ -18,21 +18,28 @@ import {
   blame,
   candidatesStand,
   changed,
+  changedCooldown,
   childId,
+  coolId,
   countFailure,
   faultOf,
+  forgiven,
+  inPlaceOf,
+  isForgiven,
   isOnTrial,
   isUpToDate,
+  lasted,
   leaveOrder,
-  noFailures,
   noFault,
   type PoolContext,
   type PoolEvent,
   type PoolInput,
   ready,
   remaining,
+  stallFaultOf,
   stoppingFault,
   viewOf,
+  withoutFaults,
 } from './pool-context.ts';
 
 export const poolSetup = setup({
@@ -51,7 +58,7 @@ export const poolSetup = setup({
   guards: {
     hasReady: ({ context }) => ready(context).length > 0,
     hasNone: ({ context }) => context.members.length === 0,
-    openFailed: ({ context }) => context.stallFault !== null,
+    openFailed: ({ context }) => stallFaultOf(context) !== null,
     hasRollout: ({ context }) => context.rollout !== null,
     trialFailed: ({ context }) => context.trialFault !== null,
     candidatesStand: ({ context }) => candidatesStand(context),
@@ -64,13 +71,17 @@ export const poolSetup = setup({
     rolledOver: ({ context }) =>
       remaining(context) === 0 &&
       ready(context).filter((member) => isUpToDate(context, member)).length >= context.target,
-    hasStalled: ({ context }) => context.stallFault !== null,
-    hasRecovered: ({ context }) => context.stallFault === null,
+    hasStalled: ({ context }) => stallFaultOf(context) !== null,
+    hasRecovered: ({ context }) => stallFaultOf(context) === null,
     atTarget: ({ context }) =>
       active(context).length === context.target && ready(context).length === context.target,
-    /** What was waited for is cured: new code passed its commit point, or a worker lasted. */
-    isForgiven: ({ context }) => !context.failurePending && backoffOf(context) === 0,
-    mustCoolDown: ({ context }) => context.failurePending,
+    allForgiven: ({ context }) => context.cooldowns.every(isForgiven),
+    mustCoolDown: ({ context }) => context.cooldowns.some(({ isPending }) => isPending),
+    isLastToCool: ({ context, event }) =>
+      event.type === 'pool.cooled' &&
+      !context.cooldowns.some(
+        ({ place, isCooling, isPending }) => isPending || (isCooling && place !== event.place),
+      ),
     isKnown: ({ context, event }) =>
       event.type === 'pool.retire' &&
       context.members.some((member) => member.age === event.age && member.phase !== 'leaving'),
@@ -92,7 +103,7 @@ export const poolSetup = setup({
       const { rollout } = context;
       return {
         members: changed(context, event.age, { phase: 'ready' }),
-        stallFault: committed ? null : context.stallFault,
+        cooldowns: committed ? inPlaceOf(context, event.age, { fault: null }) : context.cooldowns,
         rollout: rollout && committed ? { ...rollout, replaced: rollout.replaced + 1 } : rollout,
       };
     }),
@@ -100,7 +111,7 @@ export const poolSetup = setup({
       assertEvent(event, 'child.stable');
       // One that waits for its replacement has lasted only because that one waits.
       if (context.members.find((one) => one.age === event.age)?.swollen) return {};
-      return { failures: noFailures, judgement: 'planned' as const, failurePending: false };
+      return { cooldowns: inPlaceOf(context, event.age, lasted) };
     }),
     noteRecycleDue: assign(({ context, event }) => {
       assertEvent(event, 'child.recycleDue');
@@ -120,17 +131,19 @@ export const poolSetup = setup({
         ...noFault,
         message: `${context.title} ${event.age} left: ${event.cause}`,
       };
+      const blamed = { ...context, ...blame(context, event.age, event.cause, fault) };
       return {
-        ...blame(context, event.age, event.cause, fault),
-        ...countFailure(context, event),
+        ...blamed,
+        ...countFailure(blamed, event),
         members: changed(context, event.age, { phase: 'leaving' }),
       };
     }),
     noteExited: assign(({ context, event }) => {
       assertEvent(event, 'child.exited');
+      const blamed = { ...context, ...blame(context, event.age, event.cause, faultOf(context.title, event)) };
       return {
-        ...blame(context, event.age, event.cause, faultOf(context.title, event)),
-        ...countFailure(context, event),
+        ...blamed,
+        ...countFailure(blamed, event),
         members: context.members.filter((one) => one.age !== event.age),
       };
     }),
@@ -138,20 +151,39 @@ export const poolSetup = setup({
       assertEvent(event, 'child.exited');
       return childId(event.age);
     }),
-    startCooling: assign({ cooling: true, failurePending: false }),
-    endCooling: assign({ cooling: false }),
-    tellDegraded: enqueueActions(({ context, enqueue }) => {
-      if (context.stallFault)
-        enqueue.sendTo(context.parent, {
-          type: 'pool.degraded',
-          fault: context.stallFault,
-          retryInMs: backoffOf(context),
-        });
+    /** Places where something failed begin to wait; those that are forgiven wait no longer. */
+    coolDown: enqueueActions(({ context, enqueue }) => {
+      let next = context;
+      for (const one of context.cooldowns) {
+        const { place, isPending, isCooling, fault } = one;
+        if (!isPending && !(isCooling && isForgiven(one))) continue;
+        const cooldowns = changedCooldown(next, place, { isPending: false, isCooling: isPending });
+        next = { ...next, cooldowns, lastToCool: place };
+        enqueue.assign({ cooldowns, lastToCool: place });
+        enqueue.cancel(coolId(place));
+        if (!isPending) continue;
+        enqueue.raise({ type: 'pool.cooled', place }, { id: coolId(place), delay: 'backoff' });
+        if (fault)
+          enqueue.sendTo(context.parent, {
+            type: 'pool.degraded',
+            fault,
+            retryInMs: backoffOf(next),
+            slot: place,
+          });
+      }
+    }),
+    endOneCooling: assign(({ context, event }) => {
+      assertEvent(event, 'pool.cooled');
+      return { cooldowns: changedCooldown(context, event.place, { isCooling: false }) };
+    }),
+    endCooling: enqueueActions(({ context, enqueue }) => {
+      for (const { place } of context.cooldowns) enqueue.cancel(coolId(place));
+      enqueue.assign({ cooldowns: context.cooldowns.map((one) => ({ ...one, isCooling: false })) });
     }),
 
     // ── hiring and retiring ─────────────────────────────────────────────────────────────────────────────────
-    /** Carries out the plan. With `scope: 'trial'` only candidates are hired: a cool-down is not for new code. */
-    staff: enqueueActions(({ context, enqueue, self }, params: { scope: 'all' | 'trial' }) => {
+    /** Carries out the plan. */
+    staff: enqueueActions(({ context, enqueue, self }) => {
       const trial = context.trial?.generation;
       let { members, nextAge } = context;
       for (const age of overweightToKill(context)) {
@@ -165,7 +197,6 @@ export const poolSetup = setup({
       }
       for (const { generation: number, slot } of hire) {
         if (context.alone && members.length > 0) break;
-        if (params.scope === 'trial' && number !== trial?.number) continue;
         const generation = number === trial?.number ? trial : context.committed;
         const age = nextAge++;
         members = [...members, { age, slot, generation: number, phase: 'starting', recycleDue: false }];
@@ -209,9 +240,13 @@ export const poolSetup = setup({
     }),
 
     // ── orders ──────────────────────────────────────────────────────────────────────────────────────────────
-    keepTarget: assign(({ event }) => {
+    keepTarget: assign(({ context, event }) => {
       assertEvent(event, 'pool.scale');
-      return { target: event.target, scaleOrderId: event.orderId, stallFault: null };
+      return {
+        target: event.target,
+        scaleOrderId: event.orderId,
+        cooldowns: withoutFaults(context),
+      };
     }),
     startTrial: assign(({ context, event }) => {
       assertEvent(event, 'pool.replace');
@@ -236,9 +271,7 @@ export const poolSetup = setup({
       },
       trial: null,
       trialFault: null,
-      stallFault: null,
-      failures: noFailures,
-      failurePending: false,
+      cooldowns: forgiven(context),
     })),
     /** While nobody was ever ready there is nothing to protect: the new generation takes the place of the first. */
     replaceOutright: assign(({ context, event }) => {
@@ -249,7 +282,7 @@ export const poolSetup = setup({
         generations: [...context.generations, event.generation.number],
       };
     }),
-    endRollout: assign({ rollout: null, stallFault: null }),
+    endRollout: assign(({ context }) => ({ rollout: null, cooldowns: withoutFaults(context) })),
     answerRollout: assign(({ context }) => ({
       rollout: context.rollout && { ...context.rollout, orderId: 0 },
     })),
@@ -259,7 +292,7 @@ export const poolSetup = setup({
     tellOpened: sendTo(({ context }) => context.parent, { type: 'pool.opened' }),
     tellOpenFailed: sendTo(
       ({ context }) => context.parent,
-      ({ context }) => ({ type: 'pool.openFailed', fault: context.stallFault ?? noFault }),
+      ({ context }) => ({ type: 'pool.openFailed', fault: stallFaultOf(context) ?? noFault }),
     ),
     tellCommitted: sendTo(
       ({ context }) => context.parent,
@@ -321,7 +354,7 @@ export const poolSetup = setup({
         enqueue.sendTo(context.parent, {
           type: 'pool.failed',
           orderId: rollout.orderId,
-          fault: context.stallFault ?? noFault,
+          fault: stallFaultOf(context) ?? noFault,
           replaced: rollout.replaced,
           remaining: remaining(context),
         });
@@ -342,7 +375,7 @@ export const poolSetup = setup({
       ({ context }) => ({
         type: 'pool.failed',
         orderId: context.scaleOrderId,
-        fault: context.stallFault ?? noFault,
+        fault: stallFaultOf(context) ?? noFault,
         replaced: 0,
         remaining: 0,
       }),

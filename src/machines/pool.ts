@@ -30,12 +30,10 @@ export const poolMachine = poolSetup.createMachine({
     trial: null,
     trialFault: null,
     rollout: null,
-    stallFault: null,
     scaleOrderId: 0,
-    failures: { killed: 0, crashed: 0 },
-    judgement: 'planned',
-    failurePending: false,
-    cooling: false,
+    coolsBySlot: input.coolsBySlot ?? false,
+    cooldowns: [],
+    lastToCool: 0,
     generations: [input.generation.number],
   }),
   initial: 'alive',
@@ -57,6 +55,7 @@ export const poolMachine = poolSetup.createMachine({
         'pool.abandon': {},
         // Nothing is being waited out.
         'pool.hurry': {},
+        'pool.cooled': {},
       },
       states: {
         opening: {
@@ -70,7 +69,7 @@ export const poolMachine = poolSetup.createMachine({
                 target: 'stopping',
                 actions: ['tellStalled', 'answerRollout', 'tellOpenFailed'],
               },
-              { actions: [{ type: 'staff', params: { scope: 'all' } }, 'releaseGenerations'] },
+              { actions: ['staff', 'releaseGenerations'] },
             ],
             'pool.scale': { actions: ['keepTarget', 'tellScaled', 'endScaling', 'review'] },
             'pool.replace': {

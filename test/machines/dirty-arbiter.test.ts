@@ -246,7 +246,7 @@ test('calls are the business of the router', async () => {
 
 test('a worker that cannot be replaced is a line in the log', async () => {
   const one = await serving();
-  one.pool({ type: 'pool.degraded', fault, retryInMs: 1234 });
+  one.pool({ type: 'pool.degraded', fault, retryInMs: 1234, slot: 0 });
   const text = 'a dirty worker could not be replaced: broken; next try within 1.2 s';
   assert.deepEqual(one.told, [{ type: 'worker.notice', level: 'warn', text }]);
 });

@@ -34,6 +34,7 @@ const view = (members: Member[], rest: Partial<View> = {}): View => ({
   committed: 1,
   trial: null,
   surge: 1,
+  cooling: [],
   ...rest,
 });
 const ages = (...members: (Member | undefined)[]): (number | undefined)[] => members.map((one) => one?.age);
@@ -47,6 +48,17 @@ test('an empty pool hires its target, slots from 0', () => {
 
 test('a dead one is replaced in its slot; a leaving one no longer counts', () => {
   assert.deepEqual(plan(view([member(1, 1), member(1, 0, 'leaving')])).hire, [{ generation: 1, slot: 0 }]);
+});
+
+test('nobody is hired in a slot that cools down, but another is, and a candidate', () => {
+  assert.deepEqual(plan(view([], { cooling: [0] })).hire, [{ generation: 1, slot: 1 }]);
+  assert.deepEqual(plan(view([], { cooling: [0, 1] })).hire, []);
+  const old = [member(1, 0), member(1, 1)];
+  assert.deepEqual(plan(view(old, { committed: 2, cooling: [0] })).hire, [{ generation: 2, slot: 1 }]);
+  assert.deepEqual(plan(view(old, { trial: 2, cooling: [0, 1] })).hire, [{ generation: 2, slot: 0 }]);
+  // The one whose place it took goes; the old one whose replacement failed goes on.
+  const [a, b, c] = [member(1, 0), member(1, 1), member(2, 1)];
+  assert.deepEqual(plan(view([a, b, c], { committed: 2, cooling: [0] })), { hire: [], retire: ages(b) });
 });
 
 test('a shrink retires the unready first, then those out of place, then the oldest', () => {
@@ -126,6 +138,7 @@ const fleets = fc.record({
   surge: fc.integer({ min: 1, max: 8 }),
   committed: fc.constant(3),
   trial: fc.constantFrom(null, 4),
+  cooling: fc.uniqueArray(fc.integer({ min: 0, max: 9 }), { maxLength: 4 }),
   shapes: fc.array(
     fc.record({
       slot: fc.integer({ min: 0, max: 9 }),

@@ -40,10 +40,12 @@ const broken = { code: 'app.loadFailed', message: 'broken' } as const;
 type Say = (event: ProcessReport | WorkerReport) => void;
 
 /** A pool whose processes boot at once unless their generation is in `broken`; they leave when told. */
-function open(target = 2, first = generation(1)) {
+function open(target = 2, first = generation(1), coolsBySlot = false) {
   const clock = new VirtualClock();
   const parent = probe<PoolReport>();
   const broken = new Set<number>();
+  /** Slots whose processes cannot boot. */
+  const brokenSlots = new Set<number>();
   const processes = new Map<number, Say>();
   const actor = createActor(
     poolMachine.provide({
@@ -67,7 +69,8 @@ function open(target = 2, first = generation(1)) {
               });
               clock.setTimeout(() => {
                 if (!processes.has(input.age)) return;
-                if (!broken.has(input.generation)) return say({ type: 'worker.ready' });
+                if (!broken.has(input.generation) && !brokenSlots.has(input.slot))
+                  return say({ type: 'worker.ready' });
                 say({ type: 'worker.bootFailed', fault: { code: 'app.loadFailed', message: 'broken' } });
                 exit(4);
               }, 100);
@@ -79,7 +82,7 @@ function open(target = 2, first = generation(1)) {
         }),
       },
     }),
-    { clock, inspect: recorder.watch, input: { parent: parent.ref, target, generation: first } },
+    { clock, inspect: recorder.watch, input: { parent: parent.ref, target, generation: first, coolsBySlot } },
   );
   actor.start();
   const pass = (ms: number): void => {
@@ -88,6 +91,7 @@ function open(target = 2, first = generation(1)) {
   };
   return {
     broken,
+    brokenSlots,
     processes,
     pass,
     clock,
@@ -124,8 +128,8 @@ function open(target = 2, first = generation(1)) {
 }
 
 /** A pool that runs. */
-function running(target = 2, first = generation(1)) {
-  const pool = open(target, first);
+function running(target = 2, first = generation(1), coolsBySlot = false) {
+  const pool = open(target, first, coolsBySlot);
   pool.pass(200);
   return pool;
 }
@@ -202,7 +206,7 @@ test('a failure after the commit point stalls it; what is ready goes on, and it 
   pool.broken.clear();
   pool.pass(2000);
   assert.deepEqual(
-    pool.fleet.map((line) => line.slice(3)),
+    pool.fleet.map((line) => line.replace(/^\d+: /, '')),
     ['g2 s0 ready', 'g2 s1 ready', 'g2 s2 ready'],
   );
   assert.deepEqual(pool.ends, ['failed 1']);
@@ -295,6 +299,87 @@ test('reload before anybody was ready: the new generation takes the place of the
   assert.ok(pool.heard.some((report) => report.type === 'pool.committed' && report.workers === 2));
 });
 
+/** A pool of three that cools down by slots, in whose slot 0 nobody can boot any more. */
+function slotFails() {
+  const pool = running(3, generation(1, { workers: 3 }), true);
+  pool.brokenSlots.add(0);
+  pool.processes.get(1)?.({ type: 'process.exited', code: 1, signal: null });
+  pool.pass(20_000);
+  assert.match(pool.state, /coolingDown/);
+  assert.deepEqual(pool.fleet, ['2: g1 s1 ready', '3: g1 s2 ready']);
+  return pool;
+}
+
+test('where slots cool down by themselves, one that fails holds up none of the others', () => {
+  const pool = slotFails();
+  const degraded = pool.heard.filter(({ type }) => type === 'pool.degraded');
+  assert.ok(degraded.length > 3);
+  assert.ok(degraded.every((report) => 'slot' in report && report.slot === 0));
+  const { started } = pool;
+  pool.processes.get(3)?.({ type: 'process.exited', code: 1, signal: null });
+  pool.pass(400);
+  assert.deepEqual(
+    pool.fleet.map((line) => line.slice(-8)),
+    ['s1 ready', 's2 ready'],
+  );
+  assert.equal(pool.started, started + 1);
+  // Each waits as long as it failed: the next try in slot 0 is not hastened by what lasts in slot 2.
+  pool.pass(11_000);
+  assert.ok(pool.started <= started + 3, `${pool.started - started} were started`);
+  pool.brokenSlots.clear();
+  pool.pass(31_000);
+  assert.match(pool.state, /"hiring":"free"/);
+  assert.ok(pool.fleet.some((line) => line.endsWith('s0 ready')));
+});
+
+test('two slots that fail wait each for itself, and end the cool-down together', () => {
+  const pool = slotFails();
+  pool.brokenSlots.add(1);
+  pool.processes.get(2)?.({ type: 'process.exited', code: 1, signal: null });
+  const slots = () =>
+    new Set(pool.heard.flatMap((report) => (report.type === 'pool.degraded' ? [report.slot] : [])));
+  pool.pass(1000);
+  assert.deepEqual(slots(), new Set([0, 1]));
+  pool.brokenSlots.clear();
+  pool.tell({ type: 'pool.hurry' });
+  pool.pass(150);
+  assert.match(pool.state, /"hiring":"free"/);
+  assert.equal(pool.fleet.filter((line) => line.endsWith('ready')).length, 3);
+  // What was counted is forgotten when each has lasted.
+  pool.pass(10_000);
+  for (const age of pool.fleet.map((line) => Number.parseInt(line, 10))) {
+    const { started } = pool;
+    pool.processes.get(age)?.({ type: 'process.exited', code: 1, signal: null });
+    pool.pass(1);
+    assert.equal(pool.started, started + 1, 'one that lasted is replaced at once');
+  }
+});
+
+test('a reload rolls over the other slots while one fails, and says that it did not go through', () => {
+  const pool = slotFails();
+  pool.brokenSlots.clear();
+  pool.tell({ type: 'pool.replace', orderId: 1, generation: generation(2, { workers: 3 }) });
+  pool.pass(1099);
+  // Its candidate in slot 0 stands; what comes after it cannot boot in slot 1.
+  pool.brokenSlots.add(1);
+  pool.pass(1000);
+  assert.deepEqual(pool.ends, ['failed 1']);
+  assert.deepEqual(
+    pool.fleet.filter((line) => line.endsWith('ready')).map((line) => line.replace(/^\d+: /, '')),
+    ['g1 s1 ready', 'g2 s0 ready', 'g2 s2 ready'],
+    `${pool.fleet}`,
+  );
+  pool.brokenSlots.clear();
+  pool.pass(40_000);
+  assert.match(pool.state, /settled/);
+});
+
+test('the end of a wait that is over already is nothing', () => {
+  const pool = running();
+  pool.tell({ type: 'pool.cooled', place: 0 } as never);
+  assert.match(pool.state, /"hiring":"free"/);
+});
+
 test('a cool-down ends with the reload that cures what it waited for', () => {
   const pool = running(3);
   for (const age of [1, 2, 3]) {
@@ -353,7 +438,7 @@ test('scaling is answered when it is done, superseded by a newer one, failed wit
   pool.pass(200);
   assert.deepEqual(pool.ends, ['done 1', 'superseded 2', 'done 3']);
   assert.deepEqual(
-    pool.fleet.map((line) => line.slice(3)),
+    pool.fleet.map((line) => line.replace(/^\d+: /, '')),
     ['g1 s0 ready'],
   );
   pool.broken.add(1);

@@ -132,6 +132,19 @@ describe('limits of dirty workers', { concurrency: 2 }, () => {
     for (let asked = 0; asked < 10; asked++)
       assert.equal((await tree.call(MODEL, 'who')).result.pid, workers[1].pid);
     assert.equal((await tree.call('./ml.mjs:Model', 'who')).code, 'DIRTY_UNAVAILABLE');
+    // Those that die meanwhile are replaced as if nothing were wrong, and calls wait for them.
+    for (let death = 0; death < 3; death++) {
+      const { pid } = (await tree.call(MODEL, 'who')).result;
+      process.kill(pid, 'SIGKILL');
+      await tree.server.told(new RegExp(`^dirty worker \\d+ \\(pid ${pid}\\) ended unexpectedly`));
+      const { result, code } = await tree.call(MODEL, 'who');
+      assert.ok(result, code);
+      assert.match((await tree.dirty()).reason, /no model any more/);
+    }
+    assert.equal((await tree.call('./ml.mjs:Model', 'who')).code, 'DIRTY_UNAVAILABLE');
+    tree.site.write('good', '');
+    await tree.settled(2);
+    assert.equal((await tree.dirty()).reason, null);
   });
 
   test('INT to the whole group, as a terminal sends it, ends all with nothing left', async (t) => {

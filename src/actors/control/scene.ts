@@ -7,7 +7,7 @@ import type { ArbiterActor, ArbiterContext } from '../../machines/arbiter.ts';
 import type { ChildContext } from '../../machines/child.ts';
 import type { Fault } from '../../machines/faults.ts';
 import type { Member } from '../../machines/policy.ts';
-import { childId, type PoolContext } from '../../machines/pool-context.ts';
+import { childId, type PoolContext, stallFaultOf } from '../../machines/pool-context.ts';
 
 /** One machine as it stands. */
 export interface MachineView {
@@ -109,7 +109,8 @@ export class Scene {
 
   /** Why replacements fail, while they do. */
   stallFault(): Fault | null {
-    return this.pool()?.context.stallFault ?? null;
+    const context = this.pool()?.context;
+    return context ? stallFaultOf(context) : null;
   }
 
   #snapshotOf(child: 'pool'): Snapshot | undefined {

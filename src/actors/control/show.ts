@@ -5,6 +5,7 @@
 
 import { performance } from 'node:perf_hooks';
 import type { DirtyStatus } from '../../machines/events/dirty.ts';
+import { stallFaultOf } from '../../machines/pool-context.ts';
 import { shownSettings } from '../../settings/shown.ts';
 import { residentBytes } from '../descriptors.ts';
 import type { DirtyTree } from '../dirty/tree.ts';
@@ -211,9 +212,9 @@ export class Show {
         }),
       rollout,
       hiring,
-      degraded: context.stallFault !== null,
+      degraded: stallFaultOf(context) !== null,
       stalled: rollout === 'stalled',
-      reason: context.stallFault?.message ?? null,
+      reason: stallFaultOf(context)?.message ?? null,
     };
   }
 

@@ -98,6 +98,7 @@ export function runDirtyArbiter(): void {
     heartbeats,
     guardian,
     notice: warn,
+    target: () => actor.getSnapshot().context.target,
     stuck: (of, why) => toMachine({ type: 'router.stuck', age: of, why }),
   });
 

@@ -53,10 +53,12 @@ export class Editions {
     this.#editions.delete(edition);
   }
 
-  /** The apps of an edition and of newer ones. */
-  appNumbers(oldest: number): Set<number> {
+  /** The apps that workers in these slots have, of an edition and of newer ones. */
+  appNumbers(oldest: number, slots: readonly number[]): Set<number> {
     const wanted = [...this.#editions].filter(([edition]) => edition >= oldest);
-    return new Set(wanted.flatMap(([, { apps }]) => apps.map(({ number }) => number)));
+    return new Set(
+      wanted.flatMap(([, { apps }]) => slots.flatMap((slot) => appsOfSlot(limitsOf(apps), slot))),
+    );
   }
 
   get(edition: number): DirtyGeneration | undefined {
@@ -80,10 +82,7 @@ export class Editions {
   launch({ age, slot, generation: edition }: ProcessInput): ProcessLaunch<'dirtyWorker'> {
     const generation = this.#editions.get(edition);
     if (!generation) throw new Error(`edition ${edition} is not known`);
-    const numbers = appsOfSlot(
-      generation.apps.map(({ number, workers }) => ({ number, limit: workers })),
-      slot,
-    );
+    const numbers = appsOfSlot(limitsOf(generation.apps), slot);
     const apps = generation.apps.filter(({ number }) => numbers.includes(number));
     const tokens = this.#tokens(slot, apps, generation);
     const { socket, heartbeatMs } = this.#deps;
@@ -141,6 +140,9 @@ export class Editions {
     return number;
   }
 }
+
+const limitsOf = (apps: readonly DirtyAppSpec[]) =>
+  apps.map(({ number, workers }) => ({ number, limit: workers }));
 
 /** `KIRIN_RESOURCE_GPU=0,1` */
 const variablesOf = (tokens: Tokens): Record<string, string> =>

@@ -24,11 +24,14 @@ export interface HouseDeps {
   /** Of the processes that are kept for hooks. */
   guardian: HookLaunch['guardian'];
   notice(text: string): void;
+  /** How many dirty workers there are to be. */
+  target(): number;
   /** A worker did not come free. */
   stuck(age: number, why: string): void;
 }
 
 type Committed = Extract<PoolReport, { type: 'pool.committed' }>;
+type Degraded = Extract<PoolReport, { type: 'pool.degraded' }>;
 type Notice = Extract<LifecycleReport, { type: 'worker.notice' }>;
 
 /** A worker whose calls do not end is told to leave so long before its grace is over, to close its apps. */
@@ -56,8 +59,8 @@ export class DirtyHouse {
   readonly hooksOfConfig: DirtyHooks;
   /** The newest edition that passed its commit point. */
   #committed = 1;
-  /** Replacements fail, and nobody has become ready since. */
-  #isFailing = false;
+  /** Slots whose replacements fail, and in which nobody has become ready since. */
+  readonly #failing = new Set<number>();
   /** Editions that were told of before there was a place for them. */
   readonly #early = new Map<number, DirtyGeneration>();
 
@@ -137,7 +140,8 @@ export class DirtyHouse {
     ready: (age) => {
       const known = this.#known.get(age);
       if (known) known.ready = true;
-      this.#isFailing = false;
+      const slot = this.#editions?.staff.get(age)?.slot;
+      if (slot !== undefined) this.#failing.delete(slot);
       this.#hope();
     },
     leaving: (age, order, pass) => this.#leaving(age, order, pass),
@@ -182,7 +186,7 @@ export class DirtyHouse {
     return true;
   }
 
-  /** Looks at the pool: an app of which no worker lives, while replacements fail, has no hope. */
+  /** Looks at the pool: an app of which no worker lives, while replacements fail in all its slots, has no hope. */
   watch(inspection: InspectionEvent): void {
     if (inspection.type !== '@xstate.microstep') return;
     const event = inspection.event as { type: string };
@@ -190,9 +194,11 @@ export class DirtyHouse {
     const { type } = event;
     if (type === 'pool.degraded') {
       // Told before the one that failed is reaped.
-      this.#isFailing = true;
+      this.#failing.add((event as Degraded).slot);
       this.#hope();
     } else if (type === 'pool.committed') {
+      // New code has failed nowhere yet.
+      this.#failing.clear();
       this.#committed = (event as Committed).generation;
       this.#hope();
     } else if (type === 'worker.draining' && child().cause === 'terminated')
@@ -237,8 +243,10 @@ export class DirtyHouse {
     if (!this.#editions || !this.#router) return;
     const staff = [...this.#editions.staff.values()].filter(({ age }) => !this.#waiting.has(age));
     const alive = new Set(staff.flatMap(({ apps }) => apps.map((app) => app.number)));
+    const slots = Array.from({ length: this.#deps.target() }, (_, slot) => slot);
+    const sound = slots.filter((slot) => !this.#failing.has(slot));
     // What a reload dropped comes no more, also while old workers finish what they run of it.
-    const wanted = this.#isFailing ? new Set<number>() : this.#editions.appNumbers(this.#committed);
+    const wanted = this.#editions.appNumbers(this.#committed, sound);
     for (const { number } of this.#router.stats().apps)
       this.#router.available(number, alive.has(number) || wanted.has(number) ? 'coming' : 'none');
   }

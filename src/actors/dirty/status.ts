@@ -4,7 +4,7 @@ import type { ChildContext } from '../../machines/child.ts';
 import type { DirtyArbiterActor } from '../../machines/dirty-arbiter.ts';
 import type { DirtyStatus } from '../../machines/events/dirty.ts';
 import type { PoolContext } from '../../machines/pool-context.ts';
-import { childId } from '../../machines/pool-context.ts';
+import { childId, stallFaultOf } from '../../machines/pool-context.ts';
 import { stageOf } from '../control/scene.ts';
 import type { HeartbeatTable } from '../heartbeat.ts';
 import type { Editions } from './editions.ts';
@@ -69,7 +69,7 @@ export function describeTree(actor: DirtyArbiterActor, parts: TreeParts): DirtyS
     resources: resourcesOf(editions, committed?.resources ?? {}),
     stash: stash.stash.totals(),
     rollout: rolloutOf(pool?.value),
-    reason: pool?.context.stallFault?.message ?? null,
+    reason: (pool && stallFaultOf(pool.context)?.message) ?? null,
   };
 }
 

@@ -31,8 +31,8 @@ export type PoolReport =
   | { type: 'pool.refused'; orderId: number; fault: Fault }
   | { type: 'pool.failed'; orderId: number; fault: Fault; replaced: number; remaining: number }
   | { type: 'pool.superseded'; orderId: number; by: number }
-  /** A replacement could not boot; what is ready goes on serving. */
-  | { type: 'pool.degraded'; fault: Fault; retryInMs: number }
+  /** A replacement could not boot; what is ready goes on serving. `slot`: whose, or 0 where all slots run the same. */
+  | { type: 'pool.degraded'; fault: Fault; retryInMs: number; slot: number }
   /** The last process of a generation is gone. */
   | { type: 'pool.generationGone'; generation: number }
   | { type: 'pool.stopped' };

@@ -86,6 +86,7 @@ export const EVENT_TEXTS: Readonly<Record<EventName, string>> = {
   'pool.degraded': 'A replacement could not boot; what is ready goes on serving.',
   'pool.generationGone': 'The last process of a generation is gone.',
   'pool.stopped': 'Nobody is left.',
+  'pool.cooled': 'What a place waited for after a failure is over.',
   'pool.review': 'Something changed: ask the policy what is missing and what is too much.',
 
   // ── one supervised process: orders of its pool, and what its child machine reports ──────────────────────────────
