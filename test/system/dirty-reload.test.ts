@@ -186,6 +186,49 @@ if (process.title.includes('dirty worker')) {
       assert.deepEqual(await versions(tree), ['v3', 'v3']);
     });
 
+  test('the bounds of a reload that fails, and the apps that only it had, are those of nobody', async (t) => {
+    const config = (queue: number, apps: string) =>
+      `export default { dirty_workers: 1, dirty_queue: ${queue}, dirty_apps: [${apps}] };`;
+    const tree = await Tree.serve(t, ['--config', 'kirin.config.mjs'], {
+      app: './web.mjs',
+      files: {
+        'ml.mjs': dirtyModule('v1'),
+        'other.mjs': dirtyModule('other'),
+        'web.mjs': webModule('v1'),
+        'kirin.config.mjs': config(8, `'${MODEL}'`),
+      },
+    });
+    await tree.settled(1);
+    tree.site.write('kirin.config.mjs', config(1, `'${MODEL}', './other.mjs:Model'`));
+    tree.site.write('web.mjs', webModule('v2', "throw new Error('no routes');"));
+    assert.match((await tree.server.reload()).msg, /^reload failed: .*no routes/);
+    const { apps } = await tree.settled(1);
+    assert.deepEqual(
+      apps.map((app: Data) => app.import_path),
+      [MODEL],
+    );
+    const queued = async (): Promise<(string | undefined)[]> => {
+      const held = await tree.hold(MODEL);
+      const calls = Array.from({ length: 4 }, () => tree.call(MODEL, 'who'));
+      const codes = Promise.all(calls.map(async (call) => (await call).code));
+      await tree.until('they wait or are refused', (dirty) => {
+        const [app] = dirty.apps;
+        return app.queued + app.overloaded >= 4 && app.running === 1;
+      });
+      tree.site.write('go', '');
+      await held.answer;
+      tree.site.remove('go');
+      return await codes;
+    };
+    assert.deepEqual(await queued(), [undefined, undefined, undefined, undefined]);
+    // And those of one that goes through are in force.
+    tree.site.write('web.mjs', webModule('v2'));
+    assert.match((await tree.server.reload()).msg, /^reload done/);
+    assert.equal((await tree.settled(1)).apps.length, 2);
+    const codes = await queued();
+    assert.equal(codes.filter((code) => code === 'DIRTY_OVERLOADED').length, 3, `${codes}`);
+  });
+
   test('the dirty arbiter dies while a reload is tried: it has failed, and the server goes on as before', async (t) => {
     const tree = await deployed(t);
     const { pid } = await tree.dirty();

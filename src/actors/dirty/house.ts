@@ -118,8 +118,8 @@ export class DirtyHouse {
     this.hooksOfConfig.keep(edition, generation);
     if (!this.#editions) return void this.#early.set(edition, generation);
     const kept = this.#editions.keep(edition, generation);
+    // A candidate's apps must be known; what it is bound by is in force when it is committed, which may never be.
     this.router.setApps(kept.apps);
-    this.router.setLimits({ queueMax: kept.queueMax, graceMs: kept.graceMs });
   }
 
   release(edition: number): void {
@@ -200,6 +200,8 @@ export class DirtyHouse {
       // New code has failed nowhere yet.
       this.#failing.clear();
       this.#committed = (event as Committed).generation;
+      const { queueMax, graceMs } = this.#editions!.get(this.#committed)!;
+      this.router.setLimits({ queueMax, graceMs });
       this.#hope();
     } else if (type === 'worker.draining' && child().cause === 'terminated')
       this.onNews({

@@ -2,7 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import type { ChildContext } from '../../machines/child.ts';
 import type { DirtyArbiterActor } from '../../machines/dirty-arbiter.ts';
-import type { DirtyStatus } from '../../machines/events/dirty.ts';
+import type { DirtyAppSpec, DirtyGeneration, DirtyStatus } from '../../machines/events/dirty.ts';
 import type { PoolContext } from '../../machines/pool-context.ts';
 import { childId, stallFaultOf } from '../../machines/pool-context.ts';
 import { stageOf } from '../control/scene.ts';
@@ -43,15 +43,16 @@ export function describeTree(actor: DirtyArbiterActor, parts: TreeParts): DirtyS
   const stats = router.stats();
   const pids = new Map([...parts.known].map(([age, { pid }]) => [age, pid]));
   const committed = editions.get(pool?.context.committed.number ?? 1);
+  const apps = stats.apps.filter((app) => isThere(app, committed, editions));
   return {
     workers: pool ? workersOf(pool, stats, parts) : [],
-    apps: stats.apps.map(({ importPath, number, queued, running, ...counts }) => ({
+    apps: apps.map(({ importPath, number, queued, running, ...counts }) => ({
       importPath,
       limit: committed?.apps.find((app) => app.number === number)?.workers ?? null,
       workerPids: [...editions.staff.values()]
         .filter(({ apps }) => apps.some((app) => app.number === number))
         .flatMap(({ age }) => pids.get(age) ?? [])
-        .slice(0, namesEach(stats.apps.length)),
+        .slice(0, namesEach(apps.length)),
       queued,
       running,
       ...counts,
@@ -71,6 +72,17 @@ export function describeTree(actor: DirtyArbiterActor, parts: TreeParts): DirtyS
     rollout: rolloutOf(pool?.value),
     reason: (pool && stallFaultOf(pool.context)?.message) ?? null,
   };
+}
+
+/** The router knows every app that ever was by its number: one that a failed reload brought, or that was dropped, is nobody's. */
+function isThere(
+  { number, queued, running }: RouterStats['apps'][number],
+  committed: DirtyGeneration | undefined,
+  { staff }: Editions,
+): boolean {
+  const has = (apps: readonly DirtyAppSpec[]): boolean => apps.some((app) => app.number === number);
+  if (queued > 0 || running > 0 || (committed && has(committed.apps))) return true;
+  return [...staff.values()].some(({ apps }) => has(apps));
 }
 
 function workersOf(
