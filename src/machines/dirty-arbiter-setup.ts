@@ -23,6 +23,11 @@ export type DirtyArbiterInternal =
   /** A worker did not come free after a call overran its time. */
   | { type: 'router.stuck'; age: number; why: string };
 
+/** What the router is told beside what the arbiter asks it. */
+export type RouterOrder =
+  /** Begin no call any more. `another`: there will be another dirty arbiter, and calls wait for it. */
+  { type: 'router.leave'; another: boolean };
+
 /** What the actor that keeps editions is told. */
 export type EditionOrder =
   | { type: 'edition.keep'; edition: number; generation: DirtyGeneration }
@@ -82,7 +87,7 @@ export const dirtyArbiterSetup = setup({
     editions: port<EditionOrder>('editions'),
     heartbeat: port<{ type: 'heartbeat.none' }, DirtyArbiterSpec>('heartbeat'),
     /** The router of calls, for what concerns supervision; it also answers `dirty.describe` and `dirty.cancel`. */
-    router: port<DirtyArbiterOrder, DirtyArbiterSpec>('router'),
+    router: port<DirtyArbiterOrder | RouterOrder, DirtyArbiterSpec>('router'),
     open: promised<void, DirtyArbiterSpec>('open'),
     pool: poolMachine,
   },
@@ -235,6 +240,8 @@ export const dirtyArbiterSetup = setup({
       assertEvent(event, ['dirty.scale', 'dirty.replace', 'dirty.retire']);
       return { type: 'dirty.refused' as const, orderId: event.orderId, fault: stoppingFault };
     }),
+    handBackCalls: sendTo('router', { type: 'router.leave', another: true }),
+    refuseCalls: sendTo('router', { type: 'router.leave', another: false }),
     stopPool: sendTo('pool', ({ event }) => ({
       type: 'pool.stop' as const,
       orderId: 0,

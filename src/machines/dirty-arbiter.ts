@@ -16,7 +16,12 @@ import { dirtyArbiterSetup, editionOf } from './dirty-arbiter-setup.ts';
 import { exitCodeOf } from './faults.ts';
 import type { PoolInput } from './pool-context.ts';
 
-export type { DirtyArbiterInput, DirtyArbiterInternal, EditionOrder } from './dirty-arbiter-setup.ts';
+export type {
+  DirtyArbiterInput,
+  DirtyArbiterInternal,
+  EditionOrder,
+  RouterOrder,
+} from './dirty-arbiter-setup.ts';
 
 export const dirtyArbiterMachine = dirtyArbiterSetup.createMachine({
   id: 'dirtyArbiter',
@@ -120,7 +125,7 @@ export const dirtyArbiterMachine = dirtyArbiterSetup.createMachine({
                   { actions: 'keepCommitted' },
                 ],
                 'pool.generationGone': { actions: 'releaseEdition' },
-                'pool.openFailed': { target: '.stopping', actions: 'keepOpenFault' },
+                'pool.openFailed': { target: '.stopping', actions: ['keepOpenFault', 'refuseCalls'] },
                 'pool.stopped': [
                   { guard: 'wasOpen', target: '#dirtyArbiter.gone' },
                   { target: '#dirtyArbiter.alive.failed' },
@@ -133,10 +138,19 @@ export const dirtyArbiterMachine = dirtyArbiterSetup.createMachine({
                   description: 'No dirty worker was ever ready.',
                   on: {
                     'pool.opened': { target: 'serving', actions: 'tellReady' },
-                    'worker.drain': { target: 'stopping', actions: ['tellDraining', 'stopPool'] },
-                    'worker.quit': { target: 'stopping', actions: ['tellDraining', 'stopPool'] },
-                    'signals.stop': { target: 'stopping', actions: ['tellDraining', 'stopPool'] },
-                    'link.ended': { target: 'stopping', actions: 'stopPool' },
+                    'worker.drain': {
+                      target: 'stopping',
+                      actions: ['tellDraining', 'handBackCalls', 'stopPool'],
+                    },
+                    'worker.quit': {
+                      target: 'stopping',
+                      actions: ['tellDraining', 'handBackCalls', 'stopPool'],
+                    },
+                    'signals.stop': {
+                      target: 'stopping',
+                      actions: ['tellDraining', 'handBackCalls', 'stopPool'],
+                    },
+                    'link.ended': { target: 'stopping', actions: ['refuseCalls', 'stopPool'] },
                   },
                 },
                 serving: {
@@ -150,10 +164,19 @@ export const dirtyArbiterMachine = dirtyArbiterSetup.createMachine({
                     'dirty.cancel': { actions: 'passToRouter' },
                     'signals.scale': { actions: 'scale' },
                     'signals.reload': { actions: 'replace' },
-                    'worker.drain': { target: 'stopping', actions: ['tellDraining', 'stopPool'] },
-                    'worker.quit': { target: 'stopping', actions: ['tellDraining', 'stopPool'] },
-                    'signals.stop': { target: 'stopping', actions: ['tellDraining', 'stopPool'] },
-                    'link.ended': { target: 'stopping', actions: 'stopPool' },
+                    'worker.drain': {
+                      target: 'stopping',
+                      actions: ['tellDraining', 'handBackCalls', 'stopPool'],
+                    },
+                    'worker.quit': {
+                      target: 'stopping',
+                      actions: ['tellDraining', 'handBackCalls', 'stopPool'],
+                    },
+                    'signals.stop': {
+                      target: 'stopping',
+                      actions: ['tellDraining', 'handBackCalls', 'stopPool'],
+                    },
+                    'link.ended': { target: 'stopping', actions: ['refuseCalls', 'stopPool'] },
                   },
                 },
                 stopping: {

@@ -90,9 +90,9 @@ export class World {
     return near;
   }
 
-  caller(generation = 1, pid = 42): Peer {
+  caller(generation = 1, pid = 42, role: 'web' | 'dirty' = 'web'): Peer {
     const peer = new Peer(this.connect());
-    peer.send({ type: FRAME.hello }, { role: 'web', protocol: DIRTY_PROTOCOL, pid, age: 1, generation });
+    peer.send({ type: FRAME.hello }, { role, protocol: DIRTY_PROTOCOL, pid, age: 1, generation });
     this.settle();
     return peer;
   }

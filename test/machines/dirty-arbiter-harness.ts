@@ -4,6 +4,7 @@ import {
   type DirtyArbiterInternal,
   dirtyArbiterMachine,
   type EditionOrder,
+  type RouterOrder,
 } from '../../src/machines/dirty-arbiter.ts';
 import type {
   DirtyArbiterOrder,
@@ -46,7 +47,7 @@ export function dirtyArbiter() {
   const told: DirtyArbiterReport[] = [];
   const toPool: PoolOrder[] = [];
   const toEditions: EditionOrder[] = [];
-  const toRouter: DirtyArbiterOrder[] = [];
+  const toRouter: (DirtyArbiterOrder | RouterOrder)[] = [];
   let fromPool = (_report: PoolReport): void => {};
   let target = 0;
   let open = { resolve: (): void => {}, reject: (_error: unknown): void => {} };
@@ -84,7 +85,7 @@ export function dirtyArbiter() {
             toEditions.push(order);
           }),
         ),
-        router: fromCallback<DirtyArbiterOrder, DirtyArbiterSpec>(({ receive }) =>
+        router: fromCallback<DirtyArbiterOrder | RouterOrder, DirtyArbiterSpec>(({ receive }) =>
           receive((order) => {
             toRouter.push(order);
           }),

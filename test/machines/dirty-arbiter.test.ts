@@ -162,6 +162,22 @@ test('a reload is given up, fails, or is superseded, and says so', async () => {
   assert.deepEqual(one.reports, ['dirty.refused 1', 'dirty.failed 2', 'dirty.superseded 3']);
 });
 
+test('whoever tells it to stop, calls are handed back where another one will come, and refused where none will', async () => {
+  const ends: [DirtyArbiterOrder | DirtyArbiterInternal, boolean][] = [
+    [term, true],
+    [int, true],
+    [drain, true],
+    [quit, true],
+    [ended, false],
+  ];
+  for (const [end, another] of ends) {
+    const one = await serving();
+    one.tell(end);
+    assert.deepEqual(one.toRouter, [{ type: 'router.leave', another }], end.type);
+    assert.equal(one.toPool.at(-1)?.type, 'pool.stop');
+  }
+});
+
 test('HUP starts the committed generation anew, and waits for nobody', async () => {
   const one = await serving();
   one.tell(replace(1), hup);
@@ -241,7 +257,8 @@ test('a worker is told to leave by an order, or because a call does not let go o
 test('calls are the business of the router', async () => {
   const one = await serving();
   one.tell(cancel, describeIt, drain, cancel, describeIt);
-  assert.deepEqual(one.toRouter, [cancel, describeIt, cancel, describeIt]);
+  const leave = { type: 'router.leave', another: true } as const;
+  assert.deepEqual(one.toRouter, [cancel, describeIt, leave, cancel, describeIt]);
 });
 
 test('a worker that cannot be replaced is a line in the log', async () => {

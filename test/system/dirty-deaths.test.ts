@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 import { FRAME } from '../../src/actors/dirty/frames.ts';
 import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';
 import { packFrame } from '../../src/actors/dirty/packing.ts';
-import { assertCode, type DirtyServer, dirtyServer, type WebError, WORK } from './dirty-server.ts';
+import { assertCode, type DirtyServer, dirtyServer, OTHER, type WebError, WORK } from './dirty-server.ts';
 import { eventually, Site } from './harness.ts';
 
 const ONE = ['--dirty-workers', '1'];
@@ -167,6 +167,78 @@ describe('deaths', { concurrency: 2 }, () => {
         return true;
       }
     });
+  });
+
+  test('TERM to the dirty arbiter: what runs is answered, what waits and what comes goes to its successor', async (t) => {
+    const it = await dirtyServer(t, [...ONE, '--dirty-graceful-timeout', '60']);
+    const [before] = await it.dirtyPids();
+    const ended = it.inWeb(async ({ dirty, kept, errorOf }, app) => {
+      kept.gate = new AbortController();
+      const code = (error: unknown): string => errorOf(error).code;
+      const running = dirty
+        .with({ signal: kept.gate.signal })
+        .execute(app, 'waits', 60_000, 'held')
+        .catch(code);
+      const echo = (bytes: number) =>
+        dirty.execute<Buffer>(app, 'echo', Buffer.alloc(bytes, 7)).then(({ length }) => length, code);
+      const numbers = async () => {
+        const chunks: unknown[] = [];
+        for await (const chunk of dirty.stream(app, 'numbers', 40)) chunks.push(chunk);
+        return chunks.length;
+      };
+      const queued = [echo(10), echo(100_000), echo(1 << 20), numbers().catch(code)];
+      kept.left = new AbortController();
+      kept.ends = Promise.all([
+        dirty.with({ timeoutMs: 5000 }).execute(app, 'echo', 1).catch(code),
+        dirty.with({ signal: kept.left.signal }).execute(app, 'echo', 1).catch(code),
+      ]);
+      return { running: await running, queued: await Promise.all(queued) };
+    }, WORK);
+    await it.server.printed(/begun held/);
+    const { pid } = await it.shown('they wait', ({ apps: [work] }) => work.queued === 6);
+    process.kill(pid, 'SIGTERM');
+    await it.shown('nothing waits in it', ({ apps: [work] }) => work.queued === 0 && work.running === 1);
+    const late = it.inWeb(({ dirty, errorOf, kept }, app) => {
+      const all = Promise.all(
+        [1, 2, 3].map(() =>
+          dirty.execute<{ pid: number }>(app, 'who').then(
+            (who) => who.pid,
+            (error) => errorOf(error).code,
+          ),
+        ),
+      );
+      kept.left.abort();
+      return all;
+    }, WORK);
+    assert.deepEqual(await it.inWeb(({ kept }) => kept.ends), ['DIRTY_TIMEOUT', 'DIRTY_CANCELLED']);
+    await it.inWeb(({ kept }) => void kept.gate.abort());
+    const { running, queued } = await ended;
+    assert.equal(running, 'DIRTY_CANCELLED', 'by its own caller');
+    assert.deepEqual(queued, [10, 100_000, 1 << 20, 40]);
+    for (const by of await late) assert.ok(typeof by === 'number' && by !== before, String(by));
+    await it.idle();
+  });
+
+  test('TERM to the dirty arbiter: an action that calls another app then is refused, and holds nobody up', async (t) => {
+    const site = new Site(t);
+    const args = ['--dirty-app', WORK, '--dirty-app', OTHER, '--dirty-graceful-timeout', '60'];
+    const it = await dirtyServer(t, args);
+    const asked = it.inWeb(
+      ({ dirty, errorOf }, app, other, file) =>
+        dirty.execute(app, 'asksLater', file, other, 'double', 4).then(String, (error) => errorOf(error)),
+      WORK,
+      OTHER,
+      site.path('go'),
+    );
+    await it.server.printed(/begun to wait/);
+    const { pid } = await it.status();
+    process.kill(pid, 'SIGTERM');
+    await it.server.told(/^dirty arbiter \(pid \d+\) is draining/);
+    site.write('go', '');
+    const error = await asked;
+    assert.match(JSON.stringify(error), /DIRTY_APP_ERROR/);
+    assert.match(JSON.stringify(error), /DirtyUnavailableError/);
+    await it.shown('its successor is there', (status) => status.pid !== pid && status.workers.length === 2);
   });
 
   test('while the dirty arbiter hangs or is away, calls end at their own deadlines', async (t) => {

@@ -71,6 +71,28 @@ describe('signals to the dirty arbiter', { concurrency: 2, skip: needsProc }, ()
     assert.equal(isAlive(pid), false);
   });
 
+  test('TERM, again and again under load: no call is refused or lost', async (t) => {
+    const tree = await Tree.serve(t, ['--dirty-workers', '2', '--dirty-app', MODEL]);
+    let { pid } = await tree.settled(2);
+    let isOver = false;
+    const codes: unknown[] = [];
+    const callers = Array.from({ length: 8 }, async () => {
+      while (!isOver) codes.push((await tree.call(MODEL, 'who')).code);
+    });
+    for (let round = 0; round < 3; round++) {
+      const { length } = codes;
+      await tree.server.until('calls are answered', () => codes.length > length + 20);
+      process.kill(pid, 'SIGTERM');
+      ({ pid } = await tree.settled(2, (dirty) => dirty.pid && dirty.pid !== pid));
+    }
+    isOver = true;
+    await Promise.all(callers);
+    assert.deepEqual(
+      codes.filter((code) => code !== undefined),
+      [],
+    );
+  });
+
   test('INT: what runs is cut, and there is another', async (t) => {
     const tree = await Tree.serve(t, ['--dirty-workers', '1', '--dirty-app', MODEL]);
     const { pid } = await tree.settled(1);

@@ -13,6 +13,7 @@ import {
   type DirtyArbiterInternal,
   dirtyArbiterMachine,
   type EditionOrder,
+  type RouterOrder,
 } from '../../machines/dirty-arbiter.ts';
 import type { DirtyArbiterOrder, DirtyArbiterReport, DirtyArbiterSpec } from '../../machines/events/dirty.ts';
 import type { InspectOrder, InspectReport } from '../../machines/events/inspect.ts';
@@ -126,8 +127,9 @@ export function runDirtyArbiter(): void {
       heartbeat: fromCallback<{ type: 'heartbeat.none' }, DirtyArbiterSpec>(({ input }) =>
         beat(link, input.heartbeatMs, () => house.counts()),
       ),
-      router: fromCallback<DirtyArbiterOrder, DirtyArbiterSpec>(({ receive }) =>
+      router: fromCallback<DirtyArbiterOrder | RouterOrder, DirtyArbiterSpec>(({ receive }) =>
         receive((order) => {
+          if (order.type === 'router.leave') return house.router.leave(order.another);
           if (order.type === 'dirty.describe')
             link.send({ type: 'dirty.described', orderId: order.orderId, status: house.describe(actor) });
           if (order.type !== 'dirty.cancel') return;

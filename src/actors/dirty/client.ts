@@ -1,7 +1,8 @@
 /**
  * How dirty apps are called. Runs in web workers, and in dirty workers whose actions call other apps; light, since it
  * is part of every start. One connection to the router, made by the first call; a call whose connection is lost ends
- * at once, and the next one connects again. Nothing is retried by itself.
+ * at once, and the next one connects again. Nothing is retried by itself; what a router that leaves hands back has not begun, and
+ * is sent to the next one.
  */
 import { Buffer } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
@@ -10,15 +11,10 @@ import { nameOf, notFound, packed, timeoutOf } from './client-arguments.ts';
 import { CREDIT, cancelled, type Pending, SingleCall, StreamCall } from './client-call.ts';
 import { type Connect, type Line, openLine } from './client-connection.ts';
 import { DirectLines, type OpenDirect, wordOf } from './client-direct.ts';
+import { type Entry, late, lostResult, ROUTER_GRACE_MS, restMs, takenBack } from './client-entry.ts';
 import { appHandle } from './client-handle.ts';
 import { Signals } from './client-signals.ts';
-import {
-  DirtyConnectionError,
-  type DirtyError,
-  DirtyOverloadedError,
-  DirtyPayloadError,
-  DirtyTimeoutError,
-} from './errors.ts';
+import { DirtyConnectionError, type DirtyError, DirtyOverloadedError, DirtyPayloadError } from './errors.ts';
 import {
   bareFrame,
   DIRECT_BYTES,
@@ -55,32 +51,17 @@ export interface DirtyClientOptions {
   outerSignal?: (() => AbortSignal | undefined) | undefined;
 }
 
-/** What the router is granted beyond a deadline before the caller goes without its answer. */
-const ROUTER_GRACE_MS = 2000;
 /** How long a question to the router itself may take, its grace aside. */
 const REQUEST_MS = 8000;
 /** Calls of one process that may be pending: far beyond what the queues of the router take. */
 const PENDING_MAX = 100_000;
 
-interface Entry {
-  readonly id: number;
-  readonly call: Pending;
-  /** Once it is sent with the router's grace; monotonic, Infinity without a limit. */
-  limitMs: number;
-  /** Passed once already: it ends only when the next look finds it pending too, since we may be the late ones. */
-  isOverdue: boolean;
-  isSent: boolean;
-  /** What the worker is brought when the router says so. */
-  payload: Buffer | undefined;
-  /** The worker that has sent its result on its own way; undefined when none has. */
-  from: number | undefined;
-  readonly signal: AbortSignal | undefined;
-}
-
 export class DirtyClient implements Dirty {
   readonly #options: DirtyClientOptions;
   readonly #openDirect: OpenDirect | undefined;
   #line: Line | undefined;
+  /** Its router begins no call any more. */
+  #isLineLeaving = false;
   /** Belongs to the line: the router that takes its place has other workers. */
   #direct: DirectLines | undefined;
   #opening: Promise<Line> | undefined;
@@ -217,6 +198,9 @@ export class DirtyClient implements Dirty {
     const entry: Entry = {
       id: this.#id,
       call,
+      app: undefined,
+      held: undefined,
+      returns: 0,
       limitMs: limitMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + limitMs,
       isOverdue: false,
       isSent: false,
@@ -232,6 +216,11 @@ export class DirtyClient implements Dirty {
   }
 
   #send(entry: Entry, frame: Buffer, app?: string, timeoutMs = 0): void {
+    entry.app = app;
+    if (this.#line && this.#isLineLeaving && app !== undefined) {
+      entry.held = frame;
+      return;
+    }
     if (this.#line) return this.#sendOn(this.#line, entry, frame, app);
     const calledMs = performance.now();
     this.#connected().then(
@@ -271,7 +260,7 @@ export class DirtyClient implements Dirty {
   /** It has ended, one way or another. False when it had before. */
   #leave(entry: Entry): boolean {
     if (!this.#pending.delete(entry.id)) return false;
-    entry.payload = undefined;
+    entry.payload = entry.held = undefined;
     if (entry.signal) this.#signals.remove(entry, entry.signal);
     if (this.#pending.size === 0) this.#line?.channel.unref();
     return true;
@@ -303,7 +292,10 @@ export class DirtyClient implements Dirty {
           this.#line = undefined;
           this.#direct?.close();
           this.#direct = undefined;
-          this.#failAll(error);
+          this.#isLineLeaving = false;
+          for (const entry of [...this.#pending.values()])
+            if (entry.held) this.#sendAgain(entry, entry.held);
+            else this.#failOne(entry, error);
         },
       },
       () => this.#pending.size > 0,
@@ -360,16 +352,33 @@ export class DirtyClient implements Dirty {
   #heard(frame: Buffer, more: readonly Buffer[]): void {
     if (typeOf(frame) === FRAME.direct) return void this.#bring(frame, more);
     const entry = this.#pending.get(idOf(frame));
+    if (typeOf(frame) === FRAME.call) this.#isLineLeaving = true;
     // What comes after a cancellation crossed it on the way.
     if (!entry) return;
+    if (typeOf(frame) === FRAME.call) return this.#takeBack(entry, frame, more);
     if (typeOf(frame) === FRAME.end && (flagsOf(frame) & FLAG_DIRECT) !== 0) {
       entry.from = numberOf(frame);
       if (!this.#direct?.has(entry.from)) this.#fail(entry, lostResult());
     } else if (entry.call.heard(frame, more)) this.#leave(entry);
   }
 
+  /** It has not begun: it waits for the router to go, since the next one comes when this one has gone. */
+  #takeBack(entry: Entry, frame: Buffer, more: readonly Buffer[]): void {
+    const error = takenBack(entry, frame, more);
+    if (error) this.#fail(entry, error);
+  }
+
+  #sendAgain(entry: Entry, frame: Buffer): void {
+    entry.held = undefined;
+    this.#send(entry, frame, entry.app, restMs(entry));
+  }
+
+  #failOne(entry: Entry, error: DirtyError): void {
+    if (this.#leave(entry)) entry.call.failed(error);
+  }
+
   #failAll(error: DirtyError): void {
-    for (const entry of [...this.#pending.values()]) if (this.#leave(entry)) entry.call.failed(error);
+    for (const entry of [...this.#pending.values()]) this.#failOne(entry, error);
   }
 
   // ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -388,9 +397,3 @@ export class DirtyClient implements Dirty {
     return isWatching;
   }
 }
-
-const late = ({ isSent }: Entry): DirtyError =>
-  new DirtyTimeoutError(`the dirty arbiter ${isSent ? 'did not answer' : 'was not there'} in time`);
-
-const lostResult = (): DirtyError =>
-  new DirtyConnectionError('the connection to the dirty worker ended before its result had come');

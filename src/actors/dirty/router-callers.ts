@@ -3,12 +3,14 @@
  * arbiter. Ids are the caller's own; they are unique among what is pending on its connection.
  */
 import type { Channel } from './channel.ts';
+import type { CallerHello } from './hello.ts';
 import type { Call } from './router-calls.ts';
 import type { Worker } from './router-workers.ts';
 
 export class Caller {
   readonly channel: Channel;
   readonly pid: number;
+  readonly role: CallerHello['role'];
   readonly generation: number;
   /** What workers know it by. */
   readonly number: number;
@@ -21,8 +23,15 @@ export class Caller {
   congestedMs: number | undefined;
   congestedBytes = 0;
 
-  constructor(channel: Channel, number: number, pid: number, generation: number) {
+  constructor(
+    channel: Channel,
+    number: number,
+    pid: number,
+    generation: number,
+    role: CallerHello['role'] = 'web',
+  ) {
     this.channel = channel;
+    this.role = role;
     this.number = number;
     this.pid = pid;
     this.generation = generation;

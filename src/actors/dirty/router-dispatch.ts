@@ -167,6 +167,17 @@ export class Dispatch {
     return true;
   }
 
+  /** Takes out every call that has not begun; nobody is told. */
+  takeWaiting(): { caller: Caller; frame: Buffer; more: readonly Buffer[] }[] {
+    const waiting = [...this.calls.values()].filter(({ state }) => state === 'waiting');
+    return waiting.map((call) => {
+      const { caller, more } = call;
+      const frame = call.frame!;
+      this.#end(call);
+      return { caller, frame, more };
+    });
+  }
+
   // ── what workers say ──────────────────────────────────────────────────────────────────────────────────────────
 
   /** An answer, or a part of one. Why the frame breaks its connection; undefined when all is well. */

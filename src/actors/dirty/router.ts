@@ -9,6 +9,7 @@ import type { Channel } from './channel.ts';
 import { DirtyError, errorPayloadOf } from './errors.ts';
 import {
   appOf,
+  bareFrame,
   FRAME,
   FRAME_BYTES_MAX,
   HEADER_BYTES,
@@ -73,6 +74,7 @@ const QUEUE_FRAMES_MAX = 4;
 const HELLO_MS = 10_000;
 /** Connections that have not said who they are. */
 const STRANGERS_MAX = 1000;
+const LEAVING = 'the dirty arbiter is leaving';
 /** How long a caller for which too much waits may read nothing. */
 const CALLER_PATIENCE_MS = 30_000;
 
@@ -91,6 +93,7 @@ export class Router {
   readonly #notices: Notices;
   readonly #sweep = new Sweep(() => this.sweep());
   #closed = false;
+  #leaving: 'to another' | 'for good' | undefined;
 
   constructor(options: RouterOptions) {
     this.#options = options;
@@ -171,6 +174,13 @@ export class Router {
     const found = this.#dispatch.cancel(number);
     this.#sweep.arm();
     return found;
+  }
+
+  /** Begins no call any more: what waits, and what comes, waits for another dirty arbiter, or is refused. */
+  leave(another: boolean): void {
+    this.#leaving = another ? 'to another' : 'for good';
+    for (const caller of this.#callers) this.#warn(caller);
+    for (const { caller, frame, more } of this.#dispatch.takeWaiting()) this.#turnAway(caller, frame, more);
   }
 
   stats(): RouterStats {
@@ -265,11 +275,12 @@ export class Router {
     channel.send(packFrame({ type: FRAME.welcome }, welcome));
   }
 
-  #enterCaller(channel: Channel, { pid, generation }: CallerHello): Role {
+  #enterCaller(channel: Channel, { pid, generation, role }: CallerHello): Role {
     this.#lastCaller = this.#lastCaller >= UINT32_MAX ? 1 : this.#lastCaller + 1;
-    const caller = new Caller(channel, this.#lastCaller, pid, generation);
+    const caller = new Caller(channel, this.#lastCaller, pid, generation, role);
     this.#callers.add(caller);
     this.#welcome(channel, caller.number);
+    this.#warn(caller);
     return {
       hear: (frame, more) => this.#heardCaller(caller, frame, more),
       ended: () => {
@@ -317,7 +328,8 @@ export class Router {
       case FRAME.call: {
         if (known) return `id ${id} is pending already`;
         const app = this.#apps.get(appOf(frame));
-        if (app) this.#dispatch.submit(caller, app, frame, more);
+        if (this.#leaving) this.#turnAway(caller, frame, more);
+        else if (app) this.#dispatch.submit(caller, app, frame, more);
         else
           this.#refuse(caller, id, new DirtyError('DIRTY_APP_NOT_FOUND', `there is no app ${appOf(frame)}`));
         return undefined;
@@ -349,6 +361,18 @@ export class Router {
       default:
         return `a frame of type ${typeOf(frame)} from a worker`;
     }
+  }
+
+  /** So that a caller sends nothing more that might cross the end of its connection: a call of nobody is handed back. */
+  #warn(caller: Caller): void {
+    if (this.#leaving === 'to another' && caller.role === 'web')
+      this.#backpressure.send(caller, bareFrame({ type: FRAME.call }), NO_MORE);
+  }
+
+  /** The call of a dirty worker is refused also where there will be another: its own worker is waited for here. */
+  #turnAway(caller: Caller, frame: Buffer, more: readonly Buffer[]): void {
+    if (this.#leaving === 'to another' && caller.role === 'web') this.#backpressure.send(caller, frame, more);
+    else this.#refuse(caller, idOf(frame), new DirtyError('DIRTY_UNAVAILABLE', LEAVING));
   }
 
   #refuse(caller: Caller, id: number, error: DirtyError): void {

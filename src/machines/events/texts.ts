@@ -6,7 +6,7 @@ import type { ArbiterEvent } from '../arbiter-context.ts';
 import type { ChildEvent } from '../child.ts';
 import type { ControlListenerEvent } from '../control-listener.ts';
 import type { ControlSessionEvent } from '../control-session.ts';
-import type { DirtyArbiterInternal, EditionOrder } from '../dirty-arbiter-setup.ts';
+import type { DirtyArbiterInternal, EditionOrder, RouterOrder } from '../dirty-arbiter-setup.ts';
 import type { DirtyTreeEvent } from '../dirty-tree-setup.ts';
 import type { PoolEvent } from '../pool-context.ts';
 import type { ArbiterReport, LogOrder } from './arbiter.ts';
@@ -27,6 +27,7 @@ type Spoken =
   | WorkerInternal
   | DirtyArbiterInternal
   | EditionOrder
+  | RouterOrder
   | DirtyTreeEvent
   | ControlListenerEvent
   | ControlSocketOrder
@@ -65,6 +66,8 @@ export const EVENT_TEXTS: Readonly<Record<EventName, string>> = {
   'generation.refused': 'A generation cannot be started: its settings are wrong, or an address is taken.',
   'edition.keep': 'Remember what the dirty workers of an edition are started from.',
   'edition.release': 'Forget an edition: none of its dirty workers is left.',
+  'router.leave':
+    'Begin no call any more: calls are handed back to wait for another dirty arbiter, or refused.',
   'log.reopen': 'Open the log files again.',
 
   // ── a pool: orders of its arbiter, its reports, and its own review ─────────────────────────────────────────────
