@@ -174,6 +174,16 @@ export const dirtyTreeSetup = setup({
       }
       enqueue.assign({ pending: context.pending.filter(({ committed }) => committed) });
     }),
+    /** What it was started with, and nobody has committed, is nobody's any more: the newer reload is tried instead. */
+    supersedeWhole: enqueueActions(({ context, event, enqueue }) => {
+      assertEvent(event, 'dirty.replace');
+      for (const { orderId, whole } of context.pending) {
+        if (!whole) continue;
+        enqueue.cancel(overdueId(orderId));
+        enqueue.sendTo(context.parent, { type: 'dirty.superseded', orderId, by: event.orderId });
+      }
+      enqueue.assign({ pending: context.pending.filter(({ whole }) => !whole) });
+    }),
     /** It may be the cure of what the pool waits out. */
     hurry: sendTo('pool', { type: 'pool.hurry' as const }),
     noteFault: assign({

@@ -133,7 +133,7 @@ export const dirtyTreeMachine = dirtyTreeSetup.createMachine({
                 ],
                 'dirty.replace': [
                   { guard: 'hasTooMany', actions: 'refuseTooMany' },
-                  { actions: ['note', 'pass'] },
+                  { actions: ['supersedeWhole', 'note', 'pass'] },
                 ],
                 'dirty.retire': [
                   { guard: 'hasTooMany', actions: 'refuseTooMany' },

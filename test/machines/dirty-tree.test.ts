@@ -338,6 +338,21 @@ test('what it was started with can be given up, before it is up and after', () =
   }
 });
 
+test('a newer reload is tried in place of what it was started with and that is not committed', () => {
+  const one = failing();
+  one.break(false);
+  one.tell(replace(1));
+  one.link({ type: 'link.up', orderId: 1 });
+  one.tell(replace(2));
+  assert.deepEqual(one.ends, ['standing 1', 'superseded 1']);
+  assert.deepEqual(one.pending, [2]);
+  one.tell(commit(1), abandon(1));
+  one.link(standing(2), committed(2), done(2));
+  assert.deepEqual(one.ends.slice(2), ['standing 2', 'committed 2', 'done 2']);
+  one.pass(ORDER_LIMIT_MS);
+  assert.equal(one.ends.length, 5);
+});
+
 test('its death before the commit fails the reload', () => {
   const one = failing();
   one.tell(replace(1));

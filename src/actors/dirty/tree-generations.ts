@@ -37,6 +37,8 @@ export class TreeGenerations {
   #candidate: Reload | undefined;
   /** What the one that lives was started with, and is not committed. */
   #trial: Reload | undefined;
+  /** A newer reload is tried in its place: that is committed, or nothing of the one that lives stays. */
+  #isTrialSuperseded = false;
   #isGivenUp = false;
   #isLinked = false;
   #isReady = false;
@@ -66,7 +68,7 @@ export class TreeGenerations {
   launched(): DirtyGeneration | undefined {
     this.#trial = this.#candidate;
     this.#candidate = undefined;
-    this.#isGivenUp = false;
+    this.#isGivenUp = this.#isTrialSuperseded = false;
     return this.#trial?.generation ?? this.#committed;
   }
 
@@ -112,14 +114,19 @@ export class TreeGenerations {
       this.#committed = { ...this.#committed, workers: report.total };
     if (report.type === 'dirty.committed') {
       const next = this.#tried.get(report.orderId);
-      if (next) this.#commit(next);
+      if (next) {
+        this.#commit(next);
+        this.#trial = undefined;
+      }
     }
-    if (ENDS.has(report.type) && 'orderId' in report) this.#tried.delete(report.orderId);
+    if (!ENDS.has(report.type) || !('orderId' in report) || !this.#tried.delete(report.orderId)) return;
+    if (this.#trial && this.#isTrialSuperseded && this.#tried.size === 0) this.#giveUp();
   }
 
   #replace({ orderId, generation }: Extract<DirtyOrder, { type: 'dirty.replace' }>): void {
     if (this.#isReady) {
       this.#tried.set(orderId, generation);
+      this.#isTrialSuperseded = this.#trial !== undefined;
       return this.#deps.send({ type: 'dirty.replace', orderId, generation });
     }
     if (this.#trial) this.#giveUp();
