@@ -1,6 +1,6 @@
 /** What the dirty arbiter machine's states are made of: context, guards and actions. The states are in dirty-arbiter.ts. */
 import { assertEvent, assign, enqueueActions, fromPromise, sendTo, setup } from 'xstate';
-import { type Bounds, boundsOf } from './dirty-bounds.ts';
+import { type Bounds, boundsOf, claimsOf } from './dirty-bounds.ts';
 import type {
   DirtyArbiterOrder,
   DirtyArbiterReport,
@@ -260,5 +260,6 @@ export function editionOf(
   number: number,
 ): Generation {
   const { bootMs, timeoutMs, graceMs, surge, settleMs, workers } = generation;
-  return { number, limits: { bootMs, timeoutMs, graceMs, ...limits }, surge, settleMs, workers };
+  const claims = claimsOf(generation);
+  return { number, limits: { bootMs, timeoutMs, graceMs, ...limits }, surge, settleMs, workers, claims };
 }

@@ -1,5 +1,6 @@
 /** How few and how many dirty workers a generation can have: its apps' limits and the tokens there are. Pure. */
 import { amountsNeeded, appsOfSlot, largestLimit, workersUseful } from './allocation.ts';
+import type { Claims } from './claims.ts';
 import type { DirtyGeneration } from './events/dirty.ts';
 
 /** More than that are a typing error. */
@@ -31,6 +32,17 @@ export function boundsOf(generation: DirtyGeneration): Bounds {
           : `the most allowed is ${WORKERS_MAX} dirty workers`
         : `there is too little ${lacking} for more (--dirty-resource)`,
   };
+}
+
+/** What workers hold, slot by slot: from the largest limit of an app on all have the same apps. Undefined: nothing. */
+export function claimsOf({ apps, resources }: DirtyGeneration): Claims | undefined {
+  const specs = apps.map(({ number, workers }) => ({ number, limit: workers }));
+  const bySlot = Array.from({ length: largestLimit(specs) + 1 }, (_, slot) => {
+    const numbers = appsOfSlot(specs, slot);
+    return amountsNeeded(apps.filter(({ number }) => numbers.includes(number)));
+  });
+  const isNone = bySlot.every((claim) => Object.keys(claim).length === 0);
+  return isNone ? undefined : { total: resources, bySlot };
 }
 
 /** How many workers can hold what their apps need, slot by slot, and of what there is too little for the next. */

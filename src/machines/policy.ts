@@ -2,6 +2,8 @@
  * Whom to hire and whom to retire, and how long to wait after a failure: pure functions of what is known.
  * The pool asks `plan` after every event, and nothing else hires or retires, so nothing races.
  */
+import type { Amounts } from './allocation.ts';
+import { affordable, type Claims } from './claims.ts';
 import type { ChildExit } from './events/child.ts';
 import type { Generation } from './events/generation.ts';
 
@@ -17,6 +19,8 @@ export interface Member {
   readonly swollen?: boolean;
   /** It holds more memory than any may: it is to be killed once enough others are ready. */
   readonly overweight?: boolean;
+  /** What it holds until it is gone; undefined: nothing of which there is only so much. */
+  readonly holds?: Amounts | undefined;
 }
 
 export interface View {
@@ -30,6 +34,10 @@ export interface View {
   readonly surge: number;
   /** Slots whose children failed, and are not replaced yet; candidates do not mind. */
   readonly cooling: readonly number[];
+  /** What children of these generations hold; undefined where none holds anything. */
+  readonly claims?:
+    | { readonly committed: Claims | undefined; readonly trial: Claims | undefined }
+    | undefined;
 }
 
 export interface Hire {
@@ -57,8 +65,21 @@ export function surgeOf(surge: Generation['surge'], target: number): number {
  * - Up-to-date children beyond the target go: unready first, then those out of place, then the oldest.
  * - Up-to-date children are hired up to the target, in slots that do not cool down, but with outdated ones still there
  *   never more than `surge` (one, for recycling) beyond the target; while a generation is tried, the fleet is only kept whole.
+ * - Where children hold something of which there is only so much, old ones may have to go first: `claims.ts`.
  */
 export function plan(view: View): Plan {
+  const { hire, retire } = affordable(view, wish(view));
+  if (!view.claims || retire.length === 0) return { hire, retire };
+  // Who goes to make room for one may make place for others too.
+  const members = view.members.map((one) =>
+    retire.includes(one.age) ? { ...one, phase: 'leaving' as const } : one,
+  );
+  const rest = plan({ ...view, members });
+  return { hire: rest.hire, retire: [...retire, ...rest.retire] };
+}
+
+/** What were to be done if all were there that children hold. */
+function wish(view: View): Plan {
   const { target, committed, trial } = view;
   const active = view.members.filter((member) => member.phase !== 'leaving');
   const candidates = active.filter((member) => member.generation === trial);

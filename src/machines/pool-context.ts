@@ -1,5 +1,6 @@
 /** What a pool knows, and what can be said of it: the context of the pool machine and pure questions about it. */
 import type { ChildTitle } from './child.ts';
+import { candidatesThatFit } from './claims.ts';
 import type { ChildReport, Leave, LeavingCause } from './events/child.ts';
 import type { Generation } from './events/generation.ts';
 import type { PoolOrder, PoolReport } from './events/pool.ts';
@@ -79,14 +80,22 @@ export type PoolEvent =
 /** The id under which a pool knows its child; ids carry the age, so that none is ever used twice. */
 export const childId = (age: number): string => `child.${age}`;
 
-export const viewOf = (context: PoolContext): View => ({
-  members: context.members,
-  target: context.target,
-  committed: context.committed.number,
-  trial: context.trial?.generation.number ?? null,
-  surge: surgeOf((context.trial?.generation ?? context.committed).surge, context.target),
-  cooling: coolingSlots(context),
-});
+export function viewOf(context: PoolContext): View {
+  const { members, target, committed } = context;
+  const trial = context.trial?.generation;
+  const surge = surgeOf((trial ?? committed).surge, target);
+  const claims = { committed: committed.claims, trial: trial?.claims };
+  const hasClaims = claims.committed || claims.trial || members.some(({ holds }) => holds !== undefined);
+  return {
+    members,
+    target,
+    committed: committed.number,
+    trial: trial?.number ?? null,
+    surge: trial ? candidatesThatFit(surge, target, committed.claims, trial.claims) : surge,
+    cooling: coolingSlots(context),
+    claims: hasClaims ? claims : undefined,
+  };
+}
 
 export const isUpToDate = (context: PoolContext, member: Member): boolean =>
   member.generation === context.committed.number && !member.recycleDue;

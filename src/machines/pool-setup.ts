@@ -10,8 +10,9 @@ import {
   stopChild,
 } from 'xstate';
 import { type ChildInput, childMachine } from './child.ts';
+import { claimOf } from './claims.ts';
 import type { Fault } from './faults.ts';
-import { overweightToKill, plan } from './policy.ts';
+import { type Member, overweightToKill, plan } from './policy.ts';
 import {
   active,
   backoffOf,
@@ -199,7 +200,9 @@ export const poolSetup = setup({
         if (context.alone && members.length > 0) break;
         const generation = number === trial?.number ? trial : context.committed;
         const age = nextAge++;
-        members = [...members, { age, slot, generation: number, phase: 'starting', recycleDue: false }];
+        const holds = generation.claims && claimOf(generation.claims, slot);
+        const one: Member = { age, slot, generation: number, phase: 'starting', recycleDue: false, holds };
+        members = [...members, one];
         const input: ChildInput = {
           title: context.title,
           age,

@@ -15,6 +15,14 @@ export function checkPool(context: PoolContext, world: World, violate: (what: st
     violate(
       `${active.length} workers are not leaving, with a target of ${context.target} and a surge of ${surge}`,
     );
+  // Those that leave hold it until they are gone.
+  const held = new Map<string, number>();
+  for (const { holds } of context.members)
+    for (const [name, amount] of Object.entries(holds ?? {})) held.set(name, (held.get(name) ?? 0) + amount);
+  for (const [name, amount] of held) {
+    const total = context.committed.claims?.total[name] ?? context.trial?.generation.claims?.total[name] ?? 0;
+    if (amount > total) violate(`${amount} ${name} are held, and there are ${total}`);
+  }
   const fresh = active.filter(
     (member) => member.generation === context.committed.number && !member.recycleDue,
   );

@@ -25,7 +25,8 @@ import { Random } from './random.ts';
 import type { World } from './world.ts';
 
 const SHARE = 0.25;
-const GPUS = 6;
+/** As many as the largest pool can hold, so that a reload has to make room. */
+const GPUS = [6, 6, 3];
 const FAULTY = ['spawnFails', 'neverSpeaks', 'opensNot', 'crashes', 'hangs', 'losesLink'] as const;
 type Behaviour = 'sound' | (typeof FAULTY)[number];
 
@@ -60,6 +61,7 @@ export class DirtyWorld {
   readonly #telling: Telling;
   readonly #limits: ChildLimits;
   readonly #orderLimitMs: number;
+  readonly #gpus: number;
   readonly #startedWith = new WeakMap<DirtyProcess, DirtyGeneration>();
   readonly #workers: World[] = [];
   readonly #given = new Set<number>();
@@ -88,6 +90,7 @@ export class DirtyWorld {
     };
     this.#orderLimitMs = random.pick([15_000, 60_000, 110_000]);
     const workers = random.between(1, 3);
+    this.#gpus = random.pick(GPUS);
     if (this.wanted)
       web.dirtyOf = (number) => ({ generation: this.#generation(number, workers), limits: this.#limits });
   }
@@ -103,7 +106,7 @@ export class DirtyWorld {
       env: {},
       workers: number % 5 === 4 ? workers + 2 : workers,
       threads: 1,
-      resources: { gpu: GPUS },
+      resources: { gpu: this.#gpus },
       queueMax: 10,
       callTimeoutMs: 0,
       hooks: null,

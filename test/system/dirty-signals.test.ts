@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Data } from './controlled.ts';
-import { dirtyApp, dirtyModule, Tree } from './dirty-tree.ts';
+import { dirtyApp, Tree } from './dirty-tree.ts';
 import { eventually, needsProc } from './harness.ts';
 import { isAlive } from './processes.ts';
 
@@ -249,47 +249,5 @@ describe('how many dirty workers there can be', { concurrency: 2 }, () => {
     process.kill(first.pid, 'SIGKILL');
     const after = await tree.settled(2, (dirty) => !pidsOf(dirty).includes(first.pid));
     assert.deepEqual(after.workers.map((worker: Data) => worker.resources.gpu[0]).sort(), [0, 1]);
-  });
-
-  test('a reload goes through also where the workers hold all tokens', async (t) => {
-    const tree = await Tree.serve(t, [
-      '--dirty-workers',
-      '2',
-      '--dirty-app',
-      GPU,
-      '--dirty-resource',
-      'gpu=2',
-    ]);
-    const before = await tree.settled(2);
-    assert.match((await tree.server.reload()).msg, /^reload done/);
-    const after = await tree.settled(2, (dirty) => dirty.generation === 2);
-    assert.ok(!pidsOf(after).some((pid) => pidsOf(before).includes(pid)));
-    process.kill(after.pid, 'SIGHUP');
-    const anew = await tree.settled(2, (dirty) => !pidsOf(dirty).some((pid) => pidsOf(after).includes(pid)));
-    assert.equal(anew.pid, before.pid, 'the dirty arbiter stays');
-    // So it is with one that still finishes what it runs.
-    const held = await tree.hold(GPU);
-    await tree.ask(`worker kill ${held.pid}`);
-    const { resources } = await tree.until(
-      'its heir is ready',
-      ({ workers }) => workers.length === 3 && workers.every(({ booted }: Data) => booted),
-    );
-    assert.deepEqual(resources, { gpu: { total: 2, held: 2 } });
-    tree.site.write('go', '');
-    assert.equal((await held.answer).result.pid, held.pid);
-    const { workers } = await tree.settled(2);
-    assert.deepEqual(workers.map((worker: Data) => worker.resources.gpu[0]).sort(), [0, 1]);
-  });
-
-  test('a reload that needs more tokens than there are fails with the reason, and nothing ends', async (t) => {
-    const module = (gpu: number) => dirtyModule('v1', `{ resources: { gpu: ${gpu} } }`);
-    const args = ['--dirty-workers', '2', '--dirty-app', './ml.mjs:Model', '--dirty-resource', 'gpu=3'];
-    const tree = await Tree.serve(t, args, { files: { 'ml.mjs': module(1) } });
-    const before = await tree.settled(2);
-    tree.site.write('ml.mjs', module(3));
-    const { msg } = await tree.server.reload();
-    assert.match(msg, /^reload failed: a dirty worker needs 3 gpu, and others hold too much of it/);
-    const after = await tree.settled(2);
-    assert.deepEqual([after.pid, pidsOf(after)], [before.pid, pidsOf(before)]);
   });
 });

@@ -84,7 +84,7 @@ export class Editions {
     if (!generation) throw new Error(`edition ${edition} is not known`);
     const numbers = appsOfSlot(limitsOf(generation.apps), slot);
     const apps = generation.apps.filter(({ number }) => numbers.includes(number));
-    const tokens = this.#tokens(slot, apps, generation);
+    const tokens = this.#tokens(apps, generation);
     const { socket, heartbeatMs } = this.#deps;
     const door = `${socket}-${this.#run}-${age}`;
     const worker: Staffed = { age, slot, edition, apps, tokens, door };
@@ -117,14 +117,11 @@ export class Editions {
     };
   }
 
-  /** Where none is free a worker shares the tokens of the one it replaces, which is in its slot until it has gone. */
-  #tokens(slot: number, apps: readonly DirtyAppSpec[], { resources }: DirtyGeneration): Tokens {
+  /** Tokens that nobody holds: the pool starts no worker before there are enough. */
+  #tokens(apps: readonly DirtyAppSpec[], { resources }: DirtyGeneration): Tokens {
     const needed = amountsNeeded(apps);
-    const staff = [...this.#staff.values()];
-    const heldBy = (some: readonly Staffed[]): Tokens[] => some.map(({ tokens }) => tokens);
-    const tokens =
-      tokensFor(needed, resources, heldBy(staff)) ??
-      tokensFor(needed, resources, heldBy(staff.filter((one) => one.slot !== slot)));
+    const held = [...this.#staff.values()].map((one) => one.tokens);
+    const tokens = tokensFor(needed, resources, held);
     if (tokens) return tokens;
     const wanted = Object.entries(needed).map(([name, amount]) => `${amount} ${name}`);
     throw new FaultError(

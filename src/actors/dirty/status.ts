@@ -124,7 +124,6 @@ function workersOf(
 }
 
 function resourcesOf(editions: Editions, totals: Readonly<Record<string, number>>): DirtyStatus['resources'] {
-  // A worker and the one that replaces it may share some.
   const held = (name: string): number =>
     new Set([...editions.staff.values()].flatMap(({ tokens }) => tokens[name] ?? [])).size;
   return Object.fromEntries(

@@ -1,4 +1,5 @@
 /** Generations: code, settings and listeners that belong together. The actor prepares and releases them. */
+import type { Claims } from '../claims.ts';
 import type { Fault } from '../faults.ts';
 import type { DirtyGeneration } from './dirty.ts';
 
@@ -30,6 +31,8 @@ export interface Generation {
   settleMs: number;
   /** The number of workers the settings ask for. */
   workers: number;
+  /** What its children hold of which there is only so much; undefined: nothing. */
+  claims?: Claims | undefined;
   /** Its dirty workers, where there are any, and the limits of the dirty arbiter itself. */
   dirty?: { generation: DirtyGeneration; limits: ChildLimits } | undefined;
 }
