@@ -1,6 +1,7 @@
 // Tokens of a model in a dirty worker, streamed to the browser as server-sent events:
 //
 //   kirin -w 2 --dirty-workers 1 --dirty-threads 20 --dirty-app ./model.js:Model --chdir examples/dirty-tokens app.js
+import { once } from 'node:events';
 import { dirty } from 'kirin';
 
 export default async function app(req, res) {
@@ -14,10 +15,12 @@ export default async function app(req, res) {
   try {
     const prompt = searchParams.get('prompt') ?? '';
     const tokens = dirty.with({ signal: gone.signal }).stream('./model.js:Model', 'tokens', prompt);
-    for await (const token of tokens) res.write(`data: ${token}\n\n`);
+    // A reader that is slow slows the model down, instead of filling memory here.
+    for await (const token of tokens)
+      if (!res.write(`data: ${token}\n\n`)) await once(res, 'drain', { signal: gone.signal });
     res.end('event: done\ndata:\n\n');
   } catch (error) {
-    if (error.code !== 'DIRTY_CANCELLED') res.end(`event: failed\ndata: ${error.message}\n\n`);
+    if (!gone.signal.aborted) res.end(`event: failed\ndata: ${error.message}\n\n`);
   }
 }
 

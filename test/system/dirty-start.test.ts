@@ -12,6 +12,8 @@ interface Failing {
   exit: number;
   reason: RegExp;
   stack?: RegExp;
+  /** Another line of the log. */
+  told?: RegExp;
 }
 
 /** Settings that one dirty worker of `./ml.mjs:Model` is started with. */
@@ -77,6 +79,22 @@ const FAILING: readonly Failing[] = [
     reason: /the dirty worker was not ready within 4 s \(--boot-timeout\)/,
   },
   {
+    name: 'the constructor never returns',
+    code: 'export class Model extends DirtyApp { constructor() { super(); for (;;); } }',
+    args: [...ONE, '--boot-timeout', '3'],
+    exit: 3,
+    reason: /the dirty worker was not ready within 3 s \(--boot-timeout\)/,
+    told: /^dirty worker 1 .* ended unexpectedly, by SIGKILL: .*; it was still in the constructor or init\(\) of \.\/ml\.mjs:Model$/,
+  },
+  {
+    name: 'init() never returns',
+    code: 'export class Model extends DirtyApp { init() { for (;;); } }',
+    args: [...ONE, '--boot-timeout', '3'],
+    exit: 3,
+    reason: /the dirty worker was not ready within 3 s \(--boot-timeout\)/,
+    told: /; it was still in the constructor or init\(\) of \.\/ml\.mjs:Model$/,
+  },
+  {
     name: 'init() calls process.exit()',
     code: 'export class Model extends DirtyApp { init() { process.exit(7); } }',
     exit: 3,
@@ -139,7 +157,7 @@ const REFUSED: readonly { args: string[]; reason: string }[] = [
 ];
 
 describe('a first start of dirty workers that fails', { concurrency: 2 }, () => {
-  for (const { name, code = '', args = ONE, exit, reason, stack } of FAILING)
+  for (const { name, code = '', args = ONE, exit, reason, stack, told } of FAILING)
     test(`${name}: exit ${exit}`, async (t) => {
       const module = `const { DirtyApp } = await import(process.env.TEST_KIRIN);\n${code}\n`;
       const { server, site, left } = tools(Tree.launch(t, args, { files: { 'ml.mjs': module } }));
@@ -148,6 +166,7 @@ describe('a first start of dirty workers that fails', { concurrency: 2 }, () => 
       assert.equal(fatal.length, 1, server.tail());
       assert.match(fatal[0]!.msg, reason);
       if (stack) assert.match(server.lines.map((line) => line.stack ?? '').join('\n'), stack);
+      if (told) assert.ok(server.all(told).length > 0, server.tail());
       assert.deepEqual(left(), [], 'nothing is left in TMPDIR');
       assert.equal(existsSync(site.path('kirin.ctl')), false);
     });

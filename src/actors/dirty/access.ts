@@ -46,7 +46,8 @@ function connecting(): DirtyClient {
  *
  * @example
  * const label = await dirty.execute('./ml.js:Model', 'predict', input);
- * for await (const token of dirty.stream('./ml.js:Model', 'tokens', prompt)) response.write(token);
+ * for await (const token of dirty.stream('./ml.js:Model', 'tokens', prompt))
+ *   if (!response.write(token)) await once(response, 'drain');
  */
 export const dirty: Dirty = {
   execute: (app, action, ...args) => theClient().execute(app, action, ...args),

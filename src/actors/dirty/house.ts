@@ -49,6 +49,8 @@ export class DirtyHouse {
   onNews: (event: { level: 'info' | 'warn'; text: string }) => void = () => {};
   readonly #deps: HouseDeps;
   readonly #known = new Map<number, Known>();
+  /** What a worker that starts is busy with. */
+  readonly #stages = new Map<number, string>();
   /** What passes on an order to leave, once nothing runs in the worker. */
   readonly #waiting = new Map<number, () => void>();
   readonly #closers: (() => void)[] = [];
@@ -215,6 +217,7 @@ export class DirtyHouse {
 
   /** What a worker says of itself, under its name. */
   #pass({ level, text }: Notice, { age, pid }: ChildContext): void {
+    if (level === 'debug') return void this.#stages.set(age, text);
     this.onNews({
       level: level === 'info' ? 'info' : 'warn',
       text: `dirty worker ${age} (pid ${pid}): ${text}`,
@@ -231,13 +234,16 @@ export class DirtyHouse {
         signal,
         reason: fault?.message ?? null,
       });
+    const stage = this.#stages.get(age);
+    if (type === 'process.exited') this.#stages.delete(age);
     const name = `dirty worker ${age} (pid ${pid})`;
     if (type === 'process.spawned') return this.onNews({ level: 'info', text: `${name} started` });
     if (type === 'worker.ready') return this.onNews({ level: 'info', text: `${name} is ready` });
     const how = signal === null ? `exit code ${code ?? 'unknown'}` : `by ${signal}`;
     if (cause === 'ordered' || cause === 'terminated')
       return this.onNews({ level: 'info', text: `${name} ended` });
-    const why = fault ? `: ${fault.message}` : '';
+    const isLate = cause === 'bootTimeout' && stage !== undefined;
+    const why = fault ? `: ${fault.message}${isLate ? `; it was still in ${stage}` : ''}` : '';
     this.onNews({ level: 'warn', text: `${name} ended unexpectedly, ${how}${why}` });
   }
 

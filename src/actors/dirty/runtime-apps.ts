@@ -33,13 +33,17 @@ export class DirtyWorkerApps {
 
   /**
    * Loads all classes, then makes an instance of each and awaits its init(), in turn. Rejects with what
-   * `loadDirtyClass` does, and with FaultError `app.startFailed`.
+   * `loadDirtyClass` does, and with FaultError `app.startFailed`. `enters` is told what begins, since it may never end.
    */
-  async start(): Promise<void> {
+  async start(enters: (what: string) => void = () => {}): Promise<void> {
     const classes: [Spec, DirtyClass][] = [];
-    for (const spec of this.#specs) classes.push([spec, await loadDirtyClass(spec)]);
+    for (const spec of this.#specs) {
+      enters(`the module of ${spec.importPath}`);
+      classes.push([spec, await loadDirtyClass(spec)]);
+    }
     for (const [spec, Class] of classes) {
       const { importPath } = spec;
+      enters(`the constructor or init() of ${importPath}`);
       const app = { importPath, instance: made(importPath, Class), actions: actionsOf(Class) };
       await initiated(app);
       this.#apps.set(spec.number, app);

@@ -67,7 +67,8 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
     };
     await hooks.run('dirty_post_fork', subject);
     this.#apps = new DirtyWorkerApps(apps);
-    await this.#apps.start();
+    // Kept by the dirty arbiter, for whoever asks why this never ended.
+    await this.#apps.start((what) => this.#voice.notice('debug', what));
     await hooks.run('dirty_worker_init', subject);
     // Only now: the router gives nobody long to say who he is, and an app may take minutes to load.
     const channel = await connectChannel(spec.socket);
