@@ -9,7 +9,6 @@ import type { Channel } from './channel.ts';
 import { DirtyError, errorPayloadOf } from './errors.ts';
 import {
   appOf,
-  bareFrame,
   FRAME,
   FRAME_BYTES_MAX,
   HEADER_BYTES,
@@ -35,6 +34,7 @@ import { Backpressure } from './router-backpressure.ts';
 import { Caller } from './router-callers.ts';
 import { App } from './router-calls.ts';
 import { Dispatch } from './router-dispatch.ts';
+import { Leaving } from './router-leaving.ts';
 import { Notices } from './router-notices.ts';
 import { type RouterStats, statsOf } from './router-stats.ts';
 import { Worker } from './router-workers.ts';
@@ -74,7 +74,6 @@ const QUEUE_FRAMES_MAX = 4;
 const HELLO_MS = 10_000;
 /** Connections that have not said who they are. */
 const STRANGERS_MAX = 1000;
-const LEAVING = 'the dirty arbiter is leaving';
 /** How long a caller for which too much waits may read nothing. */
 const CALLER_PATIENCE_MS = 30_000;
 
@@ -93,7 +92,7 @@ export class Router {
   readonly #notices: Notices;
   readonly #sweep = new Sweep(() => this.sweep());
   #closed = false;
-  #leaving: 'to another' | 'for good' | undefined;
+  #leaving: Leaving | undefined;
 
   constructor(options: RouterOptions) {
     this.#options = options;
@@ -178,9 +177,10 @@ export class Router {
 
   /** Begins no call any more: what waits, and what comes, waits for another dirty arbiter, or is refused. */
   leave(another: boolean): void {
-    this.#leaving = another ? 'to another' : 'for good';
-    for (const caller of this.#callers) this.#warn(caller);
-    for (const { caller, frame, more } of this.#dispatch.takeWaiting()) this.#turnAway(caller, frame, more);
+    const leaving = new Leaving(this.#backpressure, another);
+    this.#leaving = leaving;
+    for (const caller of this.#callers) leaving.warn(caller);
+    for (const { caller, frame, more } of this.#dispatch.takeWaiting()) leaving.turnAway(caller, frame, more);
   }
 
   stats(): RouterStats {
@@ -280,7 +280,7 @@ export class Router {
     const caller = new Caller(channel, this.#lastCaller, pid, generation, role);
     this.#callers.add(caller);
     this.#welcome(channel, caller.number);
-    this.#warn(caller);
+    this.#leaving?.warn(caller);
     return {
       hear: (frame, more) => this.#heardCaller(caller, frame, more),
       ended: () => {
@@ -328,7 +328,7 @@ export class Router {
       case FRAME.call: {
         if (known) return `id ${id} is pending already`;
         const app = this.#apps.get(appOf(frame));
-        if (this.#leaving) this.#turnAway(caller, frame, more);
+        if (this.#leaving) this.#leaving.turnAway(caller, frame, more);
         else if (app) this.#dispatch.submit(caller, app, frame, more);
         else
           this.#refuse(caller, id, new DirtyError('DIRTY_APP_NOT_FOUND', `there is no app ${appOf(frame)}`));
@@ -361,18 +361,6 @@ export class Router {
       default:
         return `a frame of type ${typeOf(frame)} from a worker`;
     }
-  }
-
-  /** So that a caller sends nothing more that might cross the end of its connection: a call of nobody is handed back. */
-  #warn(caller: Caller): void {
-    if (this.#leaving === 'to another' && caller.role === 'web')
-      this.#backpressure.send(caller, bareFrame({ type: FRAME.call }), NO_MORE);
-  }
-
-  /** The call of a dirty worker is refused also where there will be another: its own worker is waited for here. */
-  #turnAway(caller: Caller, frame: Buffer, more: readonly Buffer[]): void {
-    if (this.#leaving === 'to another' && caller.role === 'web') this.#backpressure.send(caller, frame, more);
-    else this.#refuse(caller, idOf(frame), new DirtyError('DIRTY_UNAVAILABLE', LEAVING));
   }
 
   #refuse(caller: Caller, id: number, error: DirtyError): void {
