@@ -72,7 +72,7 @@ export const SCENES: Readonly<Record<string, Scene>> = {
     last: [
       (line) => isEvent(line, 'arbiter', 'root/pool', 'child.ready', { age: '2' }),
       // Its replacement may be faster than the wait after the failure.
-      (line) => line.what === 'state' && line.of === 'root/pool' && line.by === 'after backoff',
+      (line) => line.what === 'state' && line.of === 'root/pool' && line.by === 'pool.cooled',
     ],
   },
   'dirty-call': {
