@@ -194,7 +194,7 @@ export function faultOf(title: ChildTitle, exit: Extract<ChildReport, { type: 'c
 }
 
 /** What a child's unexpected end speaks against: a trial, or the replacing of children in its place. */
-export function blame(
+function blame(
   context: PoolContext,
   age: number,
   cause: LeavingCause,
@@ -241,6 +241,16 @@ function judgementOf(
   const failedToBoot = event.cause === 'bootFailed' || event.cause === 'bootTimeout';
   if (event.type === 'child.exited') return failedToBoot ? 'planned' : judge(event);
   return failedToBoot && member?.phase === 'starting' ? 'crashed' : 'planned';
+}
+
+/** What is known when a child leaves or has gone, whatever is to be blamed for it. */
+export function blamed(
+  context: PoolContext,
+  event: Extract<ChildReport, { type: 'child.leaving' | 'child.exited' }>,
+  fault: Fault,
+): PoolContext {
+  const known = { ...context, ...blame(context, event.age, event.cause, fault) };
+  return { ...known, ...countFailure(known, event) };
 }
 
 export const stoppingFault: Fault = { code: 'order.stopping', message: 'the server is stopping' };

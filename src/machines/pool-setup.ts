@@ -16,7 +16,7 @@ import { type Member, overweightToKill, plan } from './policy.ts';
 import {
   active,
   backoffOf,
-  blame,
+  blamed,
   candidatesStand,
   changed,
   changedCooldown,
@@ -132,21 +132,13 @@ export const poolSetup = setup({
         ...noFault,
         message: `${context.title} ${event.age} left: ${event.cause}`,
       };
-      const blamed = { ...context, ...blame(context, event.age, event.cause, fault) };
-      return {
-        ...blamed,
-        ...countFailure(blamed, event),
-        members: changed(context, event.age, { phase: 'leaving' }),
-      };
+      const members = changed(context, event.age, { phase: 'leaving' });
+      return { ...blamed(context, event, fault), members };
     }),
     noteExited: assign(({ context, event }) => {
       assertEvent(event, 'child.exited');
-      const blamed = { ...context, ...blame(context, event.age, event.cause, faultOf(context.title, event)) };
-      return {
-        ...blamed,
-        ...countFailure(blamed, event),
-        members: context.members.filter((one) => one.age !== event.age),
-      };
+      const members = context.members.filter((one) => one.age !== event.age);
+      return { ...blamed(context, event, faultOf(context.title, event)), members };
     }),
     forgetChild: stopChild(({ event }) => {
       assertEvent(event, 'child.exited');

@@ -226,6 +226,7 @@ export const workerMachine = setup({
                   { target: 'leaving', actions: 'tellDraining' },
                 ],
                 'link.ended': { target: 'leaving', actions: 'tellDraining' },
+                'app.crashed': { target: 'leaving', actions: ['keepCrash', 'tellDraining'] },
               },
             },
             lingering: {
@@ -236,7 +237,6 @@ export const workerMachine = setup({
                 'worker.drain': { target: 'leaving', actions: 'keepOrder' },
                 'worker.quit': { target: 'leaving', actions: ['keepOrder', 'cutConnections'] },
                 'link.ended': { target: 'leaving' },
-                'app.crashed': { target: 'leaving', actions: 'keepCrash' },
               },
             },
             leaving: {
