@@ -25,6 +25,7 @@ const CORE = [
   'actors/link',
   'actors/listen-hook',
   'actors/listeners',
+  'actors/socket-handle',
   'actors/unix-socket',
   'actors/web-server',
 ];

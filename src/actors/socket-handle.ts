@@ -1,14 +1,15 @@
 /**
- * Sockets that are bound but neither listen nor accept. Runs in the arbiter. Node has no public way to make one
- * before `net.BoundSocket` (24), so this is the one file that uses `net._createServerHandle`, the function that
- * node:cluster itself is built on. It returns a handle, or a negative errno.
+ * Sockets that are bound but neither listen nor accept. Runs in the arbiter. Where Node.js has `net.BoundSocket` (24 and later)
+ * it makes them. Before that there is no public way, and there is none at all to take over a descriptor without listening on
+ * it, so this is the one file that uses `net._createServerHandle`, the function that node:cluster itself is built on. It
+ * returns a handle, or a negative errno.
  */
 import net from 'node:net';
 import { getSystemErrorName } from 'node:util';
 
 export interface SocketHandle {
   readonly fd: number;
-  close(callback?: () => void): void;
+  close(): void;
   unref?(): void;
   getsockname?(out: Partial<SocketName>): number;
   getpeername?(out: Partial<SocketName>): number;
@@ -29,6 +30,42 @@ export class SocketError extends Error {
     super(code);
     this.code = code;
   }
+}
+
+interface BoundSocket {
+  fd(): number;
+  /** Throws where it is closed already. */
+  close(): void;
+  /** The path of a Unix socket. */
+  address(): SocketName | string;
+}
+type BindOptions = { path: string } | { host: string; port: number; ipv6Only: boolean };
+type BoundSocketClass = new (options: BindOptions) => BoundSocket;
+
+/** The public way, where this version of Node.js has it. The first that had it knew only TCP, and would ignore a path. */
+function publicWay(kind: 'tcp' | 'unix'): BoundSocketClass | undefined {
+  const { BoundSocket } = net as unknown as { BoundSocket?: BoundSocketClass };
+  return BoundSocket && (kind === 'tcp' || 'isPipe' in BoundSocket.prototype) ? BoundSocket : undefined;
+}
+
+function bound(Bound: BoundSocketClass, options: BindOptions) {
+  let socket: BoundSocket | undefined;
+  try {
+    socket = new Bound(options);
+  } catch (error) {
+    const { errno } = error as NodeJS.ErrnoException;
+    throw errno === undefined ? error : new SocketError(errno);
+  }
+  const name = socket.address();
+  // Holds the socket: what nobody holds any more is closed with the next collection of garbage.
+  const handle: SocketHandle = {
+    fd: socket.fd(),
+    close() {
+      socket?.close();
+      socket = undefined;
+    },
+  };
+  return { handle, name };
 }
 
 type CreateServerHandle = (
@@ -59,6 +96,11 @@ export function bindTcpHandle(
   port: number,
   { ipv6Only = false }: { ipv6Only?: boolean } = {},
 ): { handle: SocketHandle; name: SocketName } {
+  const Bound = publicWay('tcp');
+  if (Bound) {
+    const { handle, name } = bound(Bound, { host, port, ipv6Only });
+    return { handle, name: name as SocketName };
+  }
   const isV6 = net.isIPv6(host.replace(/%.*$/, ''));
   const handle = create(host, port, isV6 ? 6 : 4, undefined, isV6 && ipv6Only ? IPV6_ONLY : 0);
   try {
@@ -70,7 +112,10 @@ export function bindTcpHandle(
 }
 
 /** Binds a path that must not exist. Closing the handle unlinks that path, whatever it is by then. */
-export const bindUnixHandle = (path: string): SocketHandle => create(path, -1, -1);
+export function bindUnixHandle(path: string): SocketHandle {
+  const Bound = publicWay('unix');
+  return Bound ? bound(Bound, { path }).handle : create(path, -1, -1);
+}
 
 /** Takes over a descriptor that is open already; closing the handle closes it. `name` is undefined for a Unix socket. */
 export function openHandle(fd: number): { handle: SocketHandle; name: SocketName | undefined } {

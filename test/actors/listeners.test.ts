@@ -108,15 +108,28 @@ describe('binding', () => {
   test('chooses another port for all where one of them has it in use', async (t) => {
     // The first address is bound, then its port is taken on the second, twice.
     const table = tableOf(t, { lookup });
-    const { _createServerHandle: create } = net as unknown as {
-      _createServerHandle: (...args: unknown[]) => number;
-    };
     let left = 2;
-    t.mock.method(
-      net as unknown as { _createServerHandle: typeof create },
-      '_createServerHandle',
-      (...args: unknown[]) => (args[0] === '127.0.0.2' && left-- > 0 ? IN_USE : create(...args)),
+    const isTaken = (host: unknown): boolean => host === '127.0.0.2' && left-- > 0;
+    // Whichever of the two ways this version of Node.js has.
+    const ways = net as unknown as {
+      _createServerHandle: (...args: unknown[]) => number;
+      BoundSocket?: new (options: { host?: string }) => object;
+    };
+    const { _createServerHandle: create, BoundSocket } = ways;
+    t.mock.method(ways, '_createServerHandle', (...args: unknown[]) =>
+      isTaken(args[0]) ? IN_USE : create(...args),
     );
+    if (BoundSocket) {
+      ways.BoundSocket = class extends BoundSocket {
+        constructor(options: { host?: string }) {
+          if (isTaken(options.host)) throw Object.assign(new Error('in use'), { errno: IN_USE });
+          super(options);
+        }
+      };
+      t.after(() => {
+        ways.BoundSocket = BoundSocket;
+      });
+    }
     const before = openSockets();
     const bound = await table.bind(['two:0'], 1);
     const ports = new Set(bound.map(({ address }) => address.split(':')[1]));

@@ -189,9 +189,9 @@ describe('a Unix socket', () => {
     const server = createServer().listen(path);
     t.after(() => server.close());
     await once(server, 'listening');
-    const closed = new Promise<void>((resolve) => socket.handle.close(resolve));
     socket.release();
-    await closed;
+    // What libuv does at the end of a turn with a handle that was closed in it is done by the second.
+    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
     assert.ok(existsSync(path), "the successor's socket is still there");
     unlinkSync(`${path}.moved`);
   });
