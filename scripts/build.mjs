@@ -21,6 +21,7 @@ const entries = {
   'dirty-arbiter': 'src/actors/entry/dirty-arbiter.ts',
   'dirty-worker': 'src/actors/entry/dirty-worker.ts',
   'dirty-inspect': 'src/actors/entry/dirty-inspect.ts',
+  copies: 'src/actors/entry/copies.ts',
   hooks: 'src/actors/entry/hooks.ts',
   'hang-thread': 'src/actors/entry/hang-thread.ts',
   config: 'src/settings/config-entry.ts',

@@ -17,6 +17,7 @@ const CORE = [
   'system/keeping-alive',
   'system/killing',
   'system/leaving',
+  'system/pausing',
   'system/queueing',
   'system/reloading',
   'system/serving',

@@ -8,6 +8,7 @@
 import net, { type Server, type Socket } from 'node:net';
 import type { WorkerListener } from '../machines/events/worker.ts';
 import { bindFault } from './bind-fault.ts';
+import { Pausing } from './pausing.ts';
 
 /** Node's own, whatever the app or the listen hook puts in its place. */
 const nativeListen = net.Server.prototype.listen;
@@ -73,6 +74,7 @@ export function claimListener(listener: WorkerListener, backlog: number): Promis
 export class Acceptor {
   readonly #listeners: readonly WorkerListener[];
   readonly #backlog: number;
+  readonly #pausing: Pausing;
   #open: Server[] = [];
   #parked = new Map<number, Parked>();
   #settled = false;
@@ -80,6 +82,7 @@ export class Acceptor {
   constructor(listeners: readonly WorkerListener[], backlog: number) {
     this.#listeners = listeners;
     this.#backlog = backlog;
+    this.#pausing = new Pausing(backlog);
   }
 
   /** Starts to accept on every listener; 'listening' is emitted on `server` as after its own listen(). */
@@ -112,6 +115,16 @@ export class Acceptor {
     for (const server of this.#open) delete (server as { _handle?: Partial<Handle> | null })._handle?.close;
   }
 
+  /** Resolves with true once nothing is accepted any more, with false where that was overtaken. See `Pausing`. */
+  pause(): Promise<boolean> {
+    return this.#pausing.pause(this.#open);
+  }
+
+  /** Accepts again. */
+  resume(): void {
+    this.#pausing.resume();
+  }
+
   /** Descriptors are given once: where a server that is closed would close one, it is kept. */
   #parkOnClose(server: HandledServer, index: number): void {
     const handle = server._handle;
@@ -134,6 +147,7 @@ export class Acceptor {
     if (own?.listening) answerCloses(own);
     for (const server of this.#open) if (server.listening) Reflect.apply(nativeClose, server, []);
     this.#open = [];
+    this.#pausing.close();
     for (const { handle } of this.#parked.values()) {
       delete (handle as Partial<Handle>).close;
       handle.close();

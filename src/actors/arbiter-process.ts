@@ -32,8 +32,9 @@ import { sayAtTheEnd } from './log-sink.ts';
 import { MemoryTable } from './memory.ts';
 import { narrator, tellOrder } from './narrator.ts';
 import { type Pidfile, writePidfile } from './pidfile.ts';
-import { processActor } from './process.ts';
+import { processActor, together } from './process.ts';
 import type { Redactor } from './redaction.ts';
+import { Rotation } from './rotation.ts';
 import type { Signals } from './signals.ts';
 
 export interface ArbiterOptions {
@@ -115,6 +116,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
       redactor,
       notice: (text) => log.warn(text),
     });
+  const rotation = new Rotation();
   const control = new Control({
     settings,
     log,
@@ -125,6 +127,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     dirty,
     listeners: table,
     inspector,
+    rotation,
     version: options.version,
   });
   process.on('uncaughtException', crash);
@@ -157,6 +160,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     ledger,
     control,
     dirty,
+    rotation,
     live,
     guardian,
     crash,
@@ -192,6 +196,7 @@ interface House {
   ledger: Ledger;
   control: Control;
   dirty: DirtyTree | undefined;
+  rotation: Rotation;
   /** Every process that lives. */
   live: Set<ChildProcess>;
   /** Sees to it that none outlives us. */
@@ -201,12 +206,13 @@ interface House {
 
 function supervise(
   { settings, signals, workerFile, redactor, head }: ArbiterOptions,
-  { log, generations, heartbeats, inspector, ledger, control, dirty, live, guardian, crash }: House,
+  { log, generations, heartbeats, inspector, ledger, control, dirty, rotation, live, guardian, crash }: House,
 ) {
-  const balancer = new Balancer(heartbeats, () => {
+  const isBalanced = (): boolean => {
     const committed = new Scene(actor).pool()?.context.committed.number ?? 1;
     return !generations.settingsOf(committed).noBalance;
-  });
+  };
+  const balancer = new Balancer(heartbeats, isBalanced, (age) => rotation.isPaused(age));
   const machine = arbiterMachine.provide({
     actors: {
       signals: fromCallback(({ sendBack }) => signals.attach(sendBack)),
@@ -226,7 +232,7 @@ function supervise(
                 title: 'worker',
                 launch: (input) => generations.launchOf(input),
                 early: (input) => head?.take(input),
-                hooks: balancer.hooks,
+                hooks: together(rotation.hooks, balancer.hooks),
                 heartbeats,
                 inspected: inspector.children,
                 live,

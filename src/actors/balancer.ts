@@ -12,13 +12,16 @@ const LOOK_MS = 2000;
 export class Balancer {
   readonly #heartbeats: HeartbeatTable;
   readonly #isOn: () => boolean;
+  readonly #isPaused: (age: number) => boolean;
   readonly #send = new Map<number, (connections: number) => void>();
   readonly #ready = new Set<number>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(heartbeats: HeartbeatTable, isOn: () => boolean) {
+  /** A worker that is paused has no share: it neither gives nor counts. */
+  constructor(heartbeats: HeartbeatTable, isOn: () => boolean, isPaused: (age: number) => boolean) {
     this.#heartbeats = heartbeats;
     this.#isOn = isOn;
+    this.#isPaused = isPaused;
   }
 
   readonly hooks: ProcessHooks<'web'> = {
@@ -43,7 +46,8 @@ export class Balancer {
 
   #look(): void {
     if (!this.#isOn() || this.#ready.size < 2) return;
-    const loads = [...this.#ready].map((age) => ({
+    const accepting = [...this.#ready].filter((age) => !this.#isPaused(age));
+    const loads = accepting.map((age) => ({
       age,
       connections: this.#heartbeats.pulse(age)?.figures?.connections ?? 0,
     }));

@@ -48,6 +48,15 @@ export interface ProcessHooks<K extends LinkKind> {
   gone?(age: number): void;
 }
 
+/** Several hooks as one; where one of them passes an order to leave on itself, the others are told nevertheless. */
+export const together = <K extends LinkKind>(...all: ProcessHooks<K>[]): ProcessHooks<K> => ({
+  linked: (...about) => all.forEach((hooks) => void hooks.linked?.(...about)),
+  ready: (age) => all.forEach((hooks) => void hooks.ready?.(age)),
+  reported: (age, report) => all.forEach((hooks) => void hooks.reported?.(age, report)),
+  leaving: (...about) => all.map((hooks) => hooks.leaving?.(...about) ?? false).includes(true),
+  gone: (age) => all.forEach((hooks) => void hooks.gone?.(age)),
+});
+
 export type { ProcessLaunch };
 
 export interface ProcessDeps<K extends LinkKind> {

@@ -7,9 +7,14 @@ import { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { createActor, fromCallback, fromPromise } from 'xstate';
 import type { InspectReport } from '../machines/events/inspect.ts';
-import type { LifecycleReport } from '../machines/events/lifecycle.ts';
 import { type Down, LINK_PROTOCOL, linkSchemas, type MachineOrder } from '../machines/events/link.ts';
-import type { WorkerInternal } from '../machines/events/worker.ts';
+import {
+  type TrafficOrder,
+  type TrafficReport,
+  trafficOrders,
+  type WorkerInternal,
+  type WorkerReport,
+} from '../machines/events/worker.ts';
 import type { Fault, FaultCode } from '../machines/faults.ts';
 import { type AnyWorkerSpec, workerMachine } from '../machines/worker.ts';
 import { announceInspection } from './app-bridge.ts';
@@ -46,6 +51,8 @@ export interface WorkerVoice {
   recycleDue(requests: number): void;
   /** It is of no use any more: ends the process with these last words, unless it is leaving anyway. */
   die(fault: Fault): void;
+  /** What became of an order that concerns traffic. */
+  tell(report: TrafficReport): void;
 }
 
 /** What one kind of worker serves with; times are in milliseconds. */
@@ -64,10 +71,10 @@ export interface WorkerWork<Spec> {
   close(limitMs: number): Promise<void>;
   /** Cut what is in flight. */
   cut(): void;
-  /** Ask so many clients to connect anew. */
-  shed?(connections: number): void;
   /** Cut the one request that Node.js was at work for when an error was thrown. */
   abandon?(resource: object): void;
+  /** What concerns connections and no state. */
+  traffic?(order: TrafficOrder): void;
 }
 
 /**
@@ -94,14 +101,14 @@ export function superviseWorker<K extends WorkerKind>(
   shieldSignals(() => terminated());
   letLostTerminalGo();
 
-  const link: Link<LifecycleReport | InspectReport> = openLink<Down<K>, LifecycleReport | InspectReport>(
+  const link: Link<WorkerReport | InspectReport> = openLink<Down<K>, WorkerReport | InspectReport>(
     stream,
     LINK_FD,
     linkSchemas[kind].down,
     {
       event: (order) => {
         if (isInspectOrder(order)) return desk.take(order);
-        if (order.type === 'worker.shed') return work.shed?.(order.connections);
+        if (isTrafficOrder(order)) return work.traffic?.(order);
         if (order.type === 'worker.boot') hello(order.spec as SpecOf<K>);
         toMachine(order as MachineOrder<K>);
       },
@@ -132,6 +139,7 @@ export function superviseWorker<K extends WorkerKind>(
       link.sendSync({ type: 'worker.lastWords', fault });
       process.exit(1);
     },
+    tell: (report) => void link.send(report),
   });
   /** The first frame; the generation is known from the order to boot. */
   const hello = (spec: SpecOf<K>): void => {
@@ -153,7 +161,7 @@ export function superviseWorker<K extends WorkerKind>(
 
   const machine = workerMachine.provide({
     actors: {
-      link: fromCallback<LifecycleReport>(({ sendBack, receive }) => {
+      link: fromCallback<WorkerReport>(({ sendBack, receive }) => {
         toMachine = sendBack as typeof toMachine;
         receive((report) => {
           link.send(report);
@@ -224,3 +232,6 @@ export function superviseWorker<K extends WorkerKind>(
   });
   actor.start();
 }
+
+const isTrafficOrder = (order: { type: string }): order is TrafficOrder =>
+  Object.hasOwn(trafficOrders, order.type);

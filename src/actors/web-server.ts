@@ -48,6 +48,13 @@ export interface WebServer {
   drain(graceMs: number): Promise<{ cut: number }>;
   /** Asks so many clients, with their next answers, to connect anew. */
   shed(connections: number): void;
+  /**
+   * Accepts no new connections, and serves those that are there. Resolves with true when it is so, with false where it was
+   * resumed or is leaving. Throws FaultError `worker.cannotPause`; then it accepts as before.
+   */
+  pause(): Promise<boolean>;
+  /** Accepts connections again; false where it is leaving. */
+  resume(): boolean;
   /** Cuts every connection now, and returns how many. An ongoing drain then resolves. */
   cut(): number;
   /** Cuts the connection of which `resource` is, where it is one: its request threw and will not be answered. */
@@ -252,6 +259,16 @@ class AppServer implements WebServer {
 
   shed(connections: number): void {
     if (!this.#draining) this.#connections?.shed(connections);
+  }
+
+  async pause(): Promise<boolean> {
+    if (this.#draining) return false;
+    return await this.#acceptor.pause();
+  }
+
+  resume(): boolean {
+    if (!this.#draining) this.#acceptor.resume();
+    return !this.#draining;
   }
 
   cut(): number {

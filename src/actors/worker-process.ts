@@ -1,7 +1,8 @@
 /** A web worker's process: what is supervised there serves requests. Runs in the worker. */
-import type { WorkerSpec } from '../machines/events/worker.ts';
+import type { TrafficOrder, WorkerSpec } from '../machines/events/worker.ts';
 import { announceDirty, announceWorker } from './app-bridge.ts';
 import { openDebuggerPort } from './debugger-port.ts';
+import { toFault } from './fault-error.ts';
 import { startHangThread } from './hang-stack/start.ts';
 import { superviseWorker, type WorkerVoice, type WorkerWork } from './supervised-worker.ts';
 import { createWebServer, type WebServer } from './web-server.ts';
@@ -10,11 +11,34 @@ export function runWorker(): void {
   superviseWorker('web', 'app.loadFailed', servingRequests);
 }
 
-function servingRequests({ notice, recycleDue }: WorkerVoice): WorkerWork<WorkerSpec> {
+function servingRequests({ notice, recycleDue, tell }: WorkerVoice): WorkerWork<WorkerSpec> {
   let web: WebServer | undefined;
   const server = (): WebServer => {
     if (!web) throw new Error('there is no web server yet');
     return web;
+  };
+  const pause = async (): Promise<void> => {
+    try {
+      if (!(await web?.pause())) return;
+      notice('info', 'paused: it accepts no new connections until it is resumed');
+      tell({ type: 'worker.paused' });
+    } catch (error) {
+      const fault = toFault(error, 'worker.cannotPause');
+      notice('warn', `cannot be paused: ${fault.message}`);
+      tell({ type: 'worker.pauseFailed', fault });
+    }
+  };
+  const traffic = (order: TrafficOrder): void => {
+    switch (order.type) {
+      case 'worker.shed':
+        return web?.shed(order.connections);
+      case 'worker.pause':
+        return void pause();
+      case 'worker.resume':
+        if (!web?.resume()) return;
+        notice('info', 'resumed: it accepts connections again');
+        return tell({ type: 'worker.resumed' });
+    }
   };
   return {
     begin({ age, slot, generation, dirty, app, ...spec }) {
@@ -41,7 +65,7 @@ function servingRequests({ notice, recycleDue }: WorkerVoice): WorkerWork<Worker
     drain: (graceMs) => server().drain(graceMs),
     close: (limitMs) => server().close(limitMs),
     cut: () => web?.cut(),
-    shed: (connections) => web?.shed(connections),
     abandon: (resource) => web?.abandon(resource),
+    traffic,
   };
 }

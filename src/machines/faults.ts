@@ -28,6 +28,7 @@ export const FAULTS = {
   'worker.uncaught': EXIT.boot,
   'worker.exitCalled': EXIT.boot,
   'worker.overweight': EXIT.boot,
+  'worker.cannotPause': EXIT.ok,
   'order.stopping': EXIT.ok,
   'order.starting': EXIT.ok,
   'order.unknown': EXIT.ok,

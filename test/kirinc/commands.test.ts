@@ -21,6 +21,9 @@ describe('an abbreviation', () => {
     ['w a 2 --w', 'worker add 2 --wait'],
     ['w r', 'worker remove'],
     ['w k 123', 'worker kill 123'],
+    ['w p 123', 'worker pause 123'],
+    ['w res 123', 'worker resume 123'],
+    ['w rem 123', 'worker remove 123'],
     ['worker k 123 q', 'worker kill 123 q'],
     ['worker kill 123 q', 'worker kill 123 quick'],
     ['d a 3', 'dirty add 3'],
@@ -56,6 +59,7 @@ describe('an abbreviation', () => {
     ['w', 'worker', 'watch'],
     ['e', 'events', 'exit'],
     ['re now', 'reload', 'reopen'],
+    ['w r 123', 'worker remove 123', 'worker resume 123'],
   ] as [string, string, string][])
     test(`"${typed}" is ambiguous`, () => {
       assert.throws(() => expanded(typed), {

@@ -71,12 +71,12 @@ export class Control {
    */
   attach(arbiter: ArbiterActor): (words: readonly string[]) => Promise<object> {
     const scene = new Scene(arbiter);
-    const { ledger, journal, inspector } = this.#deps;
+    const { ledger, journal, inspector, rotation } = this.#deps;
     const book = new OrderBook(scene, journal);
     this.#book = book;
     const commands = new Commands({
       show: new Show({ ...this.#deps, scene }),
-      orders: new Orders({ scene, ledger, book, dirty: this.#deps.dirty }),
+      orders: new Orders({ scene, ledger, book, rotation, dirty: this.#deps.dirty }),
       journal,
       inspector,
     });

@@ -69,6 +69,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     { kind: 'pid', required: true },
     { kind: 'word', name: 'quick', of: ['quick'] },
   ]),
+  change('worker pause', 'Let one worker accept no new connections', 'worker pause PID', [
+    { kind: 'pid', required: true },
+  ]),
+  change('worker resume', 'Let it accept connections again', 'worker resume PID', [
+    { kind: 'pid', required: true },
+  ]),
   change('dirty add', 'Add N (1) dirty workers', 'dirty add [N] [--wait]', [workers, wait]),
   change('dirty remove', 'Remove N (1) dirty workers', 'dirty remove [N] [--wait]', [workers, wait]),
   change('dirty cancel', 'End one call of a dirty worker', 'dirty cancel ID', [

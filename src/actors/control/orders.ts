@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ArbiterReport, OrderEnded } from '../../machines/events/arbiter.ts';
 import type { DirtyTree } from '../dirty/tree.ts';
+import type { Rotation, Turn } from '../rotation.ts';
 import type { Call } from './call.ts';
 import { type Command, shown } from './grammar.ts';
 import type { Ledger } from './ledger.ts';
@@ -12,6 +13,7 @@ export interface OrdersDeps {
   scene: Scene;
   ledger: Ledger;
   book: OrderBook;
+  rotation: Rotation;
   /** Undefined: there are no dirty workers. */
   dirty: DirtyTree | undefined;
 }
@@ -33,6 +35,8 @@ export class Orders {
     'worker add': ({ count = 1, wait }, call) => this.#scale(call, wait, count),
     'worker remove': ({ count = 1, wait }, call) => this.#scale(call, wait, -count),
     'worker kill': ({ pid, word }, call) => this.#kill(call, pid!, word === 'quick'),
+    'worker pause': ({ pid }, call) => this.#rotate(call, pid!, 'paused'),
+    'worker resume': ({ pid }, call) => this.#rotate(call, pid!, 'resumed'),
     'dirty add': ({ count = 1, wait }, call) => this.#dirtyScale(call, wait, count),
     'dirty remove': ({ count = 1, wait }, call) => this.#dirtyScale(call, wait, -count),
     'dirty cancel': ({ text = '' }, call) => this.#dirtyCancel(call, text),
@@ -108,6 +112,28 @@ export class Orders {
           fault?.code === 'order.unknown' ? failure(`Worker ${pid} is leaving already`) : undefined,
       },
     );
+  }
+
+  /** It changes no state of any machine; the worker itself says when it is so. */
+  async #rotate(call: Call, pid: number, turn: Turn): Promise<void> {
+    const { scene, rotation, ledger, dirty } = this.#deps;
+    if (pid === process.pid) return call.reply(failure(`${pid} is the arbiter: it accepts no connections`));
+    if (pid === dirty?.pid)
+      return call.reply(failure(`${pid} is the dirty arbiter: only workers accept connections`));
+    const found = scene.workers().find((worker) => worker.pid === pid);
+    if (!found)
+      return call.reply(failure(`Worker ${pid} ${ledger.isGone(pid) ? 'has ended already' : 'not found'}`));
+    if (found.state !== 'ready')
+      return call.reply(
+        failure(`Worker ${pid} is ${LEAVING.has(found.state) ? 'leaving already' : 'not ready yet'}`),
+      );
+    call.begin(true);
+    const error = await rotation.turn(found.member.age, turn);
+    if (error !== undefined) return call.reply(failure(`Worker ${pid} ${error}`));
+    const accepting = scene
+      .workers()
+      .filter(({ member, state }) => state === 'ready' && !rotation.isPaused(member.age));
+    call.reply({ success: true, [turn]: pid, accepting: accepting.length });
   }
 
   #dirtyScale(call: Call, waits: boolean, by: number): void {

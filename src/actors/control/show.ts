@@ -12,6 +12,7 @@ import type { DirtyTree } from '../dirty/tree.ts';
 import type { Generations } from '../generations.ts';
 import type { HeartbeatTable, Pulse } from '../heartbeat.ts';
 import type { ListenerTable } from '../listeners.ts';
+import type { Rotation } from '../rotation.ts';
 import type { Call } from './call.ts';
 import { type Command, CommandError, shown } from './grammar.ts';
 import type { Journal } from './journal.ts';
@@ -32,6 +33,7 @@ export interface ShowDeps {
   heartbeats: HeartbeatTable;
   generations: Generations;
   listeners: ListenerTable;
+  rotation: Rotation;
   /** Undefined: there are no dirty workers. */
   dirty: DirtyTree | undefined;
   /** Kirin's own. */
@@ -107,7 +109,7 @@ export class Show {
   }
 
   #workerOf({ member, pid, state }: WorkerView) {
-    const { ledger, heartbeats } = this.#deps;
+    const { ledger, heartbeats, rotation } = this.#deps;
     const { age, slot, generation } = member;
     const dates = ledger.datesOf(age);
     const pulse = heartbeats.pulse(age);
@@ -123,6 +125,7 @@ export class Show {
       state,
       ...figuresOf(pulse),
       uptime: seconds(upMs),
+      paused: rotation.isPaused(age),
     };
   }
 

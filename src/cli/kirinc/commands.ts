@@ -59,12 +59,20 @@ const SECONDS = /^\d+(\.\d+)?$/;
 /** Writes abbreviations out. What means nothing known stays as it was typed. Throws a ShellError if ambiguous. */
 export function expand(words: readonly string[]): Expanded {
   if (words.length === 1 && words[0]!.toLowerCase() === 'q') return { words: ['quit'], entry: QUIT };
-  const readings = readingsOf(words);
+  const possible = readingsOf(words);
+  // `w r` lacks what `worker resume` needs.
+  const whole = possible.filter((one) => !lacksArgument(one, words));
+  const readings = whole.length > 0 ? whole : possible;
   const [only, ...others] = readings;
   if (only && others.length === 0) return only;
   if (readings.length > 1) throw ambiguous(words, readings);
   return expandName(words);
 }
+
+const lacksArgument = ({ entry }: Expanded, words: readonly string[]): boolean =>
+  entry !== undefined &&
+  argumentsLeft(entry, words.slice(entry.words.length)).some((one) => 'required' in one && one.required);
+
 const QUIT = SHELL_ENTRIES.find(({ own }) => own === 'quit')!;
 
 /** Every different thing that the words can mean as a whole. */

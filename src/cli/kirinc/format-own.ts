@@ -1,5 +1,5 @@
 /** The text of the replies that only Kirin has. Pure. */
-import { type Data, dataList, dataOf, isData, numberOf, textList } from './data.ts';
+import { type Data, dataList, dataOf, isData, numberOf, stateOf, textList } from './data.ts';
 import { settingText, sortedKeys } from './format-stock.ts';
 import { bytes, type Column, cell, decimal, duration, fixed, pairs, table, visible } from './text.ts';
 
@@ -24,7 +24,7 @@ const wideRow = (worker: Data): string[] => [
   cell(worker['age']),
   cell(worker['slot']),
   cell(worker['generation']),
-  cell(worker['state']),
+  cell(stateOf(worker)),
   cell(worker['requests']),
   fixed(worker['requests_per_second'], 1),
   cell(worker['connections']),

@@ -1,5 +1,15 @@
 /** What `top` shows: one look at a server, and its processes in the order that was chosen. */
-import { cell, type Data, dataList, dataOf, numberOf, type Session, textList, WireError } from './core.ts';
+import {
+  cell,
+  type Data,
+  dataList,
+  dataOf,
+  numberOf,
+  type Session,
+  stateOf,
+  textList,
+  WireError,
+} from './core.ts';
 
 export interface Row {
   kind: 'web' | 'dirty';
@@ -85,7 +95,7 @@ const rowOf = (worker: Data, kind: Row['kind']): Row => ({
   age: numberOf(worker['age']),
   slot: numberOf(worker['slot']),
   generation: numberOf(worker['generation']),
-  state: cell(worker['state'] ?? (worker['booted'] === true ? 'booted' : undefined)),
+  state: cell(stateOf(worker)),
   requestsPerSecond: numberOf(worker['requests_per_second']),
   requests: numberOf(worker['requests']),
   connections: numberOf(worker['connections']),

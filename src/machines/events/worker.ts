@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot';
 import type { Fault } from '../faults.ts';
-import { count, leaveOrders, lifecycleReports, ms, text } from './lifecycle.ts';
+import { count, FaultSchema, leaveOrders, lifecycleReports, ms, text } from './lifecycle.ts';
 
 export type { Heartbeat } from './lifecycle.ts';
 
@@ -63,8 +63,19 @@ export type WorkerSpec = v.InferOutput<typeof WorkerSpecSchema>;
 /** Orders that concern connections and no state; no machine hears of them. */
 export const trafficOrders = {
   'worker.shed': v.object({ type: v.literal('worker.shed'), connections: count }),
+  /** Accept nothing new; who is connected is served as before. */
+  'worker.pause': v.object({ type: v.literal('worker.pause') }),
+  /** Accept again. */
+  'worker.resume': v.object({ type: v.literal('worker.resume') }),
 };
-export type TrafficOrder = v.InferOutput<(typeof trafficOrders)[keyof typeof trafficOrders]>;
+
+/** What became of them; no machine hears of that either. */
+export const trafficReports = {
+  'worker.paused': v.object({ type: v.literal('worker.paused') }),
+  'worker.resumed': v.object({ type: v.literal('worker.resumed') }),
+  /** It accepts as before. */
+  'worker.pauseFailed': v.object({ type: v.literal('worker.pauseFailed'), fault: FaultSchema }),
+};
 
 /** Orders, from the arbiter down to a worker. */
 export const workerOrders = {
@@ -74,9 +85,11 @@ export const workerOrders = {
 };
 
 /** Reports, from a worker up to the arbiter. */
-export const workerReports = lifecycleReports;
+export const workerReports = { ...lifecycleReports, ...trafficReports };
 
 type Outputs<T extends Record<string, v.GenericSchema>> = v.InferOutput<T[keyof T]>;
+export type TrafficOrder = Outputs<typeof trafficOrders>;
+export type TrafficReport = Outputs<typeof trafficReports>;
 export type WorkerOrder = Outputs<typeof workerOrders>;
 export type WorkerReport = Outputs<typeof workerReports>;
 
