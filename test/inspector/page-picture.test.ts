@@ -1,7 +1,8 @@
 /** The pictures in the inspector's page: what is lit is in sight, at every size and on every screen. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
+import { eventually } from '../system/harness.ts';
 import { childRow, Pages } from './pages.ts';
 
 type Box = { x: number; y: number; width: number; height: number };
@@ -11,12 +12,17 @@ const holds = (outer: Box, inner: Box): boolean =>
   inner.x + inner.width <= outer.x + outer.width + 1 &&
   inner.y + inner.height <= outer.y + outer.height + 1;
 
+/** Of what is there by the time that it is measured: the page draws anew as things happen. */
+async function boxOf(locator: Locator): Promise<Box> {
+  return await eventually('it has a place', () => locator.boundingBox());
+}
+
 /** Waits until a state is lit, and then asks whether it can be seen at once. */
 async function isInSight(page: Page, state: string): Promise<void> {
   const lit = page.locator(`.picture [data-state="${state}"].lit`);
   await lit.waitFor();
-  const inner = (await lit.boundingBox())!;
-  const outer = (await page.locator('.machine-picture').boundingBox())!;
+  const inner = await boxOf(lit);
+  const outer = await boxOf(page.locator('.machine-picture'));
   assert.ok(holds(outer, inner), `${state} at ${JSON.stringify(inner)} in ${JSON.stringify(outer)}`);
 }
 
@@ -47,7 +53,7 @@ suite('pictures of the page', { skip: Pages.without }, () => {
     await childRow(page, 2).tap();
     await isInSight(page, 'child.alive.killing');
     // What is needed rarely is put away: the picture has more than half of the screen.
-    assert.ok((await page.locator('.picture').boundingBox())!.height > 422);
+    assert.ok((await boxOf(page.locator('.picture'))).height > 422);
     const orders = page.getByRole('button', { name: 'Export' });
     assert.equal(await orders.isVisible(), false);
     await page.getByRole('button', { name: 'Orders and tools' }).tap();
@@ -62,7 +68,7 @@ suite('pictures of the page', { skip: Pages.without }, () => {
     await page.locator('#find').waitFor();
     // The words of a row have the width of the screen, and the chosen row is in sight when the view comes back.
     const row = page.locator('.seq-row', { hasText: 'worker.ready' }).first();
-    assert.ok((await row.locator('.seq-text').boundingBox())!.width > 250);
+    assert.ok((await boxOf(row.locator('.seq-text'))).width > 250);
     await page.keyboard.press('Escape');
     const many = Array.from({ length: 300 }, () => pages.story.drain(3)).flat();
     pages.say(many);
@@ -74,7 +80,7 @@ suite('pictures of the page', { skip: Pages.without }, () => {
     await page.getByRole('button', { name: 'Fleet', exact: true }).tap();
     await page.getByRole('button', { name: 'Sequence', exact: true }).tap();
     await chosen.waitFor();
-    assert.ok(holds((await page.locator('.seq-box').boundingBox())!, (await chosen.boundingBox())!));
+    assert.ok(holds(await boxOf(page.locator('.seq-box')), await boxOf(chosen)));
     await page.close();
   });
 
@@ -82,10 +88,10 @@ suite('pictures of the page', { skip: Pages.without }, () => {
     const page = await pages.open(undefined, { viewport: { width: 1280, height: 800 } });
     await page.keyboard.press('4');
     await page.locator('.count', { hasText: '3' }).waitFor();
-    const size = async () => (await page.locator('.picture svg').boundingBox())!;
-    assert.ok(holds((await page.locator('.picture').boundingBox())!, await size()), 'all of it is seen');
+    const size = async () => await boxOf(page.locator('.picture svg'));
+    assert.ok(holds(await boxOf(page.locator('.picture')), await size()), 'all of it is seen');
     const title = page.locator('[data-state="child.alive.draining"] > .title');
-    assert.ok((await title.boundingBox())!.height >= 9, 'its names can be read');
+    assert.ok((await boxOf(title)).height >= 9, 'its names can be read');
 
     await childRow(page, 1).click();
     await page.keyboard.press('2');
@@ -101,7 +107,7 @@ suite('pictures of the page', { skip: Pages.without }, () => {
     await shown('80 %');
     await page.keyboard.press('0');
     await page.getByRole('button', { name: 'Fit', pressed: true }).waitFor();
-    assert.ok(holds((await page.locator('.picture').boundingBox())!, await size()));
+    assert.ok(holds(await boxOf(page.locator('.picture')), await size()));
     await page.getByRole('button', { name: '100 %', exact: true }).click();
     await shown('100 %');
     await page.locator('.picture').hover();
