@@ -130,8 +130,9 @@ describe('an address in use', { skip: needsProc, concurrency: 2 }, () => {
       const where = kind === 'port' ? {} : { socketPath: path };
       const first = await serve(t, app, ['-b', bind, '--graceful-timeout', '600', '--timeout', '0']);
       const { pid } = (await first.settled(1))[0]!;
-      // It can neither see that the arbiter is gone nor leave.
-      process.kill(pid, 'SIGSTOP');
+      // It can neither see that the arbiter is gone nor leave, and the guardian gives it the grace.
+      first.get('/spin', where).catch(() => {});
+      await first.printed(new RegExp(`spinning ${pid}`));
       t.after(() => isAlive(pid) && process.kill(pid, 'SIGKILL'));
       first.signal('SIGKILL');
       await first.exit();

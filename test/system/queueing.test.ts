@@ -9,6 +9,7 @@ describe('clients queue', { concurrency: 3 }, () => {
     const site = new Site(t);
     const server = launch(t, fixture('waits-to-load.mjs'), ['--env', `GO=${site.path('go')}`]);
     await server.printed(/loading/);
+    await server.until('its address is told', () => server.addresses[0]);
     const queued = await RawClient.connect(server.port);
     queued.ask();
     assert.deepEqual(server.ready(), []);

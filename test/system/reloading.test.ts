@@ -240,6 +240,7 @@ describe('a reload', { concurrency: 3 }, () => {
     );
     const server = launch(t, site.path('app.mjs'));
     await server.printed(/loading/);
+    await server.told(/^worker 1 \(pid \d+\) started/);
     site.deploy('v2');
     server.signal('SIGHUP');
     await server.settled(1);
