@@ -66,6 +66,9 @@ const reports: fc.Arbitrary<Up<'web'>> = fc
     fc.record({ type: fc.constant('worker.bootFailed' as const), fault }),
     fc.record({ type: fc.constant('worker.lastWords' as const), fault }),
     fc.record({ type: fc.constant('worker.recycleDue' as const), requests: count }),
+    fc.record({ type: fc.constant('worker.paused' as const) }),
+    fc.record({ type: fc.constant('worker.resumed' as const) }),
+    fc.record({ type: fc.constant('worker.pauseFailed' as const), fault }),
     fc.record({
       type: fc.constant('worker.draining' as const),
       orderId: count,
