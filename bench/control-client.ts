@@ -78,3 +78,12 @@ export class ControlClient {
     this.#onAnswer();
   }
 }
+
+/** Rejects where an answer does not come in time. */
+export async function within<T>(answer: Promise<T>, limitMs: number): Promise<T> {
+  let limit: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    limit = setTimeout(() => reject(new Error('no answer in time')), limitMs);
+  });
+  return await Promise.race([answer, late]).finally(() => clearTimeout(limit));
+}

@@ -4,11 +4,20 @@
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { constants } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 const STDERR_CHARS_MAX = 4_000;
 const REAP_MS = 5_000;
 const live = new Set<ChildProcess>();
+const places = new Set<string>();
+
+/** Where a process runs, and with which variables besides the plain ones. */
+export interface Surroundings {
+  cwd?: string;
+  env?: Readonly<Record<string, string>>;
+}
 
 export interface Server {
   readonly pid: number;
@@ -20,8 +29,8 @@ export interface Server {
   kill(): Promise<void>;
 }
 
-export function startServer(command: readonly string[]): Server {
-  const child = startProcess(command, ['ignore', 'ignore', 'pipe']);
+export function startServer(command: readonly string[], surroundings: Surroundings = {}): Server {
+  const child = startProcess(command, ['ignore', 'ignore', 'pipe'], surroundings);
   let heard = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     heard = (heard + text).slice(-STDERR_CHARS_MAX);
@@ -43,8 +52,12 @@ export function startServer(command: readonly string[]): Server {
 }
 
 /** Runs a command to its end and returns what it wrote to standard output. Throws when it fails or takes too long. */
-export async function run(command: readonly string[], limitMs: number): Promise<string> {
-  const child = startProcess(command, ['ignore', 'pipe', 'pipe']);
+export async function run(
+  command: readonly string[],
+  limitMs: number,
+  surroundings: Surroundings = {},
+): Promise<string> {
+  const child = startProcess(command, ['ignore', 'pipe', 'pipe'], surroundings);
   const limit = setTimeout(() => killGroup(child), limitMs);
   let output = '';
   let complaint = '';
@@ -64,9 +77,18 @@ export async function run(command: readonly string[], limitMs: number): Promise<
   return output;
 }
 
-function startProcess(command: readonly string[], stdio: SpawnOptions['stdio'] & {}): ChildProcess {
+function startProcess(
+  command: readonly string[],
+  stdio: SpawnOptions['stdio'] & {},
+  { cwd, env }: Surroundings,
+): ChildProcess {
   const [file, ...args] = command;
-  const child = spawn(file!, args, { detached: true, env: plainEnvironment(), stdio });
+  const child = spawn(file!, args, {
+    detached: true,
+    env: { ...plainEnvironment(), ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+    stdio,
+  });
   child.on('error', () => live.delete(child));
   if (child.pid === undefined) throw new Error(`${file} could not be started`);
   live.add(child);
@@ -90,10 +112,18 @@ function killGroup(child: ChildProcess): void {
   }
 }
 
+/** A directory of this run's own, which does not outlive it. */
+export function makePlace(name: string): string {
+  const place = mkdtempSync(join(tmpdir(), `kirin-bench-${name}-`));
+  places.add(place);
+  return place;
+}
+
 /** From here on no way out of this process leaves one of its own behind, unless it is killed with -9. */
 export function endWithUs(): void {
   process.on('exit', () => {
     for (const child of live) killGroup(child);
+    for (const place of places) rmSync(place, { recursive: true, force: true });
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => process.exit(128 + constants.signals[signal]));

@@ -107,7 +107,7 @@ async function newWorkers(
       throw new Error(`${peer.title} was not reloaded within ${RELOAD_MS / 1000} s: ${server.complaint()}`);
     await sleep(POLL_MS);
     const pids = new Set(await workersThatAnswer(port));
-    const done = pids.size === peer.workers && [...pids].every((pid) => !old.has(pid));
+    const done = pids.size === peer.answering(WORKERS) && [...pids].every((pid) => !old.has(pid));
     agreed = done ? agreed + 1 : 0;
     seen = pids;
   }

@@ -8,7 +8,7 @@ const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const HEAD = `# Results
 
-Written by \`npm run bench -- serve | reload | start | control | dirty | inspector\`. Only ratios within one run mean anything: servers are measured
+Written by \`npm run bench -- serve | reload | kill | start | many | balance | control | dirty | inspector\`. Only ratios within one run mean anything: servers are measured
 in turns, round after round, on the same machine as the load generator.
 `;
 
@@ -28,6 +28,20 @@ export const whole = (value: number | undefined): string =>
   value === undefined ? '–' : Math.round(value).toLocaleString('en-US');
 export const fixed = (value: number | undefined, digits: number): string =>
   value === undefined ? '–' : value.toFixed(digits);
+
+/** One goal, what was found, and whether that meets it. */
+export function goalLine(
+  what: string,
+  found: number | undefined,
+  relation: '≤' | '≥' | '<',
+  wanted: number | undefined,
+  digits: number,
+): string {
+  const bound = `- ${what} ${relation} ${wanted === undefined ? 'its' : fixed(wanted, digits)}`;
+  if (found === undefined || wanted === undefined) return `${bound}: not measured`;
+  const met = relation === '≤' ? found <= wanted : relation === '<' ? found < wanted : found >= wanted;
+  return `${bound}: ${met ? 'met' : 'missed'}, ${fixed(found, digits)}`;
+}
 
 /** A Markdown table; the first column is text, the others are numbers. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -86,7 +100,10 @@ function writeSection(title: string, body: string): void {
 const SECTIONS = {
   serve: 'Serving',
   reload: 'Reloading',
+  kill: 'Killing workers',
+  balance: 'Balance',
   start: 'Starting, and memory',
+  many: 'Many workers',
   control: 'Control',
   dirty: 'Dirty workers',
   inspector: 'Inspector',

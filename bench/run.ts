@@ -1,8 +1,11 @@
-/** `npm run bench -- serve | reload | start | control | dirty | inspector`: see USAGE. */
+/** `npm run bench -- COMMAND`: see USAGE. */
+import { balance, balanceLimitMs } from './balance.ts';
 import { control, controlLimitMs } from './control.ts';
 import { dirty, dirtyLimitMs } from './dirty.ts';
 import { endWithUs, limitRun } from './fleet.ts';
 import { inspector, inspectorLimitMs } from './inspector.ts';
+import { kill, killLimitMs } from './kill.ts';
+import { many, manyLimitMs } from './many.ts';
 import { type Options, readOptions, USAGE, UsageError } from './options.ts';
 import { buildDoubt, buildFault } from './peers.ts';
 import { reload, reloadLimitMs } from './reload.ts';
@@ -23,23 +26,32 @@ async function main(options: Options): Promise<number> {
   endWithUs();
   switch (options.command) {
     case 'serve':
-      limitRun(serveLimitMs(options.rounds, options.seconds));
-      return await serve(options.rounds, options.seconds, options.json);
+      limitRun(serveLimitMs(options));
+      return await serve(options);
     case 'reload':
       limitRun(reloadLimitMs(options.reloads));
       return await reload(options.reloads, options.json);
     case 'start':
       limitRun(startLimitMs(options.rounds));
-      return await start(options.rounds, options.json);
+      return await start(options.rounds, options.json, options.node);
+    case 'kill':
+      limitRun(killLimitMs(options.kills));
+      return await kill(options.kills, options.json);
+    case 'many':
+      limitRun(manyLimitMs(options.idle, options.counts));
+      return await many(options.idle, options.counts, options.json);
+    case 'balance':
+      limitRun(balanceLimitMs(options.seconds));
+      return await balance(options.seconds, options.json);
     case 'control':
       limitRun(controlLimitMs(options.rounds));
       return await control(options.rounds, options.json);
-    case 'dirty':
-      limitRun(dirtyLimitMs(options.rounds));
-      return await dirty(options.rounds, options.json);
     case 'inspector':
       limitRun(inspectorLimitMs(options.rounds, options.seconds));
       return await inspector(options.rounds, options.seconds, options.json);
+    case 'dirty':
+      limitRun(dirtyLimitMs(options.rounds));
+      return await dirty(options.rounds, options.json);
   }
 }
 

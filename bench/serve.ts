@@ -1,152 +1,180 @@
 /** `bench serve`: what a request costs, next to peers that are measured in the same rounds. */
-import { findLoadGenerator, type Load, type LoadGenerator, type Measured } from './load.ts';
-import { DEFAULTS } from './options.ts';
-import { PEERS, type Peer, type PeerName, startPeer, WORKERS } from './peers.ts';
-import { cpuMsOf } from './proc.ts';
-import { circumstances, fixed, median, medianKnown, progress, publish, table, whole } from './report.ts';
+import { findLoadGenerator, type Load, type LoadGenerator } from './load.ts';
+import { available, type How, type Peer, type PeerName, startPeer, TWO } from './peers.ts';
+import { cpuMsOf, switchesOf } from './proc.ts';
+import { circumstances, progress, publish, whole } from './report.ts';
+import { judged, type Sample, type Scenario, serveText } from './serve-report.ts';
 
-const CONNECTIONS = 50;
 /** Until the code is compiled and the connections are spread. */
-const WARM_UP_SECONDS = 2;
+const WARM_UP_SECONDS = 1;
+/** The standard set: rounds are begun as long as another is likely to end within this time. */
+const BUDGET_MS = 11 * 60_000;
+const ROUNDS_MAX = 7;
+/** So many make a standard run that is worth being written down. */
+const ROUNDS_LEAST = 3;
+const SECONDS = 2;
+/** What starting one server and its measurements may take beyond their time. */
+const BEYOND_SECONDS = 40;
+const FETCH_SECONDS = 400;
 
-const SCENARIOS = [
-  { name: 'keepAlive', title: `keep-alive, ${CONNECTIONS} connections`, closing: false },
-  {
-    name: 'perRequest',
-    title: `one connection per request, ${CONNECTIONS} at a time`,
-    closing: true,
-  },
-] as const;
-type ScenarioName = (typeof SCENARIOS)[number]['name'];
-
-/** How many times faster than a peer Kirin shall be. */
-const GOALS: Record<ScenarioName, Partial<Record<PeerName, number>>> = {
-  keepAlive: { cluster: 1.0, handWritten: 0.97 },
-  perRequest: { cluster: 1.8 },
-};
-
-interface Sample extends Measured {
-  cpuUsPerRequest: number | undefined;
-}
-type Samples = Record<PeerName, Sample[]>;
-
-interface PeerResult {
-  peer: PeerName;
-  perSecond: { median: number; min: number; max: number };
-  p99Ms: number;
-  cpuUsPerRequest: number | undefined;
-  errors: number;
-  /** Kirin's requests per second by this peer's: the median of the ratios of the rounds. */
-  kirinRatio: number;
-  /** Kirin's CPU per request by this peer's, likewise; it suffers less from what else the machine does. */
-  kirinCpuRatio: number | undefined;
-  goal: number | undefined;
-  met: boolean | undefined;
+interface Plan {
+  workers: number;
+  connections: readonly number[];
+  peers: readonly PeerName[];
 }
 
-export function serveLimitMs(rounds: number, seconds: number): number {
-  return (rounds * 4 * SCENARIOS.length * (seconds + WARM_UP_SECONDS + 10) + 60) * 1000;
+const ALL: readonly PeerName[] = ['kirin', 'handWritten', 'cluster', 'pm2', 'watt', 'bare'];
+/** More workers than cores: against the peers whose way of sharing is what is compared. */
+const MANY: readonly PeerName[] = ['kirin', 'handWritten', 'cluster'];
+const CONNECTIONS = [50, 1_000] as const;
+const STANDARD: readonly Plan[] = [
+  { workers: 2, connections: CONNECTIONS, peers: ALL },
+  { workers: 8, connections: CONNECTIONS, peers: MANY },
+  { workers: 32, connections: CONNECTIONS, peers: MANY },
+];
+
+export interface ServeOptions {
+  rounds: number | undefined;
+  seconds: number | undefined;
+  /** Undefined: the standard set. */
+  workers: number[] | undefined;
+  connections: number[] | undefined;
+  node: string | undefined;
+  json: boolean;
 }
 
-export async function serve(rounds: number, seconds: number, json: boolean): Promise<number> {
-  const generator = await findLoadGenerator();
-  const where = circumstances(
-    `npm run bench -- serve --rounds ${rounds} --seconds ${seconds}`,
-    generator.name,
+const plansOf = ({ workers, connections }: ServeOptions): readonly Plan[] =>
+  workers === undefined && connections === undefined
+    ? STANDARD
+    : (workers ?? [2]).map((count) => ({
+        workers: count,
+        connections: connections ?? CONNECTIONS,
+        peers: count === 2 ? ALL : MANY,
+      }));
+
+export function serveLimitMs(options: ServeOptions): number {
+  const seconds = options.seconds ?? SECONDS;
+  const round = plansOf(options).reduce(
+    (sum, { workers, connections, peers }) =>
+      sum + peers.length * (connections.length * 2 * (seconds + WARM_UP_SECONDS) + BEYOND_SECONDS + workers),
+    0,
   );
-  const samples: Record<ScenarioName, Samples> = { keepAlive: none(), perRequest: none() };
-  for (let round = 1; round <= rounds; round++) {
-    for (const peer of Object.values(PEERS)) {
-      const { server, port } = await startPeer(peer);
-      for (const { name, title, closing } of SCENARIOS) {
-        const load = { connections: CONNECTIONS, closing, seconds };
-        const sample = await measure(generator, server.pid, port, load);
-        samples[name][peer.name].push(sample);
-        progress(`round ${round}/${rounds}  ${peer.title}, ${title}: ${whole(sample.perSecond)} requests/s`);
+  return options.rounds === undefined
+    ? BUDGET_MS + (round + FETCH_SECONDS) * 1000
+    : (options.rounds * round + FETCH_SECONDS) * 1000;
+}
+
+export async function serve(options: ServeOptions): Promise<number> {
+  const { json, rounds: roundsWanted, seconds = SECONDS } = options;
+  const node = options.node ?? TWO.node;
+  const generator = await findLoadGenerator();
+  const plans = plansOf(options);
+  const foreign = await available([...new Set(plans.flatMap(({ peers }) => peers))], { ...TWO, node });
+  const where = circumstances(
+    `npm run bench -- serve${wordsOf(options)}`,
+    ...(options.node ? [`servers on ${options.node}`] : []),
+    generator.name,
+    ...foreign.versions,
+  );
+  const scenarios = plans.flatMap(scenariosOf);
+  const startedMs = performance.now();
+  const left = new Map<string, string>();
+  let rounds = 0;
+  let longestMs = 0;
+  const another = () =>
+    roundsWanted === undefined
+      ? rounds === 0 || (rounds < ROUNDS_MAX && performance.now() - startedMs + longestMs < BUDGET_MS)
+      : rounds < roundsWanted;
+  while (another()) {
+    const roundMs = performance.now();
+    rounds++;
+    for (const plan of plans)
+      for (const peer of foreign.peers.filter(({ name }) => plan.peers.includes(name))) {
+        const tag = `round ${rounds}${roundsWanted === undefined ? '' : `/${roundsWanted}`}`;
+        const of = scenarios.filter(({ workers }) => workers === plan.workers);
+        await measurePeer(peer, { workers: plan.workers, node }, of, generator, seconds, tag, left);
       }
-      if (server.ended) throw new Error(`${peer.title} ended under load: ${server.complaint()}`);
-      await server.kill();
-    }
+    longestMs = Math.max(longestMs, performance.now() - roundMs);
   }
-
-  const results = SCENARIOS.map(({ name, title }) => ({
-    scenario: name,
-    title,
-    peers: Object.values(PEERS).map((peer) => judge(peer, name, samples[name])),
-  }));
-  const text = `${WORKERS} workers (the bare server has one process), ${rounds} rounds of ${seconds} s. "Kirin is": its requests per second
-by the peer's, taken round by round; the median is shown. CPU is that of all processes of a server.
-
-${results.map(({ title, peers }) => `### ${upper(title)}\n\n${peerTable(peers)}`).join('\n\n')}`;
-  const { serve: least } = DEFAULTS;
-  const long = rounds >= least.rounds && rounds * seconds >= least.rounds * least.seconds;
-  publish('serve', where, text, { workers: WORKERS, rounds, seconds, results, samples }, { json, long });
+  const results = scenarios.map(judged);
+  const text = serveText(results, rounds, seconds, [...foreign.leftOut, ...left.values()]);
+  const standard = plans === STANDARD && options.node === undefined;
+  const long = standard && rounds >= ROUNDS_LEAST && seconds >= SECONDS;
+  publish('serve', where, text, { rounds, seconds, results, scenarios }, { json, long });
   return 0;
 }
 
-const none = (): Samples => ({ kirin: [], handWritten: [], cluster: [], bare: [] });
+const wordsOf = ({ rounds, seconds, workers, connections, node }: ServeOptions) =>
+  Object.entries({ rounds, seconds, workers: workers?.join(), connections: connections?.join(), node })
+    .map(([name, value]) => (value === undefined ? '' : ` --${name} ${value}`))
+    .join('');
 
-async function measure(generator: LoadGenerator, pid: number, port: number, load: Load): Promise<Sample> {
-  await generator.fire(port, { ...load, seconds: WARM_UP_SECONDS });
-  const before = cpuMsOf(pid);
-  const measured = await generator.fire(port, load);
-  const after = cpuMsOf(pid);
-  if (measured.requests === 0) throw new Error(`${generator.name} got no answer at all`);
-  const cpuUsPerRequest =
-    before === undefined || after === undefined ? undefined : ((after - before) * 1000) / measured.requests;
-  return { ...measured, cpuUsPerRequest };
-}
-
-function judge(peer: Peer, scenario: ScenarioName, samples: Samples): PeerResult {
-  const own = samples[peer.name];
-  const rates = own.map(({ perSecond }) => perSecond);
-  const kirinRatio = median(rates.map((rate, round) => samples.kirin[round]!.perSecond / rate));
-  const cpuRatios = own.map(({ cpuUsPerRequest: cpuUs }, round) => {
-    const kirinUs = samples.kirin[round]!.cpuUsPerRequest;
-    return cpuUs === undefined || kirinUs === undefined ? undefined : kirinUs / cpuUs;
-  });
-  const goal = GOALS[scenario][peer.name];
-  return {
-    peer: peer.name,
-    perSecond: { median: median(rates), min: Math.min(...rates), max: Math.max(...rates) },
-    p99Ms: median(own.map(({ p99Ms }) => p99Ms)),
-    cpuUsPerRequest: medianKnown(own.map(({ cpuUsPerRequest }) => cpuUsPerRequest)),
-    errors: own.reduce((sum, { errors }) => sum + errors, 0),
-    kirinRatio,
-    kirinCpuRatio: medianKnown(cpuRatios),
-    goal,
-    met: goal === undefined ? undefined : kirinRatio >= goal,
-  };
-}
-
-const peerTable = (peers: readonly PeerResult[]): string =>
-  table(
-    [
-      'server',
-      'requests/s',
-      'min',
-      'max',
-      'p99 ms',
-      'CPU µs/request',
-      'errors',
-      'Kirin is',
-      'goal',
-      '',
-      'its CPU is',
-    ],
-    peers.map(({ peer, perSecond, p99Ms, cpuUsPerRequest, errors, kirinRatio, kirinCpuRatio, goal, met }) => [
-      PEERS[peer].title,
-      whole(perSecond.median),
-      whole(perSecond.min),
-      whole(perSecond.max),
-      fixed(p99Ms, 1),
-      whole(cpuUsPerRequest),
-      whole(errors),
-      peer === 'kirin' ? '' : `${fixed(kirinRatio, 2)} ×`,
-      goal === undefined ? '' : `≥ ${fixed(goal, 2)} ×`,
-      met === undefined ? '' : met ? 'met' : 'not met',
-      peer === 'kirin' || kirinCpuRatio === undefined ? '' : `${fixed(kirinCpuRatio, 2)} ×`,
-    ]),
+const scenariosOf = ({ workers, connections, peers }: Plan): Scenario[] =>
+  connections.flatMap((count) =>
+    [false, true].map((closing) => ({
+      workers,
+      connections: count,
+      closing,
+      samples: new Map(peers.map((peer) => [peer, []])),
+    })),
   );
 
-const upper = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+/** One server, all its scenarios. Kirin's own faults end the run; a peer that fails has a round less, and is told. */
+async function measurePeer(
+  peer: Peer,
+  how: How,
+  scenarios: readonly Scenario[],
+  generator: LoadGenerator,
+  seconds: number,
+  tag: string,
+  left: Map<string, string>,
+): Promise<void> {
+  try {
+    const { server, port } = await startPeer(peer, how);
+    try {
+      for (const { connections, closing, workers, samples } of scenarios) {
+        const sample = await measure(generator, server.pid, port, { connections, closing, seconds });
+        samples.get(peer.name)!.push(sample);
+        const title = `${workers} workers, ${connections} ${closing ? 'at a time, new' : 'kept'}`;
+        progress(`${tag}  ${peer.title}, ${title}: ${whole(sample?.perSecond)} requests/s`);
+      }
+      if (server.ended) throw new Error(`${peer.title} ended under load: ${server.complaint()}`);
+    } finally {
+      await server.kill();
+    }
+  } catch (error) {
+    if (peer.name === 'kirin') throw error;
+    const line = `${peer.title} with ${how.workers} workers lacks a round: ${(error as Error).message.split('\n', 1)[0]}`;
+    progress(line);
+    left.set(`${peer.name} ${how.workers}`, line);
+    // Rounds are compared by their number.
+    for (const { samples } of scenarios) {
+      const own = samples.get(peer.name)!;
+      const kirins = samples.get('kirin')!.length;
+      while (own.length < kirins) own.push(undefined);
+    }
+  }
+}
+
+/** Undefined where nothing was answered, which is a result as well. */
+async function measure(
+  generator: LoadGenerator,
+  pid: number,
+  port: number,
+  load: Load,
+): Promise<Sample | undefined> {
+  await generator.fire(port, { ...load, seconds: WARM_UP_SECONDS });
+  const [cpuBefore, switchesBefore] = [cpuMsOf(pid), switchesOf(pid)];
+  const measured = await generator.fire(port, load);
+  const [cpuAfter, switchesAfter] = [cpuMsOf(pid), switchesOf(pid)];
+  const { requests } = measured;
+  if (requests === 0) return undefined;
+  const per = (before: number | undefined, after: number | undefined) =>
+    before === undefined || after === undefined ? undefined : (after - before) / requests;
+  const cpuMs = per(cpuBefore, cpuAfter);
+  return {
+    ...measured,
+    cpuUsPerRequest: cpuMs === undefined ? undefined : cpuMs * 1000,
+    switchesPerRequest: per(switchesBefore, switchesAfter),
+  };
+}
