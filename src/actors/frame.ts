@@ -2,7 +2,7 @@
  * One frame of a link, as it is written: its length and its body. Runs at both ends; reading, which has to check what it reads,
  * is the codec's.
  */
-import { Packr } from 'msgpackr';
+import { Packr } from 'msgpackr/pack';
 
 /** The largest frame either end writes or accepts. */
 export const FRAME_BYTES_MAX = 1024 * 1024;

@@ -93,7 +93,7 @@ function wish(view: View): Plan {
   const places = Math.min(target, target + view.surge - (outdated.length - outgoing.length));
   const retired = [
     ...strays,
-    ...inOrder(fresh, target, fresh).slice(0, Math.max(0, fresh.length - places)),
+    ...firstOf(fresh, fresh.length - places, target, fresh),
     ...outgoing,
   ];
   const gone = new Set(retired.map((member) => member.age));
@@ -109,7 +109,7 @@ function wish(view: View): Plan {
   const beyond = staying.length === stayingFresh.length ? 0 : headroom(view, outdated);
   const missing = Math.min(target - stayingFresh.length, target + beyond - staying.length);
   const room = Math.max(0, Math.min(view.surge, target + view.surge - staying.length));
-  const surplus = inOrder(candidates, target, candidates).slice(0, Math.max(0, candidates.length - room));
+  const surplus = firstOf(candidates, candidates.length - room, target, candidates);
   return {
     hire: [
       ...slotsFor(missing, slotsOf(stayingFresh), target, view.cooling).map((slot) => ({
@@ -158,25 +158,38 @@ function outdatedToRetire(
   fresh: readonly Member[],
   target: number,
 ): Member[] {
-  const ready = inOrder(outdated.filter(isReady), target, fresh);
+  const ready = outdated.filter(isReady);
   return [
     ...outdated.filter((member) => !isReady(member)),
-    ...ready.slice(0, Math.max(0, ready.length - keep)),
+    ...firstOf(ready, ready.length - keep, target, fresh),
   ];
 }
 
-/** The order in which children are retired. */
-function inOrder(members: readonly Member[], target: number, fresh: readonly Member[]): Member[] {
-  const outOfPlace = (member: Member): boolean =>
-    member.slot >= target ||
-    fresh.some((other) => other.age > member.age && other.slot === member.slot && isReady(other));
-  return [...members].sort(
-    (a, b) =>
-      Number(isReady(a)) - Number(isReady(b)) ||
-      a.generation - b.generation ||
-      Number(outOfPlace(b)) - Number(outOfPlace(a)) ||
-      a.age - b.age,
-  );
+/**
+ * The first so many in the order in which children are retired. Nearly every review retires nobody, and there is one for each
+ * report of each child, so that nothing may be looked for which nobody needs.
+ */
+function firstOf(
+  members: readonly Member[],
+  count: number,
+  target: number,
+  fresh: readonly Member[],
+): readonly Member[] {
+  if (count <= 0) return [];
+  /** By slot: the youngest that is ready and in place. */
+  const youngest = new Map<number, number>();
+  for (const { slot, age } of fresh.filter(isReady))
+    youngest.set(slot, Math.max(age, youngest.get(slot) ?? 0));
+  const outOfPlace = ({ slot, age }: Member): boolean => slot >= target || (youngest.get(slot) ?? 0) > age;
+  return [...members]
+    .sort(
+      (a, b) =>
+        Number(isReady(a)) - Number(isReady(b)) ||
+        a.generation - b.generation ||
+        Number(outOfPlace(b)) - Number(outOfPlace(a)) ||
+        a.age - b.age,
+    )
+    .slice(0, count);
 }
 
 const slotsOf = (members: readonly Member[]): number[] => members.map(({ slot }) => slot);
