@@ -1,8 +1,9 @@
 /**
- * Kirin's own log, through winston. Runs in the arbiter, and is imported only there: winston costs 90 ms and
- * several megabytes. Nothing a reader of the log does, and no full disk, can end or stop supervision.
+ * Kirin's own log, through winston. Runs in the arbiter, and is imported only there. Winston is loaded a moment later, since
+ * it needs as much of the processor as a third of the arbiter's start, which the first workers need more; until then, and
+ * where it cannot be loaded, lines are written without it, and look the same. Nothing a reader of the log does, and no full
+ * disk, can end or stop supervision.
  */
-import winston from 'winston';
 import { FaultError } from './fault-error.ts';
 import { jsonLine, type LogLine, textLine } from './log-format.ts';
 import { LogSink, lossOf } from './log-sink.ts';
@@ -27,7 +28,19 @@ export interface LogOptions {
   file: string;
 }
 
-const LEVELS = { fatal: 0, error: 1, warn: 2, info: 3, debug: 4 };
+export const LEVELS = { fatal: 0, error: 1, warn: 2, info: 3, debug: 4 };
+export type Level = keyof typeof LEVELS;
+
+/** Writes one line of any level that is logged. */
+export type Emit = (level: Level, msg: string, fields: object) => void;
+
+/** What is between Kirin and its sink. */
+export interface LogPipe {
+  log: Emit;
+  close(): void;
+}
+
+const LATE_MS = 1_000;
 
 /** Throws FaultError `file.unusable` where the file cannot be opened. */
 export function createLog({ level, format, file }: LogOptions): Log {
@@ -37,25 +50,25 @@ export function createLog({ level, format, file }: LogOptions): Log {
   const colour = sink.isTerminal && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
   const render = (line: LogLine) =>
     format === 'json' ? jsonLine(line, process.pid) : textLine(line, process.pid, colour);
-  const logger = winston.createLogger({
-    levels: LEVELS,
-    level,
-    exitOnError: false,
-    transports: [new SinkTransport(sink, render)],
-  });
-  // Fields travel under a key of their own: winston would append a field named `message` to the message.
-  const write = (name: keyof typeof LEVELS, msg: string, fields: object = {}) =>
-    void logger.log({
-      level: name,
-      message: msg,
-      fields,
-    });
+  const emit: Emit = (name, msg, fields) =>
+    sink.write(render({ time: now(), level: name, msg, fields: { ...fields } }));
+  let pipe: LogPipe = {
+    log: (name, msg, fields) => LEVELS[name] <= LEVELS[level] && emit(name, msg, fields),
+    close: () => {},
+  };
+  let isOpen = true;
+  const late = setTimeout(async () => {
+    // Where it is gone from disk, lines go on as they went.
+    const winston = await import('./winston-pipe.ts').catch(() => undefined);
+    if (winston && isOpen) pipe = winston.winstonPipe(level, emit);
+  }, LATE_MS).unref();
+  const write: Emit = (name, msg, fields) => pipe.log(name, msg, fields);
   return {
-    debug: (msg, fields) => write('debug', msg, fields),
-    info: (msg, fields) => write('info', msg, fields),
-    warn: (msg, fields) => write('warn', msg, fields),
-    error: (msg, fields) => write('error', msg, fields),
-    fatal(msg, fields) {
+    debug: (msg, fields = {}) => write('debug', msg, fields),
+    info: (msg, fields = {}) => write('info', msg, fields),
+    warn: (msg, fields = {}) => write('warn', msg, fields),
+    error: (msg, fields = {}) => write('error', msg, fields),
+    fatal(msg, fields = {}) {
       write('fatal', msg, fields);
       sink.flushNow();
     },
@@ -63,11 +76,13 @@ export function createLog({ level, format, file }: LogOptions): Log {
       try {
         sink.reopen();
       } catch (error) {
-        write('error', `cannot reopen ${file}, going on with the old file: ${reason(error)}`);
+        write('error', `cannot reopen ${file}, going on with the old file: ${reason(error)}`, {});
       }
     },
     async close() {
-      logger.close();
+      isOpen = false;
+      clearTimeout(late);
+      pipe.close();
       sink.close();
     },
   };
@@ -85,24 +100,3 @@ function openSink(file: string, lossLine: (lost: number) => string): LogSink {
 const now = (): string => new Date().toISOString();
 
 const reason = (error: unknown) => (error as NodeJS.ErrnoException).code ?? String(error);
-
-/** Its types call it `transport`, the module itself `Transport`. */
-const { Transport } = winston as unknown as { Transport: new () => winston.transport };
-
-/** Writes at once and synchronously, so that lines are in order with `fatal` and with an exit. */
-class SinkTransport extends Transport {
-  readonly #sink: LogSink;
-  readonly #render: (line: LogLine) => string;
-
-  constructor(sink: LogSink, render: (line: LogLine) => string) {
-    super();
-    this.#sink = sink;
-    this.#render = render;
-  }
-
-  override log(info: { level: string; message: unknown; fields?: object }, done: () => void): void {
-    const { level, message, fields } = info;
-    this.#sink.write(this.#render({ time: now(), level, msg: String(message), fields: { ...fields } }));
-    done();
-  }
-}
