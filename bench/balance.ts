@@ -1,12 +1,11 @@
 /** `bench balance`: how evenly two workers share the requests of connections that are kept, with and without `--no-balance`. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ControlClient, within } from './control-client.ts';
+import { connected, within } from './control-client.ts';
 import { makePlace, startServer } from './fleet.ts';
 import { findLoadGenerator, type LoadGenerator, type Measured } from './load.ts';
 import { DEFAULTS } from './options.ts';
-import { ask, freePort, kirinCommand, TWO, WORKERS, workersThatAnswer } from './peers.ts';
+import { freePort, kirinCommand, TWO, WORKERS, workersThatAnswer } from './peers.ts';
 import { endedPortsOf } from './proc.ts';
 import { circumstances, fixed, goalLine, progress, publish, table, whole } from './report.ts';
 
@@ -87,15 +86,17 @@ async function measure(
   const server = startServer(kirinCommand(port, TWO, ...more));
   try {
     const limit = performance.now() + READY_MS;
-    const seen = new Set<string>();
-    while (seen.size < WORKERS || !existsSync(socket)) {
+    const check = () => {
       if (server.ended || performance.now() > limit)
         throw new Error(`Kirin did not start: ${server.complaint()}`);
+    };
+    const seen = new Set<string>();
+    while (seen.size < WORKERS) {
+      check();
       for (const who of await workersThatAnswer(port)) seen.add(who);
       await sleep(20);
     }
-    await ask(port, '/');
-    const shell = await ControlClient.connect(socket, 'show workers');
+    const shell = await connected(socket, 'show workers', check);
     const shown = async (): Promise<WorkerShown[]> => {
       await within(shell.roundTrips(1), READY_MS);
       return (JSON.parse(shell.last) as { data: { workers: WorkerShown[] } }).data.workers;
@@ -103,6 +104,7 @@ async function measure(
     // Heartbeats bring the figures.
     await sleep(POLL_MS * 2);
     const before = await shown();
+    const earlier = new Set(endedPortsOf(port));
     let worst = 0;
     let last = 0;
     let isOver = false;
@@ -115,7 +117,7 @@ async function measure(
       const held = (await shown()).map((worker) => worker.connections);
       const all = held.reduce((sum, count) => sum + count, 0);
       if (isOver || all < connections / 2) continue;
-      for (const client of endedPortsOf(port)) ended.add(client);
+      for (const client of endedPortsOf(port)) if (!earlier.has(client)) ended.add(client);
       last = Math.max(...held) / all;
       worst = Math.max(worst, last);
     }
@@ -124,8 +126,7 @@ async function measure(
     const after = await shown();
     shell.close();
     const answered = after.map(({ age, requests }) => {
-      const earlier = before.find((worker) => worker.age === age);
-      return requests - (earlier?.requests ?? 0);
+      return requests - (before.find((worker) => worker.age === age)?.requests ?? 0);
     });
     const all = answered.reduce((sum, count) => sum + count, 0);
     return {

@@ -1,8 +1,10 @@
 /** A client of a control socket that costs as little as it can: one request repeated, answers counted by their lengths. */
 import { once } from 'node:events';
 import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const ANSWERS_MS = 60_000;
+const RETRY_MS = 20;
 
 export class ControlClient {
   readonly #socket: net.Socket;
@@ -76,6 +78,18 @@ export class ControlClient {
     }
     this.#kept = unread;
     this.#onAnswer();
+  }
+}
+
+/** A client of a socket that may not be there yet, or not listen yet; `check` throws when it is waited for no longer. */
+export async function connected(path: string, command: string, check: () => void): Promise<ControlClient> {
+  for (;;) {
+    check();
+    try {
+      return await ControlClient.connect(path, command);
+    } catch {
+      await sleep(RETRY_MS);
+    }
   }
 }
 

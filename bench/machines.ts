@@ -37,8 +37,17 @@ export interface MachinesStopped {
   startCpuMs: number;
 }
 
-/** Throws where the machines do not get there in time. */
+const TIMES = 3;
+
+/** The best of several, since others use the processor as well. Throws where the machines do not get there in time. */
 export async function stopMachines(count: number): Promise<MachinesStopped> {
+  const all: MachinesStopped[] = [];
+  for (let time = 0; time < TIMES; time++) all.push(await stopOnce(count));
+  const least = (of: 'cpuMs' | 'startCpuMs') => Math.min(...all.map((one) => one[of]));
+  return { count, cpuMs: least('cpuMs'), startCpuMs: least('startCpuMs') };
+}
+
+async function stopOnce(count: number): Promise<MachinesStopped> {
   let ready = 0;
   let heard = (_report: PoolReport): void => {};
   const process_ = fromCallback<ProcessOrder, ProcessInput>(({ sendBack, receive, input }) => {

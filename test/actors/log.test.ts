@@ -11,10 +11,12 @@ import {
   readFileSync,
   renameSync,
   rmdirSync,
+  truncateSync,
   unlinkSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import winston from 'winston';
 import { createLog } from '../../src/actors/log.ts';
 import { jsonLine, textLine } from '../../src/actors/log-format.ts';
 import { LogSink } from '../../src/actors/log-sink.ts';
@@ -95,6 +97,33 @@ describe('a log file', () => {
     assert.equal(lines[0].message, 'm');
   });
 
+  test('has the same lines before winston is loaded and after', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_795_000_000_000 });
+    const create = t.mock.method(winston, 'createLogger');
+    const file = join(temporaryDirectory(t), 'kirin.log');
+    const log = createLog({ level: 'info', format: 'json', file });
+    const linesOf = () => {
+      log.debug('unseen');
+      log.info('hello %s', { message: 'm', level: 'error', splat: ['%s'], [Symbol('x')]: 1 });
+      log.warn('none');
+      log.error('two', { stack: 'Error' });
+      log.fatal('end');
+      const text = readFileSync(file, 'utf8');
+      truncateSync(file);
+      return text;
+    };
+    const before = linesOf();
+    assert.equal(create.mock.callCount(), 0);
+    t.mock.timers.tick(10_000);
+    await import('../../src/actors/winston-pipe.ts');
+    await new Promise(setImmediate);
+    t.mock.timers.setTime(1_795_000_000_000);
+    assert.equal(create.mock.callCount(), 1);
+    assert.equal(linesOf(), before);
+    assert.equal(before.trim().split('\n').length, 4);
+    await log.close();
+  });
+
   test('is followed through a rotation without losing or doubling a line', async (t) => {
     const directory = temporaryDirectory(t);
     const file = join(directory, 'kirin.log');
@@ -168,7 +197,8 @@ describe('standard error', () => {
   /** Runs a script that has a log to standard error. */
   function logging(t: TestContext, script: string, stdio: StdioOptions): ChildProcess {
     const url = new URL('../../src/actors/log.ts', import.meta.url).href;
-    const code = `import { createLog } from ${JSON.stringify(url)};
+    const code = `import winston from 'winston';
+import { createLog } from ${JSON.stringify(url)};
       const log = createLog({ level: 'info', format: 'text', file: '-' }); ${script}`;
     const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], { stdio });
     t.after(() => child.kill('SIGKILL'));
