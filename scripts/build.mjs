@@ -60,7 +60,9 @@ const inspector = await buildInspector(outdir);
 for (const command of ['kirin.js', 'kirinc.js']) chmodSync(join(outdir, command), 0o755);
 
 const packages = new Set();
-for (const input of [...server, ...shell, inspector].flatMap(({ metafile }) => Object.keys(metafile.inputs))) {
+for (const input of [...server, ...shell, inspector].flatMap(({ metafile }) =>
+  Object.keys(metafile.inputs),
+)) {
   const found = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input);
   if (found) packages.add(found[1]);
 }

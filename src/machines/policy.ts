@@ -91,11 +91,7 @@ function wish(view: View): Plan {
   const outgoing = outdatedToRetire(outdated, Math.max(0, target - readyFresh), fresh, target);
   // After a shrink, replacements that were still starting may be too many beside what is kept.
   const places = Math.min(target, target + view.surge - (outdated.length - outgoing.length));
-  const retired = [
-    ...strays,
-    ...firstOf(fresh, fresh.length - places, target, fresh),
-    ...outgoing,
-  ];
+  const retired = [...strays, ...firstOf(fresh, fresh.length - places, target, fresh), ...outgoing];
   const gone = new Set(retired.map((member) => member.age));
   // A replacement that is not ready makes room for a canary: what it would have replaced still serves.
   if (trial !== null) {
