@@ -69,6 +69,13 @@ class App extends DirtyApp {
     });
     return 'too late';
   }
+  /** As a listener that asks anew which call it belongs to. */
+  async listens() {
+    seen.push('begun');
+    await new Promise((_, reject) => {
+      this.call.signal.addEventListener('abort', () => reject(this.call.signal.reason));
+    });
+  }
   *count(to: number) {
     try {
       for (let number = 0; number < to; number++) {
@@ -314,6 +321,15 @@ describe('a call', () => {
     assert.deepEqual(seen, ['waiting', 'left']);
     assert.equal(runtime.running, 0);
     assert.equal(of(id).length, 1);
+  });
+
+  test('whose signal is listened to knows in the listener which call it is', async () => {
+    const { call, cancel, last, error } = worker();
+    const id = call('listens');
+    await until('it has begun', () => seen.includes('begun'));
+    cancel(id);
+    assert.equal(((await last(id)).payload as { code: string }).code, 'DIRTY_CANCELLED');
+    assert.equal((await error('listens', [], { ms: 1 })).code, 'DIRTY_TIMEOUT');
   });
 
   test('that ends with a result after it was cancelled still comes free', async () => {

@@ -1,7 +1,7 @@
 /** One call that runs: what its action may know of it, and what ends it early. Runs in dirty workers. */
 import type { Buffer } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
-import type { DirtyCall } from './app-call.ts';
+import { type DirtyCall, runInCall } from './app-call.ts';
 import { DirtyCancelledError, type DirtyError, DirtyTimeoutError } from './errors.ts';
 import { AHEAD_BYTES, callerIdOf, callerOf, idOf, numberOf } from './frames.ts';
 
@@ -85,7 +85,8 @@ export class RunningCall {
   #abort(reason: DirtyError): void {
     if (this.#done || this.isCancelled) return;
     this.#reason = reason;
-    this.#controller?.abort(reason);
+    // Listeners of the signal are something that the action has begun.
+    runInCall(this.call, () => this.#controller?.abort(reason));
     this.#wake?.();
   }
 
