@@ -108,11 +108,11 @@ class Early {
   onWord = (): void => {};
 
   constructor(child: ChildProcess, slot: number, boot: Buffer) {
+    // Where it could not be started, the pool tries again, and tells; then it may have no link either.
+    child.on('error', () => this.onWord());
     this.child = child;
     this.slot = slot;
     this.#link = child.stdio[LINK_FD] as Duplex;
-    // Where it could not be started, the pool tries again, and tells.
-    child.on('error', () => this.onWord());
     child.on('exit', () => this.onWord());
     this.#link.on('error', () => {});
     this.#link.on('data', this.#hear);

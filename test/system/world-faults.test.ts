@@ -140,14 +140,17 @@ describe('no descriptor left', { concurrency: 2 }, () => {
     kept.socket.destroy();
   });
 
-  test('at the start is one line, and 1', async (t) => {
-    const site = new Site(t);
-    const { code, text } = await runAfter(t, 'ulimit -n 26', [site.deploy('v1')], site.directory);
-    // A worker that was started ahead may have its own words for it.
-    assert.match(text, /^kirin: no file descriptor is left \(see ulimit -n\): EMFILE.*$/m);
-    assert.doesNotMatch(text, /bug in Kirin/);
-    assert.equal(code, 1);
-  });
+  // With fewer Node.js itself ends before Kirin runs; what fails first depends on how many there are.
+  for (const limit of [24, 25, 26, 27, 28])
+    test(`at the start is one line, and an exit code: ${limit}`, async (t) => {
+      const site = new Site(t);
+      const args = ['-b', '127.0.0.1:0', site.deploy('v1')];
+      const { code, text } = await runAfter(t, `ulimit -n ${limit}`, args, site.directory);
+      // A worker that was started ahead may have its own words for it.
+      assert.match(text, /no file descriptor is left|a worker could not be started: spawn .*(EMFILE|EINVAL)/);
+      assert.doesNotMatch(text, /bug in Kirin|Unhandled 'error'/);
+      assert.ok(code === 1 || code === 3, `${code}`);
+    });
 });
 
 describe('a full disk', { concurrency: 2 }, () => {
