@@ -36,7 +36,7 @@ const GATHER_MS = 100;
  */
 const SETTLE_MS = 250;
 /** Records that are told at once; far fewer than are kept. */
-const PORTION = 1000;
+const PORTION = 100;
 /** So many are told whether they are settled or not. */
 const GATHERED_MAX = 10_000;
 const BEAT_MS = 1000;
@@ -75,6 +75,9 @@ export class Hub implements Audience, Stage {
   #offsetMs = 0;
   #gathered: Told[] = [];
   #timer: NodeJS.Timeout | undefined;
+  /** What is settled and still to be told. */
+  #telling: Told[] = [];
+  #rest: NodeJS.Immediate | undefined;
   #detach: (() => void) | undefined;
 
   constructor(deps: HubDeps) {
@@ -227,7 +230,7 @@ export class Hub implements Audience, Stage {
   /** What was known besides is gone; that it went was lost. */
   #keepOnly(pid: number, alive: ReadonlySet<string>): void {
     const known = new Set(this.#reel.now.actorsOf(pid).map(({ id }) => id));
-    for (const record of this.#gathered)
+    for (const record of [...this.#telling, ...this.#gathered])
       if (record.t === 'actor' && record.pid === pid) known.add(record.id);
       else if (record.t === 'gone') known.delete(record.id);
     for (const id of known)
@@ -273,7 +276,7 @@ export class Hub implements Audience, Stage {
   #flush(all = false): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#gathered.length === 0) return;
+    if (this.#gathered.length === 0) return this.#tellSome(all);
     // Each process's own order is kept: its times never go back.
     this.#gathered.sort((one, other) => one.at - other.at);
     const settledMs = all ? Number.POSITIVE_INFINITY : this.#now() - SETTLE_MS;
@@ -281,10 +284,20 @@ export class Hub implements Audience, Stage {
     const settled = first < 0 ? this.#gathered : this.#gathered.slice(0, first);
     this.#gathered = first < 0 ? [] : this.#gathered.slice(first);
     if (this.#gathered.length > 0) this.#flushSoon();
-    // In portions, lest the past that is kept be over before those who watch have been told of it.
-    for (let at = 0; at < settled.length; at += PORTION) {
-      this.#reel.push(settled.slice(at, at + PORTION));
+    for (const record of settled) this.#telling.push(record);
+    this.#tellSome(all);
+  }
+
+  /** In portions, lest the past that is kept be over before those who watch have been told; others have their turn between. */
+  #tellSome(all: boolean): void {
+    clearImmediate(this.#rest);
+    this.#rest = undefined;
+    while (this.#telling.length > 0) {
+      this.#reel.push(this.#telling.splice(0, PORTION));
       this.#watchers.pump();
+      if (all || this.#telling.length === 0) continue;
+      this.#rest = setImmediate(() => this.#guarded(() => this.#tellSome(false)));
+      return;
     }
   }
 
@@ -329,6 +342,9 @@ export class Hub implements Audience, Stage {
     this.#timer = undefined;
     this.#inbox.clear();
     this.#gathered = [];
+    clearImmediate(this.#rest);
+    this.#rest = undefined;
+    this.#telling = [];
     this.#parents.clear();
     this.#orphans.clear();
     this.#below.clear();
