@@ -12,6 +12,7 @@ const LINE_BYTES_MAX = 16 * 1024 * 1024;
 const READ_BYTES = 256 * 1024;
 const NEWLINE = 10;
 const EMPTY = 'this is no recording of the inspector: it is empty';
+const MISSING = 'there is no such file';
 
 /** What a recording tells of itself. */
 export interface RecordingFacts {
@@ -30,8 +31,8 @@ const bad = (file: string, why: string) => new FaultError('file.unusable', `${fi
 export async function lookThrough(file: string): Promise<RecordingFacts> {
   const older = await lookThroughOne(olderFile(file)).catch(() => undefined);
   const newest = await lookThroughOne(file).catch((error: FaultError) => {
-    // It may have been begun by one that was killed before it wrote anything.
-    if (older && error.message.endsWith(EMPTY)) return older;
+    // Whoever kept it may have been killed before it was begun, or before anything was written to it.
+    if (older && (error.message.endsWith(EMPTY) || error.message.endsWith(MISSING))) return older;
     throw error;
   });
   if (older === newest) return newest;
@@ -100,7 +101,7 @@ function messageOf(line: string): Record<string, unknown> | undefined {
 
 async function* linesOf(file: string): AsyncGenerator<string> {
   const handle = await open(file).catch((error: NodeJS.ErrnoException) => {
-    throw bad(file, error.code === 'ENOENT' ? 'there is no such file' : error.message);
+    throw bad(file, error.code === 'ENOENT' ? MISSING : error.message);
   });
   try {
     const about = await handle.stat();
