@@ -23,6 +23,15 @@ export type {
   RouterOrder,
 } from './dirty-arbiter-setup.ts';
 
+const leave = { target: 'stopping', actions: ['tellDraining', 'handBackCalls', 'stopPool'] } as const;
+/** What ends it, whether dirty workers were ever ready or not. */
+const stops = {
+  'worker.drain': leave,
+  'worker.quit': leave,
+  'signals.stop': leave,
+  'link.ended': { target: 'stopping', actions: ['refuseCalls', 'stopPool'] },
+} as const;
+
 export const dirtyArbiterMachine = dirtyArbiterSetup.createMachine({
   id: 'dirtyArbiter',
   options: { maxIterations: 1000 },
@@ -138,19 +147,7 @@ export const dirtyArbiterMachine = dirtyArbiterSetup.createMachine({
                   description: 'No dirty worker was ever ready.',
                   on: {
                     'pool.opened': { target: 'serving', actions: 'tellReady' },
-                    'worker.drain': {
-                      target: 'stopping',
-                      actions: ['tellDraining', 'handBackCalls', 'stopPool'],
-                    },
-                    'worker.quit': {
-                      target: 'stopping',
-                      actions: ['tellDraining', 'handBackCalls', 'stopPool'],
-                    },
-                    'signals.stop': {
-                      target: 'stopping',
-                      actions: ['tellDraining', 'handBackCalls', 'stopPool'],
-                    },
-                    'link.ended': { target: 'stopping', actions: ['refuseCalls', 'stopPool'] },
+                    ...stops,
                   },
                 },
                 serving: {
@@ -164,19 +161,7 @@ export const dirtyArbiterMachine = dirtyArbiterSetup.createMachine({
                     'dirty.cancel': { actions: 'passToRouter' },
                     'signals.scale': { actions: 'scale' },
                     'signals.reload': { actions: 'replace' },
-                    'worker.drain': {
-                      target: 'stopping',
-                      actions: ['tellDraining', 'handBackCalls', 'stopPool'],
-                    },
-                    'worker.quit': {
-                      target: 'stopping',
-                      actions: ['tellDraining', 'handBackCalls', 'stopPool'],
-                    },
-                    'signals.stop': {
-                      target: 'stopping',
-                      actions: ['tellDraining', 'handBackCalls', 'stopPool'],
-                    },
-                    'link.ended': { target: 'stopping', actions: ['refuseCalls', 'stopPool'] },
+                    ...stops,
                   },
                 },
                 stopping: {

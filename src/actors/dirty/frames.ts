@@ -99,7 +99,6 @@ export const callerIdOf = (frame: Buffer): number => uint32(frame, 24);
 /** What its header says: the payload may be in several buffers. */
 export const payloadBytesOf = (frame: Buffer): number => uint32(frame, 16);
 
-export const setFlags = (frame: Buffer, flags: number): void => writeUint16(frame, 4, flags);
 export const setApp = (frame: Buffer, app: number): void => writeUint16(frame, 6, app);
 export const setId = (frame: Buffer, id: number): void => writeUint32(frame, 8, id);
 export const setNumber = (frame: Buffer, number: number): void => writeUint32(frame, 12, number);

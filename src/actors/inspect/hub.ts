@@ -37,7 +37,7 @@ const GATHER_MS = 100;
 const SETTLE_MS = 250;
 /** Records that are told at once; far fewer than are kept. */
 const PORTION = 100;
-/** So many are told whether they are settled or not. */
+/** So many that wait to be told are told at once, whether they are settled or not: reading must not outrun telling. */
 const GATHERED_MAX = 10_000;
 const BEAT_MS = 1000;
 const DELAY_RESOLUTION_MS = 20;
@@ -245,7 +245,7 @@ export class Hub implements Audience, Stage {
     this.#gathered.push(record);
     if (record.t === 'actor' || record.t === 'step') this.#release(record.about?.pid ?? 0);
     if (record.t === 'ended') this.#forget(record);
-    if (this.#gathered.length >= GATHERED_MAX) return this.#flush(true);
+    if (this.#gathered.length + this.#telling.length >= GATHERED_MAX) return this.#flush(true);
     this.#flushSoon();
   }
 
