@@ -7,7 +7,7 @@ import { BATCH_RECORDS_MAX, type InspectReport } from '../../machines/events/ins
 import type { InspectedChildren } from './children.ts';
 import type { LocalRecord } from './records.ts';
 
-/** How long records are gathered, on average: a hundred processes that all begin at once must not speak at once ever after. */
+/** How long records are gathered. */
 const GATHER_MS = 100;
 /** A report is not longer than this by much, so that it never fills a link. */
 const BATCH_LENGTH_MAX = 48 * 1024;
@@ -89,7 +89,7 @@ export class Outlet {
   }
 
   #flushSoon(): void {
-    this.#timer ??= setTimeout(() => this.flush(), GATHER_MS * (0.5 + Math.random())).unref();
+    this.#timer ??= setTimeout(() => this.flush(), GATHER_MS).unref();
   }
 
   #sendBatch(): boolean {
