@@ -87,6 +87,14 @@ test('the undocumented handle of node:cluster is used in one file', () => {
   assert.equal(users.length, 1, users.join(', '));
 });
 
+test('children are signalled in one file, which knows of those that were never started', () => {
+  const users = sources.filter((path) => /(child|#process)\??\.kill\([^)]/.test(read(path)));
+  assert.deepEqual(
+    users.filter((path) => !path.startsWith('src/cli/diagrams/')),
+    ['src/actors/child-kill.ts'],
+  );
+});
+
 test('the wall clock, which may be set, is for people and for files: no limit is measured by it', () => {
   const known: Record<string, string> = {
     'src/actors/clock.ts': 'notices that it was set',

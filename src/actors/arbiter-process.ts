@@ -13,6 +13,7 @@ import { poolMachine } from '../machines/pool.ts';
 import { backoffOf } from '../machines/pool-context.ts';
 import type { Settings, SettingsSource } from '../settings.ts';
 import { Balancer } from './balancer.ts';
+import { killChild } from './child-kill.ts';
 import { jumpText, watchClock } from './clock.ts';
 import { Control } from './control/control.ts';
 import { Journal } from './control/journal.ts';
@@ -79,7 +80,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   let pidfile: Pidfile | undefined;
   /** No machine supervises any more: nothing that was started may live, and nothing may be left behind. */
   const crash = (error: unknown): never => {
-    for (const child of live) child.kill('SIGKILL');
+    for (const child of live) killChild(child);
     head?.drop();
     const { message, stack } = toFault(error, 'worker.uncaught');
     log.fatal(`this is a bug in Kirin: ${message}`, { stack });

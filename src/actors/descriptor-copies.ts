@@ -9,6 +9,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { killChild } from './child-kill.ts';
 import type { CopyWord } from './copy-process.ts';
 import { FaultError } from './fault-error.ts';
 
@@ -69,7 +70,7 @@ export class DescriptorCopies {
   /** Closes what is left, and ends what is being fetched. */
   close(): void {
     this.#isClosed = true;
-    this.#child?.kill('SIGKILL');
+    killChild(this.#child);
     for (const copy of this.#sets.flat()) copy.close();
     this.#sets = [];
   }
@@ -82,7 +83,7 @@ export class DescriptorCopies {
         isSettled = true;
         clearTimeout(limit);
         this.#child = undefined;
-        child?.kill('SIGKILL');
+        killChild(child);
         if (failed === undefined) resolve();
         else reject(new FaultError('worker.cannotPause', `no copies of its descriptors: ${failed}`));
       };

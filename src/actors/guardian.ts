@@ -7,6 +7,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Writable } from 'node:stream';
+import { killChild } from './child-kill.ts';
 import { GUARDIAN_SCRIPT } from './guardian-script.ts';
 import { childStdio } from './inherited.ts';
 import { startMark } from './process-identity.ts';
@@ -73,7 +74,7 @@ export class Guardian {
     child.ref();
     await new Promise<void>((resolve) => {
       const limit = setTimeout(() => {
-        child.kill('SIGKILL');
+        killChild(child);
         resolve();
       }, END_MS);
       child.once('exit', () => {
@@ -125,7 +126,7 @@ export class Guardian {
     const stdin: Writable | null | undefined = this.#child?.stdin;
     if (!stdin || text === '') return;
     // Its successor is told everything.
-    if (stdin.writableLength > UNREAD_BYTES_MAX) return void this.#child?.kill('SIGKILL');
+    if (stdin.writableLength > UNREAD_BYTES_MAX) return void killChild(this.#child);
     stdin.write(text);
   }
 

@@ -9,6 +9,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Duplex } from 'node:stream';
 import type { Settings, SettingsSource } from '../settings.ts';
+import { killChild } from './child-kill.ts';
 import { encodeFrame, HEADER_BYTES } from './frame.ts';
 import { Generations } from './generations.ts';
 import { ListenerTable } from './listeners.ts';
@@ -63,7 +64,7 @@ export async function headStart(options: HeadStartOptions): Promise<HeadStart | 
   });
   const early = new Map<number, Early>();
   const drop = (): void => {
-    for (const { child } of early.values()) child.kill('SIGKILL');
+    for (const { child } of early.values()) killChild(child);
     early.clear();
   };
   try {
@@ -92,7 +93,7 @@ export async function headStart(options: HeadStartOptions): Promise<HeadStart | 
       const one = early.get(age);
       early.delete(age);
       const isIt = generation === FIRST && one?.slot === slot;
-      if (!isIt) one?.child.kill('SIGKILL');
+      if (!isIt) killChild(one?.child);
       return isIt ? one.given() : undefined;
     },
     drop,

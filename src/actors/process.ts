@@ -13,6 +13,7 @@ import { type Down, LINK_PROTOCOL, type LinkKind, linkSchemas } from '../machine
 import type { ProcessOrder, ProcessReport } from '../machines/events/process.ts';
 import type { Fault } from '../machines/faults.ts';
 import { Allowance } from './allowance.ts';
+import { killChild } from './child-kill.ts';
 import { stdioOf } from './child-stdio.ts';
 import { FaultError } from './fault-error.ts';
 import type { Guardian } from './guardian.ts';
@@ -100,7 +101,7 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
     };
 
     receive((order) => {
-      if (order.type === 'process.signal') return void child?.kill(order.signal);
+      if (order.type === 'process.signal') return void killChild(child, order.signal);
       if (!hooks.leaving?.(age, order, pass)) pass(order);
     });
 
@@ -259,7 +260,7 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
     return () => {
       deps.heartbeats.forget(age);
       // Normally gone by now; a machine that ends before its process would leave an orphan.
-      if (child && deps.live.has(child)) child.kill('SIGKILL');
+      if (child && deps.live.has(child)) killChild(child);
     };
   });
 }

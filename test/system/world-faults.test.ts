@@ -13,25 +13,38 @@ const limitDescriptors = (pid: number, soft: number | 'hard'): void => {
   execFileSync('prlimit', ['--pid', String(pid), `--nofile=${soft === 'hard' ? hard : soft}:${hard}`]);
 };
 
-/** Runs kirin under a shell that does something first. */
+const SERVES_ANYWAY = /is ready[\s\S]*a worker could not be replaced/;
+
+/** Runs kirin under a shell that does something first, and lives on: whatever happens to kirin, its process group is left alone. */
 async function runAfter(t: TestContext, before: string, args: readonly string[], cwd: string) {
   const child = spawn(
     'bash',
-    ['-c', `${before}; exec "$@"`, 'bash', process.execPath, command('kirin'), ...args],
+    ['-c', `${before}; "$@"; exit $?`, 'bash', process.execPath, command('kirin'), ...args],
     {
       cwd,
       stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true,
       env: { PATH: process.env['PATH'], KIRIN_NO_CONTROL_SOCKET: 'true' },
     },
   );
-  t.after(() => child.kill('SIGKILL'));
+  t.after(() => child.exitCode ?? child.signalCode ?? process.kill(-child.pid!, 'SIGKILL'));
   let text = '';
   child.stderr.on('data', (part) => {
+    const isFirst = !SERVES_ANYWAY.test(text);
     text += String(part);
+    // What serves with fewer than it was to have would do so for ever.
+    if (isFirst && SERVES_ANYWAY.test(text)) process.kill(Number(/kirin\[(\d+)\]/.exec(text)![1]), 'SIGTERM');
   });
-  const [code] = await once(child, 'close');
-  return { code: code as number, text };
+  try {
+    const [code] = await once(child, 'close', { signal: AbortSignal.timeout(30_000) });
+    return { code: code as number, text };
+  } catch {
+    throw new Error(`it has not ended; it said: ${text}`);
+  }
 }
+
+/** For a shell: descriptors that whoever runs the tests has open by chance are not to decide how many are left. */
+const CLOSE_STRAYS = 'for fd in $(ls /proc/$$/fd); do [ "$fd" -gt 2 ] && eval "exec $fd>&-"; done';
 
 describe('a directory that is removed', { concurrency: 2 }, () => {
   test('while workers of it run: they go on, a lost one is tried again, and a reload finds the next release', async (t) => {
@@ -140,16 +153,19 @@ describe('no descriptor left', { concurrency: 2 }, () => {
     kept.socket.destroy();
   });
 
-  // With fewer Node.js itself ends before Kirin runs; what fails first depends on how many there are.
+  // With fewer Node.js itself ends before Kirin runs; what fails first depends on how many there are. Each worker takes some.
   for (const limit of [24, 25, 26, 27, 28])
-    test(`at the start is one line, and an exit code: ${limit}`, async (t) => {
+    test(`at the start is one line and an exit code, or fewer workers that serve: ${limit}`, async (t) => {
       const site = new Site(t);
-      const args = ['-b', '127.0.0.1:0', site.deploy('v1')];
-      const { code, text } = await runAfter(t, `ulimit -n ${limit}`, args, site.directory);
+      const args = ['-b', '127.0.0.1:0', '-w', '16', site.deploy('v1')];
+      const { code, text } = await runAfter(t, `${CLOSE_STRAYS}; ulimit -n ${limit}`, args, site.directory);
       // A worker that was started ahead may have its own words for it.
-      assert.match(text, /no file descriptor is left|a worker could not be started: spawn .*(EMFILE|EINVAL)/);
+      assert.match(
+        text,
+        /no file descriptor is left|a worker could not be (started|replaced): .*spawn .*EMFILE/,
+      );
       assert.doesNotMatch(text, /bug in Kirin|Unhandled 'error'/);
-      assert.ok(code === 1 || code === 3, `${code}`);
+      assert.ok(SERVES_ANYWAY.test(text) ? code === 0 : code === 1 || code === 3, `${code}`);
     });
 });
 

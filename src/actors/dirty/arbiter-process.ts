@@ -21,6 +21,7 @@ import { LINK_PROTOCOL, linkSchemas } from '../../machines/events/link.ts';
 import { jittered } from '../../machines/policy.ts';
 import { poolMachine } from '../../machines/pool.ts';
 import { backoffOf } from '../../machines/pool-context.ts';
+import { killChild } from '../child-kill.ts';
 import { toFault } from '../fault-error.ts';
 import { Guardian } from '../guardian.ts';
 import { HeartbeatTable } from '../heartbeat.ts';
@@ -183,7 +184,7 @@ export function runDirtyArbiter(): void {
   });
   /** No machine supervises any more: nothing that was started may live. */
   const crash = (error: unknown): never => {
-    for (const child of live) child.kill('SIGKILL');
+    for (const child of live) killChild(child);
     void house.hooksOfConfig.kill();
     house.close();
     link.sendSync({ type: 'worker.lastWords', fault: toFault(error, 'worker.uncaught') });

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { HookFile, HookName } from '../../settings/hooks-table.ts';
+import { killChild } from '../child-kill.ts';
 import { stdioOf } from '../child-stdio.ts';
 import type { Guardian } from '../guardian.ts';
 import { childStdio, inheritedEnv } from '../inherited.ts';
@@ -69,7 +70,7 @@ export class HookChild {
   }
 
   kill(): void {
-    this.#process?.kill('SIGKILL');
+    killChild(this.#process);
     for (const stream of this.#process ? stdioOf(this.#process) : []) stream?.destroy();
   }
 }

@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { killChild } from '../child-kill.ts';
 import { stdioOf } from '../child-stdio.ts';
 import { FaultError } from '../fault-error.ts';
 import { childStdio, inheritedEnv } from '../inherited.ts';
@@ -41,7 +42,7 @@ export function askOnce(shot: OneShot): Promise<unknown> {
     const giveUp = (error: Error) =>
       settle(() => {
         reject(error);
-        child.kill('SIGKILL');
+        killChild(child);
         for (const stream of stdioOf(child)) stream?.destroy();
       });
     const abort = () => giveUp(givenUp(shot));
