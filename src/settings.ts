@@ -133,6 +133,8 @@ export interface CommandLine {
   app?: string | undefined;
   config?: string | undefined;
   flags: Partial<Record<SettingKey, string[]>>;
+  /** Those of `KIRIN_CMD_ARGS`. */
+  variableFlags?: CommandLine['flags'] | undefined;
 }
 
 const CONTROL_SOCKET = 'kirin.ctl';
@@ -315,17 +317,21 @@ class Reading {
 
   #find(key: SettingKey): Found | undefined {
     return (
-      this.#fromFlag(key) ?? this.#fromEnvironment(key) ?? this.#fromFile(key) ?? this.#fromPlatform(key)
+      this.#fromFlag(key, this.#commandLine.flags) ??
+      this.#fromFlag(key, this.#commandLine.variableFlags, ' in KIRIN_CMD_ARGS') ??
+      this.#fromEnvironment(key) ??
+      this.#fromFile(key) ??
+      this.#fromPlatform(key)
     );
   }
 
-  #fromFlag(key: SettingKey): Found | undefined {
+  #fromFlag(key: SettingKey, flags: CommandLine['flags'] = {}, where = ''): Found | undefined {
     const setting: Setting = SETTINGS[key];
-    const given = this.#commandLine.flags[key];
+    const given = flags[key];
     if (!given?.length) return undefined;
     // A single value is the last one typed, so that a wrapper script's can be overridden by appending.
     const raw = isList(setting) ? given : given.at(-1);
-    return { raw, origin: `--${setting.flag}`, directory: this.#startDirectory };
+    return { raw, origin: `--${setting.flag}${where}`, directory: this.#startDirectory };
   }
 
   /** An empty variable is as good as none. */

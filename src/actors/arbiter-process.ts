@@ -6,7 +6,7 @@ import type { ChildProcess } from 'node:child_process';
 import { createActor, fromCallback } from 'xstate';
 import { type ArbiterOutput, arbiterMachine } from '../machines/arbiter.ts';
 import { childMachine } from '../machines/child.ts';
-import type { ArbiterReport, LogOrder } from '../machines/events/arbiter.ts';
+import { type ArbiterReport, type LogOrder, signalOrders } from '../machines/events/arbiter.ts';
 import { EXIT, exitCodeOf } from '../machines/faults.ts';
 import { jittered } from '../machines/policy.ts';
 import { poolMachine } from '../machines/pool.ts';
@@ -50,6 +50,8 @@ export interface ArbiterOptions {
   dirtyArbiterFile: string;
   /** Kirin's own, for the log. */
   version: string;
+  /** It stops as soon as it serves. */
+  isTrial?: boolean;
   /** What has been started already, if anything has. */
   head?: HeadStart | undefined;
 }
@@ -206,7 +208,7 @@ interface House {
 }
 
 function supervise(
-  { settings, signals, workerFile, redactor, head }: ArbiterOptions,
+  { settings, signals, workerFile, redactor, head, isTrial }: ArbiterOptions,
   { log, generations, heartbeats, inspector, ledger, control, dirty, rotation, live, guardian, crash }: House,
 ) {
   const isBalanced = (): boolean => {
@@ -271,6 +273,13 @@ function supervise(
       }),
     );
 
+  if (isTrial) {
+    const tried = actor.subscribe(({ context }) => {
+      if (!context.webOpened) return;
+      tried.unsubscribe();
+      actor.send(signalOrders.SIGTERM);
+    });
+  }
   return new Promise<ArbiterOutput>((resolve) => {
     actor.subscribe({
       complete: () => resolve(actor.getSnapshot().output ?? { exitCode: EXIT.bug, fault: null }),

@@ -12,6 +12,7 @@ import { letLostTerminalGo } from '../actors/lost-terminal.ts';
 import { Redactor } from '../actors/redaction.ts';
 import { takeSignals } from '../actors/signals.ts';
 import { EXIT, exitCodeOf } from '../machines/faults.ts';
+import type { Settings, SettingsSource } from '../settings.ts';
 
 // First of all: without a handler SIGUSR1 opens the debugger, and SIGHUP ends the process.
 const signals = takeSignals();
@@ -40,7 +41,7 @@ async function main(argv: string[]): Promise<number> {
   if (argv[0] === 'inspect')
     return await (await import('./inspect.ts')).inspectRecording(argv.slice(1), signals.stopped);
   const { parseCommandLine } = await import('./options.ts');
-  const parsed = await parseCommandLine(argv, version());
+  const parsed = await parseCommandLine(argv, version(), process.env['KIRIN_CMD_ARGS']);
   if (parsed.kind === 'print') {
     process.stdout.write(parsed.text);
     return EXIT.ok;
@@ -49,6 +50,11 @@ async function main(argv: string[]): Promise<number> {
   const source = settingsSource(parsed.commandLine);
   // A Ctrl-C while a configuration takes its time has nobody else to answer it.
   const settings = await source(signals.stopped, (variables) => redactor.learn(1, variables, { all: true }));
+  if (parsed.kind === 'show') {
+    process.stdout.write((await import('./settings-report.ts')).printedSettings(settings));
+    return EXIT.ok;
+  }
+  if (parsed.kind === 'check') return await check(settings, source);
   const { headStart } = await import('../actors/head-start.ts');
   const workerFile = entryFile('worker');
   const head = await headStart({ settings, source, redactor, workerFile, stopped: signals.stopped });
@@ -63,6 +69,30 @@ async function main(argv: string[]): Promise<number> {
     dirtyArbiterFile: entryFile('dirty-arbiter'),
     version: version(),
   });
+}
+
+/** Says whether it would start. What stands in the way is told as at a start, with the same exit code. */
+async function check(settings: Settings, source: SettingsSource): Promise<number> {
+  const { trialOf } = await import('./settings-report.ts');
+  const { runArbiter } = await import('../actors/arbiter-process.ts');
+  const trial = trialOf(settings);
+  try {
+    const code = await runArbiter({
+      source,
+      settings: trial.settings,
+      signals,
+      redactor,
+      isTrial: true,
+      workerFile: entryFile('worker'),
+      dirtyArbiterFile: entryFile('dirty-arbiter'),
+      version: version(),
+    });
+    if (code === EXIT.ok && !signals.stopped.aborted)
+      process.stdout.write('the settings are right, and the app can be served\n');
+    return code;
+  } finally {
+    trial.end();
+  }
 }
 
 try {

@@ -1,20 +1,52 @@
 /** The command line of `kirin`: the table of settings as yargs options. */
 import { FaultError } from '../actors/fault-error.ts';
+import { splitArguments } from '../settings/argument-text.ts';
 import { didYouMean } from '../settings/suggest.ts';
 import { settingList } from '../settings/table.ts';
 import type { CommandLine } from '../settings.ts';
 import { type Arguments, PARSING, quickArguments } from './quick-options.ts';
 
 export type Parsed =
-  | { kind: 'run'; commandLine: CommandLine }
+  | { kind: 'run' | 'show' | 'check'; commandLine: CommandLine }
   /** Text for standard output; then exit 0. */
   | { kind: 'print'; text: string };
 
 const HELP_COLUMNS = 80;
+const ARGUMENTS_VARIABLE = 'KIRIN_CMD_ARGS';
 const LETTERS = new Set(['c', ...settingList.flatMap(({ letter }) => letter ?? [])]);
 
-/** Reads the arguments (without node and script). Throws FaultError `settings.invalid` with one line. */
-export async function parseCommandLine(argv: readonly string[], version: string): Promise<Parsed> {
+/**
+ * Reads the arguments (without node and script), and those of `KIRIN_CMD_ARGS`, which count less. Throws FaultError `settings.invalid` with one line.
+ */
+export async function parseCommandLine(
+  argv: readonly string[],
+  version: string,
+  variable = '',
+): Promise<Parsed> {
+  const parsed = await parseArguments(argv, version);
+  if (parsed.kind === 'print' || variable.trim() === '') return parsed;
+  const more = await parseArguments(splitArguments(variable, ARGUMENTS_VARIABLE), version).catch(
+    (error: unknown) => {
+      throw error instanceof FaultError
+        ? new FaultError('settings.invalid', `${ARGUMENTS_VARIABLE}: ${error.message}`)
+        : error;
+    },
+  );
+  if (more.kind === 'print') throw usage(`${ARGUMENTS_VARIABLE} takes settings, not --help or --version`);
+  const { commandLine } = parsed;
+  const { app, config, flags } = more.commandLine;
+  return {
+    kind: parsed.kind === 'run' ? more.kind : parsed.kind,
+    commandLine: {
+      ...commandLine,
+      app: commandLine.app ?? app,
+      config: commandLine.config ?? config,
+      variableFlags: flags,
+    },
+  };
+}
+
+async function parseArguments(argv: readonly string[], version: string): Promise<Parsed> {
   const { own, behind } = splitOwn(argv);
   const split = withValues(own.flatMap(splitLetter));
   const quick = quickArguments(split);
@@ -37,7 +69,8 @@ function run(args: Arguments, behind: readonly string[]): Parsed {
   for (const { key, flag } of settingList) if (args[flag] !== undefined) flags[key] = listOf(args[flag]);
   if (more.length > 0) flags.args = [...(flags.args ?? []), ...more];
   const config = args['config'] === undefined ? undefined : listOf(args['config']).at(-1);
-  return { kind: 'run', commandLine: { app, config, flags } };
+  const kind = args['check-config'] ? 'check' : args['print-config'] ? 'show' : 'run';
+  return { kind, commandLine: { app, config, flags } };
 }
 
 async function build(version: string) {
@@ -73,6 +106,16 @@ async function build(version: string) {
       defaultDescription: 'kirin.config.{ts,js,json,...}',
       group: 'Environment:',
       requiresArg: true,
+    })
+    .option('print-config', {
+      type: 'boolean',
+      describe: 'Print the settings that would be in force',
+      group: about,
+    })
+    .option('check-config', {
+      type: 'boolean',
+      describe: 'Read the settings, load the app, and say whether all is well',
+      group: about,
     })
     .option('help', { alias: 'h', type: 'boolean', describe: 'Show this', group: about })
     .option('version', {
@@ -120,7 +163,14 @@ function withValues(args: readonly string[]): string[] {
 function explain(message: string): string {
   const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ')[0];
   if (unknown !== undefined) {
-    const known = ['config', 'help', 'version', ...settingList.map(({ flag }) => flag)];
+    const known = [
+      'config',
+      'check-config',
+      'print-config',
+      'help',
+      'version',
+      ...settingList.map(({ flag }) => flag),
+    ];
     return `unknown option ${dashed(unknown)}${didYouMean(unknown, known, '--')}`;
   }
   const bare = /^Not enough arguments following: (.*)$/.exec(message)?.[1];

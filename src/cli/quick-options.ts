@@ -17,7 +17,11 @@ export const PARSING = {
   'duplicate-arguments-array': true,
 } as const;
 
-const SWITCHES = settingList.filter(({ type }) => type.kind === 'switch').map(({ flag }) => flag);
+const SWITCHES = [
+  'check-config',
+  'print-config',
+  ...settingList.filter(({ type }) => type.kind === 'switch').map(({ flag }) => flag),
+];
 const VALUED = [
   'config',
   ...settingList.filter(({ type }) => type.kind !== 'switch').map(({ flag }) => flag),

@@ -1,0 +1,52 @@
+/** `--print-config` and `--check-config`: what would be run, and whether it would. Run in place of the arbiter, and end. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { shownSettings } from '../settings/shown.ts';
+import type { Settings } from '../settings.ts';
+
+/** One line a setting, in Gunicorn's names: `name = JSON`, and where a value is not the default its origin. */
+export function printedSettings(settings: Settings): string {
+  const shown = shownSettings(settings);
+  const width = Math.max(...shown.map(({ name }) => name.length));
+  return shown
+    .map(({ name, value, origin }) => {
+      const line = `${name.padEnd(width)} = ${JSON.stringify(value)}`;
+      return `${line}${origin === 'default' ? '' : `  # ${origin}`}\n`;
+    })
+    .join('');
+}
+
+export interface Trial {
+  settings: Settings;
+  /** Removes what the trial has left. */
+  end(): void;
+}
+
+/**
+ * The settings with which an app is tried: one worker that nobody can reach, beside a server that may run. Its dirty apps are not
+ * loaded: they may be large, and their tokens may be held.
+ */
+export function trialOf(settings: Settings): Trial {
+  const directory = mkdtempSync(join(tmpdir(), 'kirin-check-'));
+  return {
+    settings: {
+      ...settings,
+      bind: [`unix:${join(directory, 'app.sock')}`],
+      workers: 1,
+      dirtyWorkers: 0,
+      dirtyApps: [],
+      reloadSettleMs: 0,
+      pid: undefined,
+      errorLogfile: '-',
+      logLevel: 'error',
+      inspect: undefined,
+      inspector: undefined,
+      inspectorRecord: undefined,
+      controlSocketDisable: true,
+      controlSocketReadonly: undefined,
+      controlSocketRequired: false,
+    },
+    end: () => rmSync(directory, { recursive: true, force: true }),
+  };
+}

@@ -1,0 +1,89 @@
+/** The reference of the settings, docs/settings.md, derived from their table. Runs in `npm run settings`. */
+import { fileKeysOf, type Kind, type Setting, settingList, variableOf } from './table.ts';
+
+const HEAD = `# Settings
+
+Made from the table in \`src/settings/table.ts\` by \`npm run settings\`; a test sees to it that it is current.
+
+A value is taken from the command line, else from the environment (\`KIRIN_CMD_ARGS\`, which holds options as one would type them,
+before the variable of the setting), else from the configuration file, else from what the platform says (\`$PORT\`,
+\`$WEB_CONCURRENCY\`), else it is the default. \`kirin --print-config\` prints what would be in force and where each value comes
+from, \`kirin --check-config\` loads the app as well and says whether it could be served, and \`kirinc -c "show config origin"\` tells of
+a server that runs.
+
+The file is \`kirin.config.{ts,mts,js,mjs,cjs,json}\` in the directory of the app (\`--chdir\`) or the one that is named by \`-c\`; it exports an object,
+or a function that makes one. Its keys are those of the last column, in snake_case or camelCase, but each setting once. \`app\` names
+the app there. A relative path is taken from where it is written: the file's directory, or the one that Kirin was started in.
+
+What a reload (HUP) cannot change is marked "restart"; a reload that finds it changed says so and goes on with the old value.
+`;
+
+export function settingsReference(): string {
+  const groups = [...new Set(settingList.map(({ group }) => group))];
+  return [HEAD, ...groups.map(section)].join('\n');
+}
+
+function section(group: string): string {
+  const rows = settingList.filter((setting) => setting.group === group).map(row);
+  const lines = [
+    '| Setting | Takes | Default | Meaning | Reload | Variable | Key |',
+    '|---|---|---|---|---|---|---|',
+    ...rows,
+  ];
+  return `## ${group}\n\n${lines.join('\n')}\n`;
+}
+
+function row(setting: Setting): string {
+  const variables = [variableOf(setting), setting.fieldVariable].filter((name) => name !== undefined);
+  const cells = [
+    [...(setting.letter ? [`-${setting.letter}`] : []), `--${setting.flag}`].map(code).join(', '),
+    taken(setting.type),
+    setting.defaultText ?? (setting.type.kind === 'switch' ? 'off' : 'none'),
+    setting.text,
+    setting.reloadable ? 'yes' : 'restart',
+    variables.map(code).join(', ') || 'none',
+    fileKeysOf(setting).map(code).join(', '),
+  ];
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+}
+
+const code = (text: string): string => `\`${text}\``;
+
+/** What a value looks like, with its unit and bounds. */
+function taken(type: Kind): string {
+  switch (type.kind) {
+    case 'path':
+      return type.stdio ? 'a path, or `-`' : 'a path';
+    case 'count':
+      return `a whole number, ${type.min} to ${type.max.toLocaleString('en')}`;
+    case 'workers':
+      return 'a whole number, or `auto`';
+    case 'seconds':
+      return `seconds, from ${type.min}, decimals allowed`;
+    case 'choice':
+      return type.of.map(code).join(', ');
+    case 'surge':
+      return 'a whole number, or a share such as `25%`';
+    case 'bytes':
+      return 'bytes, also with `K`, `M` or `G`';
+    case 'mode':
+      return 'permissions, octal';
+    case 'switch':
+      return 'nothing; in a file `true` or `false`';
+    case 'addresses':
+      return 'addresses';
+    case 'endpoint':
+      return `\`HOST:PORT\` or \`PORT\`; bare: ${code(type.byDefault)}`;
+    case 'token':
+      return `a word of ${type.lengthMin} to ${type.lengthMax} characters`;
+    case 'paths':
+      return 'paths';
+    case 'texts':
+    case 'words':
+      return 'texts';
+    case 'amounts':
+      return '`NAME=N` pairs';
+    case 'pairs':
+      return '`NAME=VALUE` pairs';
+  }
+}

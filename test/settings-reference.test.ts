@@ -1,0 +1,119 @@
+/** What tells of the settings as they are: the reference, --print-config, --check-config, KIRIN_CMD_ARGS. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { describe, test } from 'node:test';
+import { splitArguments } from '../src/settings/argument-text.ts';
+import { settingsReference } from '../src/settings/reference.ts';
+import { settingList } from '../src/settings/table.ts';
+import { faultOf } from './actors/support.ts';
+import { command, fixture, Site } from './system/harness.ts';
+
+/** A start that ends by itself. */
+function kirin(site: Site, args: readonly string[], env: Record<string, string> = {}) {
+  return spawnSync(process.execPath, [command('kirin'), ...args], {
+    cwd: site.directory,
+    env: { PATH: process.env['PATH'], ...env },
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
+}
+
+test('docs/settings.md is what the table says: npm run settings', () => {
+  assert.equal(readFileSync('docs/settings.md', 'utf8'), settingsReference());
+});
+
+test('no two settings share a flag, a letter, a variable or a key', () => {
+  for (const names of [
+    settingList.map(({ flag }) => flag),
+    settingList.flatMap(({ letter }) => letter ?? []),
+    settingList.map(({ name }) => name),
+  ])
+    assert.equal(new Set(names).size, names.length);
+});
+
+describe('--print-config', () => {
+  test('tells every setting by its name, with where it comes from', (t) => {
+    const site = new Site(t);
+    site.write('kirin.config.mjs', 'export default { graceful_timeout: 7, controlSocket: "x.ctl" };');
+    const env = { KIRIN_TIMEOUT: '9', KIRIN_BACKLOG: '5', KIRIN_CMD_ARGS: `--backlog 6 -e "A=1 2" -w 3` };
+    const { status, stdout, stderr } = kirin(site, ['--print-config', '-w', '4', 'app.js'], env);
+    assert.equal(stderr, '');
+    assert.equal(status, 0);
+    const line = (name: string) => stdout.split('\n').find((one) => one.split(' ', 1)[0] === name);
+    assert.match(line('workers')!, /= 4 {2}# --workers$/);
+    assert.match(line('timeout')!, /= 9 {2}# KIRIN_TIMEOUT$/);
+    assert.match(line('backlog')!, /= 6 {2}# --backlog in KIRIN_CMD_ARGS$/);
+    assert.match(line('graceful_timeout')!, /= 7 {2}# "graceful_timeout" in kirin.config.mjs$/);
+    assert.match(line('control_socket')!, /x\.ctl" {2}# "controlSocket" in kirin.config.mjs$/);
+    assert.match(line('boot_timeout')!, /= 60$/);
+    assert.doesNotMatch(stdout, /1 2/, 'values of env are hidden');
+    for (const { name } of settingList) assert.ok(line(name), name);
+  });
+
+  test('of what is wrong is one line, and 2', (t) => {
+    const { status, stdout, stderr } = kirin(new Site(t), ['--print-config', '-w', 'many', 'app.js']);
+    assert.deepEqual([status, stdout], [2, '']);
+    assert.match(stderr, /^kirin: --workers must be [^\n]+\n$/);
+  });
+});
+
+describe('--check-config', { concurrency: 2 }, () => {
+  const left = () => readdirSync(tmpdir()).filter((name) => name.startsWith('kirin-check-'));
+
+  test('loads the app, beside a server that has the address, and leaves nothing', (t) => {
+    const site = new Site(t);
+    const args = ['--check-config', '-b', '127.0.0.1:1', '--pid', site.path('pid'), fixture('app.mjs')];
+    const { status, stdout, stderr } = kirin(site, args);
+    assert.equal(stderr, '');
+    assert.equal(stdout, 'the settings are right, and the app can be served\n');
+    assert.equal(status, 0);
+    assert.deepEqual(readdirSync(site.directory), []);
+    assert.deepEqual(left(), []);
+  });
+
+  test('of an app that throws, of one that is not there, of a wrong setting: as a start', (t) => {
+    const site = new Site(t);
+    const cases: [string[], number, RegExp][] = [
+      [[site.write('bad.mjs', 'throw new Error("no key")')], 4, /the first start failed: .*no key/],
+      [['none.mjs'], 4, /the first start failed: cannot find the app "none.mjs"/],
+      [['--timeout', 'soon', 'app.mjs'], 2, /^kirin: --timeout must be/],
+    ];
+    for (const [args, code, message] of cases) {
+      const { status, stdout, stderr } = kirin(site, ['--check-config', ...args]);
+      assert.deepEqual([status, stdout], [code, ''], args.join(' '));
+      assert.match(stderr, message);
+    }
+    assert.deepEqual(left(), []);
+  });
+});
+
+describe('KIRIN_CMD_ARGS', () => {
+  test('is split as a shell would', () => {
+    assert.deepEqual(splitArguments(` a  "b c"d 'e "f' g\\ h "" "\\"i" `, 'X'), [
+      'a',
+      'b cd',
+      'e "f',
+      'g h',
+      '',
+      '"i',
+    ]);
+    assert.throws(
+      () => splitArguments(`a 'b`, 'X'),
+      faultOf('settings.invalid', /X: a quote is not closed in 'b/),
+    );
+  });
+
+  test('may name the app; what is wrong in it is told as its own', (t) => {
+    const site = new Site(t);
+    const app = kirin(site, ['--print-config'], { KIRIN_CMD_ARGS: '-w 2 some.js' });
+    assert.match(app.stdout, /^app += "some.js"/);
+    const wrong = kirin(site, ['some.js'], { KIRIN_CMD_ARGS: '--wrokers 3' });
+    assert.equal(
+      wrong.stderr,
+      'kirin: KIRIN_CMD_ARGS: unknown option --wrokers (did you mean "--workers"?) (see kirin --help)\n',
+    );
+    assert.equal(wrong.status, 2);
+  });
+});
