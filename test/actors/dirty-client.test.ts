@@ -457,8 +457,11 @@ test('many calls under one signal have one listener, which goes with the last of
 
 test('a deadline ends what waits and what runs, and the action knows it', async (t) => {
   const { client, router, stuck } = await place(t);
-  const bound = client.with({ timeoutMs: 100 });
-  const calls = [bound.execute(APP, 'hang'), bound.execute(APP, 'echo', 1)];
+  // The one that waits is due first: it would be done as soon as the other lets its slot go.
+  const calls = [
+    client.with({ timeoutMs: 100 }).execute(APP, 'hang'),
+    client.with({ timeoutMs: 50 }).execute(APP, 'echo', 1),
+  ];
   for (const call of calls) await assert.rejects(call, DirtyTimeoutError);
   const limit = await client.with({ timeoutMs: 5000 }).execute<number>(APP, 'limit');
   assert.ok(limit > 0 && limit <= 5000, String(limit));
