@@ -80,3 +80,10 @@ export {
 } from './actors/dirty/stash-client.ts';
 export type { AppHandle, CallOptions, Dirty } from './actors/dirty/types.ts';
 export { type InspectedEvent, inspect } from './actors/inspect/inspect.ts';
+export {
+  type AppMetrics,
+  type Counter,
+  type Gauge,
+  type Histogram,
+  metrics,
+} from './actors/metrics/app-metrics.ts';

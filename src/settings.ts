@@ -119,6 +119,14 @@ export interface Settings {
   inspectorRecord: string | undefined;
   /** Default 32 MiB. */
   inspectorRecordBytesMax: number;
+  /** HOST:PORT or unix:PATH of /metrics, /healthz and /readyz; undefined: they are not served. */
+  metrics: string | undefined;
+  /** HOST:PORT; undefined: nothing is sent. */
+  statsdHost: string | undefined;
+  /** Default empty. */
+  statsdPrefix: string;
+  /** Default empty. */
+  dogstatsdTags: string;
 }
 
 /**
@@ -196,6 +204,10 @@ const DEFAULTS: Omit<Settings, 'app'> = {
   inspectorControl: false,
   inspectorRecord: undefined,
   inspectorRecordBytesMax: 32 * 1024 ** 2,
+  metrics: undefined,
+  statsdHost: undefined,
+  statsdPrefix: '',
+  dogstatsdTags: '',
 };
 
 /** Where the values of settings came from; what is not in there is the default. */

@@ -37,6 +37,8 @@ interface AppState {
   readonly closeCallbacks: Set<() => unknown>;
   /** Takes the app's own systems of actors, to be shown while somebody watches; not there without Kirin. */
   inspected?: { seen(root: object): void };
+  /** The app's own metrics as JSON; not there where it has none. */
+  metrics?: () => Promise<string | undefined>;
   /** Hears what callbacks of the drain throw; there once it has begun. */
   drainFailed?: (error: unknown) => void;
 }

@@ -31,6 +31,7 @@ import { ListenerTable } from './listeners.ts';
 import { createLog, type Log } from './log.ts';
 import { sayAtTheEnd } from './log-sink.ts';
 import { MemoryTable } from './memory.ts';
+import { MetricsOffice } from './metrics/office.ts';
 import { narrator, tellOrder } from './narrator.ts';
 import { type Pidfile, writePidfile } from './pidfile.ts';
 import { processActor, together } from './process.ts';
@@ -133,6 +134,15 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     rotation,
     version: options.version,
   });
+  const metrics = new MetricsOffice({
+    settings,
+    log,
+    journal,
+    ledger,
+    heartbeats,
+    dirty,
+    version: options.version,
+  });
   process.on('uncaughtException', crash);
   // Node would write them to standard error itself, and wait where nobody reads it.
   // With `--no-warnings` nobody listens, and nobody shall.
@@ -163,6 +173,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     ledger,
     control,
     dirty,
+    metrics,
     rotation,
     live,
     guardian,
@@ -184,6 +195,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   dirty?.remove();
   await guardian.end();
   await inspector.end('the server has stopped');
+  await metrics.end();
   // Last of all: for whoever waits for the end, the end of the connection is the end of the server.
   await control.close();
   await log.close();
@@ -199,6 +211,7 @@ interface House {
   ledger: Ledger;
   control: Control;
   dirty: DirtyTree | undefined;
+  metrics: MetricsOffice;
   rotation: Rotation;
   /** Every process that lives. */
   live: Set<ChildProcess>;
@@ -209,7 +222,20 @@ interface House {
 
 function supervise(
   { settings, signals, workerFile, redactor, head, isTrial }: ArbiterOptions,
-  { log, generations, heartbeats, inspector, ledger, control, dirty, rotation, live, guardian, crash }: House,
+  {
+    log,
+    generations,
+    heartbeats,
+    inspector,
+    ledger,
+    control,
+    dirty,
+    metrics,
+    rotation,
+    live,
+    guardian,
+    crash,
+  }: House,
 ) {
   const isBalanced = (): boolean => {
     const committed = new Scene(actor).pool()?.context.committed.number ?? 1;
@@ -235,7 +261,7 @@ function supervise(
                 title: 'worker',
                 launch: (input) => generations.launchOf(input),
                 early: (input) => head?.take(input),
-                hooks: together(rotation.hooks, balancer.hooks),
+                hooks: together(rotation.hooks, balancer.hooks, metrics.tally.hooks),
                 heartbeats,
                 inspected: inspector.children,
                 live,
@@ -261,6 +287,7 @@ function supervise(
     inspect: (inspection) =>
       harmless(log, () => {
         ledger.note(inspection);
+        metrics.tally.note(inspection);
         narrate(inspection);
       }),
   });
@@ -270,6 +297,7 @@ function supervise(
       harmless(log, () => {
         tellOrder(log, report);
         control.heard(report);
+        if (report.type !== 'order.taken') metrics.tally.ended(report);
       }),
     );
 
@@ -287,6 +315,7 @@ function supervise(
     });
     actor.start();
     void inspector.open();
+    void metrics.open(actor);
   });
 }
 

@@ -1,9 +1,10 @@
 /** A web worker's process: what is supervised there serves requests. Runs in the worker. */
 import type { TrafficOrder, WorkerSpec } from '../machines/events/worker.ts';
-import { announceDirty, announceWorker } from './app-bridge.ts';
+import { announceDirty, announceWorker, appBridge } from './app-bridge.ts';
 import { openDebuggerPort } from './debugger-port.ts';
 import { toFault } from './fault-error.ts';
 import { startHangThread } from './hang-stack/start.ts';
+import { Traffic } from './metrics/traffic.ts';
 import { superviseWorker, type WorkerVoice, type WorkerWork } from './supervised-worker.ts';
 import { createWebServer, type WebServer } from './web-server.ts';
 
@@ -13,6 +14,7 @@ export function runWorker(): void {
 
 function servingRequests({ notice, recycleDue, tell }: WorkerVoice): WorkerWork<WorkerSpec> {
   let web: WebServer | undefined;
+  let counted: Traffic | undefined;
   const server = (): WebServer => {
     if (!web) throw new Error('there is no web server yet');
     return web;
@@ -49,7 +51,14 @@ function servingRequests({ notice, recycleDue, tell }: WorkerVoice): WorkerWork<
       if (spec.inspect) openDebuggerPort(spec.inspect, notice);
       if (spec.hangStackFd !== undefined)
         startHangThread(spec.hangStackFd, (why) => notice('warn', `--hang-stack: ${why}`));
+      if (spec.metrics)
+        counted = new Traffic({
+          tell,
+          app: () => appBridge.metrics?.(),
+          notice: (text) => notice('warn', text),
+        });
       web = createWebServer({
+        traffic: counted,
         listeners: spec.listeners,
         backlog: spec.backlog,
         ...(spec.keepAliveMs === undefined ? {} : { keepAliveMs: spec.keepAliveMs }),
@@ -63,7 +72,10 @@ function servingRequests({ notice, recycleDue, tell }: WorkerVoice): WorkerWork<
     claim: () => server().claim(),
     load: ({ app }) => server().start(app),
     drain: (graceMs) => server().drain(graceMs),
-    close: (limitMs) => server().close(limitMs),
+    async close(limitMs) {
+      await server().close(limitMs);
+      await counted?.end();
+    },
     cut: () => web?.cut(),
     abandon: (resource) => web?.abandon(resource),
     traffic,

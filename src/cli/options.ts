@@ -153,7 +153,7 @@ function withValues(args: readonly string[]): string[] {
     if (byDefault === undefined) given.push(args[at]!);
     else
       given.push(
-        `${args[at]}=${/^([^:=]*:|\[.*\]:)?\d+$/.test(args[at + 1] ?? '') ? args[++at] : byDefault}`,
+        `${args[at]}=${/^(unix:.+|([^:=]*:|\[.*\]:)?\d+)$/.test(args[at + 1] ?? '') ? args[++at] : byDefault}`,
       );
   }
   return given;

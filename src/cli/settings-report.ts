@@ -43,6 +43,8 @@ export function trialOf(settings: Settings): Trial {
       inspect: undefined,
       inspector: undefined,
       inspectorRecord: undefined,
+      metrics: undefined,
+      statsdHost: undefined,
       controlSocketDisable: true,
       controlSocketReadonly: undefined,
       controlSocketRequired: false,

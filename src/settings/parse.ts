@@ -53,6 +53,8 @@ export function parseValue(setting: Setting, raw: unknown, context: ParseContext
       return parseAddresses(raw, context);
     case 'endpoint':
       return parseEndpoint(type, raw, context);
+    case 'text':
+      return parseText(type, raw, context);
     case 'token':
       return parseToken(type, raw, context);
     case 'paths':
@@ -181,25 +183,30 @@ function parseAddresses(raw: unknown, context: ParseContext): string[] {
 
 /** Undefined where it is switched off. */
 function parseEndpoint(
-  { byDefault }: Kind & { kind: 'endpoint' },
+  { byDefault, unix }: Kind & { kind: 'endpoint' },
   raw: unknown,
   context: ParseContext,
 ): string | undefined {
   const text = typeof raw === 'number' ? String(raw) : shownText(raw);
   if (raw === true || ['true', 'yes', 'on'].includes(text.toLowerCase())) return byDefault;
   if (raw === false || ['false', 'no', 'off'].includes(text.toLowerCase())) return undefined;
-  const address = addressIn(text);
-  return address?.kind === 'tcp'
+  const address = addressIn(text, context.directory);
+  return address?.kind === 'tcp' || (unix && address?.kind === 'unix')
     ? formatAddress(address)
-    : must(context, 'HOST:PORT, PORT, true or false', raw);
+    : must(context, `HOST:PORT, PORT, ${unix ? 'unix:PATH, ' : ''}true or false`, raw);
 }
 
-function addressIn(text: string): Address | undefined {
+function addressIn(text: string, directory: string): Address | undefined {
   try {
-    return parseAddress(text);
+    return parseAddress(text, directory);
   } catch {
     return undefined;
   }
+}
+
+function parseText({ lengthMax }: Kind & { kind: 'text' }, raw: unknown, context: ParseContext): string {
+  if (typeof raw === 'string' && raw.length <= lengthMax && /^[\x20-\x7e]*$/.test(raw)) return raw;
+  return must(context, `a text of at most ${lengthMax} printable characters`, raw);
 }
 
 /** What was given is not repeated: it is a secret. */

@@ -73,7 +73,9 @@ function taken(type: Kind): string {
     case 'addresses':
       return 'addresses';
     case 'endpoint':
-      return `\`HOST:PORT\` or \`PORT\`; bare: ${code(type.byDefault)}`;
+      return `\`HOST:PORT\`${type.unix ? ', `unix:PATH`' : ''} or \`PORT\`; bare: ${code(type.byDefault)}`;
+    case 'text':
+      return `a text of up to ${type.lengthMax} characters`;
     case 'token':
       return `a word of ${type.lengthMin} to ${type.lengthMax} characters`;
     case 'paths':

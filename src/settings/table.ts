@@ -6,6 +6,7 @@ import { camel } from './camel.ts';
 import { CONTROL_SETTINGS } from './control-table.ts';
 import { DIRTY_SETTINGS } from './dirty-table.ts';
 import { INSPECTOR_SETTINGS } from './inspector-table.ts';
+import { METRICS_SETTINGS } from './metrics-table.ts';
 import { WATCHING_SETTINGS } from './watching-table.ts';
 
 /** What a setting takes; `parse.ts` reads each kind. */
@@ -27,8 +28,10 @@ export type Kind =
   /** On or off; on the command line it takes no value. */
   | { kind: 'switch' }
   | { kind: 'addresses' }
-  /** HOST:PORT or PORT; on or true stands for `byDefault`, off or false for none. On the command line a value is optional. */
-  | { kind: 'endpoint'; byDefault: string }
+  /** HOST:PORT or PORT, with `unix` also unix:PATH; on or true stands for `byDefault`, off or false for none. On the command line a value is optional. */
+  | { kind: 'endpoint'; byDefault: string; unix?: true }
+  /** One text of printable characters. */
+  | { kind: 'text'; lengthMax: number }
   /** A secret word, never shown. */
   | { kind: 'token'; lengthMin: number; lengthMax: number }
   | { kind: 'paths' }
@@ -46,6 +49,7 @@ export type Group =
   | 'Reloading and stopping'
   | 'Environment'
   | 'Logs and files'
+  | 'Metrics and health'
   | 'Dirty workers'
   | 'Control'
   | 'Inspector';
@@ -331,6 +335,7 @@ export const SETTINGS = {
     text: 'File to write the process id to',
     reloadable: false,
   },
+  ...METRICS_SETTINGS,
   ...DIRTY_SETTINGS,
   ...CONTROL_SETTINGS,
   ...INSPECTOR_SETTINGS,

@@ -16,11 +16,15 @@ export interface JournalEvent {
 
 /** How many events are kept, and how long all their texts may be: one may have the stack of a whole app. */
 const KEPT_MAX = 1000;
+/** What is counted. */
+const NAMES: Readonly<Record<string, string>> = { warn: 'warning', error: 'error', fatal: 'critical' };
 const KEPT_LENGTH_MAX = 4 * 1024 * 1024;
 
 export class Journal {
   readonly #kept: JournalEvent[] = [];
   readonly #watchers = new Set<(event: JournalEvent) => void>();
+  /** Lines of the log by level, Gunicorn's names for them. */
+  readonly levels = new Map<string, number>();
   #seq = 0;
   #length = 0;
 
@@ -60,6 +64,8 @@ export class Journal {
   over(log: Log): Log {
     const both = (level: 'info' | 'warn' | 'error' | 'fatal') => (msg: string, fields?: object) => {
       log[level](msg, fields);
+      const name = NAMES[level];
+      if (name) this.levels.set(name, (this.levels.get(name) ?? 0) + 1);
       this.record(level, msg, fields);
     };
     return {

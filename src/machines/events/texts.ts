@@ -125,6 +125,7 @@ export const EVENT_TEXTS: Readonly<Record<EventName, string>> = {
   'worker.recycleDue': 'As many requests as one process is to answer were answered.',
   'worker.paused': 'The worker accepts no new connections.',
   'worker.resumed': 'The worker accepts connections again.',
+  'worker.metrics': 'What was counted of the requests of a worker, for whoever asks for metrics.',
   'worker.pauseFailed': 'The worker cannot pause, and accepts as before.',
   'worker.draining': 'The process takes no more work, on an order or of its own accord.',
   'worker.drained': 'The last work is done, or was cut when the grace ended.',

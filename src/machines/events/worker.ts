@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import type { Fault } from '../faults.ts';
 import { count, FaultSchema, leaveOrders, lifecycleReports, ms, text } from './lifecycle.ts';
+import { metricsReports } from './metrics.ts';
 
 export type { Heartbeat } from './lifecycle.ts';
 
@@ -55,6 +56,8 @@ export const WorkerSpecSchema = v.object({
   hangStackFd: v.optional(count),
   /** Where a debugger can attach; undefined: nowhere. */
   inspect: v.optional(v.object({ host: text, port: count })),
+  /** Whether requests are counted for metrics. */
+  metrics: v.optional(v.boolean()),
   /** How to reach the dirty workers, where there are any. */
   dirty: v.nullable(v.object({ socket: text, timeoutMs: ms })),
 });
@@ -85,11 +88,11 @@ export const workerOrders = {
 };
 
 /** Reports, from a worker up to the arbiter. */
-export const workerReports = { ...lifecycleReports, ...trafficReports };
+export const workerReports = { ...lifecycleReports, ...trafficReports, ...metricsReports };
 
 type Outputs<T extends Record<string, v.GenericSchema>> = v.InferOutput<T[keyof T]>;
 export type TrafficOrder = Outputs<typeof trafficOrders>;
-export type TrafficReport = Outputs<typeof trafficReports>;
+export type TrafficReport = Outputs<typeof trafficReports> | Outputs<typeof metricsReports>;
 export type WorkerOrder = Outputs<typeof workerOrders>;
 export type WorkerReport = Outputs<typeof workerReports>;
 

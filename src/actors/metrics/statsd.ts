@@ -1,0 +1,97 @@
+/**
+ * Sends what was counted to a statsd server, once a second, under Gunicorn's names. Runs in the arbiter with `--statsd-host`;
+ * datagrams are sent and forgotten.
+ */
+import { createSocket, type Socket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import type { Tally } from './tally.ts';
+
+const SEND_MS = 1000;
+/** What fits a datagram on any network. */
+const DATAGRAM_BYTES_MAX = 1400;
+
+export interface StatsdOptions {
+  host: string;
+  port: number;
+  /** Before each name, with a dot; may be empty. */
+  prefix: string;
+  /** As `a:1,b:2`, for servers that understand DogStatsD; may be empty. */
+  tags: string;
+  tally: Tally;
+  workers(): number;
+  /** Lines of the log by level since the server began. */
+  logged(): ReadonlyMap<string, number>;
+}
+
+export class Statsd {
+  readonly #options: StatsdOptions;
+  readonly #socket: Socket;
+  readonly #timer: NodeJS.Timeout;
+  readonly #before = new Map<string, number>();
+
+  constructor(options: StatsdOptions) {
+    this.#options = options;
+    this.#socket = createSocket(isIPv6(options.host) ? 'udp6' : 'udp4');
+    this.#socket.on('error', () => {});
+    this.#socket.unref();
+    this.#timer = setInterval(() => this.send(), SEND_MS);
+    this.#timer.unref();
+  }
+
+  send(): void {
+    const { host, port } = this.#options;
+    for (const datagram of this.#datagrams()) this.#socket.send(datagram, port, host, () => {});
+  }
+
+  /** Sends the rest; resolves when it is on its way. */
+  async end(): Promise<void> {
+    clearInterval(this.#timer);
+    const { host, port } = this.#options;
+    const sent = this.#datagrams().map(
+      (datagram) => new Promise<void>((resolve) => this.#socket.send(datagram, port, host, () => resolve())),
+    );
+    await Promise.all(sent);
+    this.#socket.close();
+  }
+
+  #datagrams(): string[] {
+    const { prefix, tags } = this.#options;
+    const datagrams: string[] = [];
+    for (const line of this.#lines()) {
+      const text = `${prefix === '' ? '' : `${prefix}.`}${line}${tags === '' ? '' : `|#${tags}`}`;
+      const last = datagrams.at(-1);
+      if (last !== undefined && last.length + 1 + text.length <= DATAGRAM_BYTES_MAX)
+        datagrams[datagrams.length - 1] = `${last}\n${text}`;
+      else datagrams.push(text);
+    }
+    return datagrams;
+  }
+
+  *#lines(): Generator<string> {
+    const { tally, workers, logged } = this.#options;
+    const { statuses, totalMs } = tally.sums();
+    const total = [...statuses.values()].reduce((sum, count) => sum + count, 0);
+    const requests = this.#since('requests', total);
+    const spentMs = this.#since('duration', totalMs);
+    if (requests > 0) {
+      yield `gunicorn.requests:${requests}|c`;
+      // One value that stands for all of this second.
+      yield `gunicorn.request.duration:${(spentMs / requests).toFixed(3)}|ms|@${(1 / requests).toPrecision(6)}`;
+    }
+    for (const [status, count] of statuses) {
+      const more = this.#since(`status.${status}`, count);
+      if (more > 0) yield `gunicorn.request.status.${status}:${more}|c`;
+    }
+    for (const [level, count] of logged()) {
+      const more = this.#since(`log.${level}`, count);
+      if (more > 0) yield `gunicorn.log.${level}:${more}|c`;
+    }
+    yield `gunicorn.workers:${workers()}|g`;
+  }
+
+  #since(name: string, now: number): number {
+    const before = this.#before.get(name) ?? 0;
+    this.#before.set(name, now);
+    return now - before;
+  }
+}

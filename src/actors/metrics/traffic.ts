@@ -1,0 +1,103 @@
+/**
+ * Counts the requests of one server for the arbiter, which is told the sums at most once a second and at the end. Runs in web
+ * workers, on the data plane: a request costs one listener and two looks at the clock. Attached only where somebody counts.
+ */
+import { IncomingMessage, type ServerResponse } from 'node:http';
+import type { Server } from 'node:net';
+import { DURATION_BOUNDS, type TrafficSums } from '../../machines/events/metrics.ts';
+
+const TELL_MS = 1000;
+/** A link takes no longer text. */
+const APP_LENGTH_MAX = 60 * 1024;
+const BOUNDS_MS = DURATION_BOUNDS.map((seconds) => seconds * 1000);
+
+export interface TrafficDeps {
+  tell(sums: TrafficSums): void;
+  /** The app's own metrics as JSON, where it has any. */
+  app(): string | undefined | Promise<string | undefined>;
+  notice(text: string): void;
+}
+
+export class Traffic {
+  readonly #deps: TrafficDeps;
+  readonly #statuses = new Map<number, number>();
+  readonly #durations: number[] = new Array(BOUNDS_MS.length + 1).fill(0);
+  #totalMs = 0;
+  #aborted = 0;
+  #isChanged = true;
+  #app: string | undefined;
+  #isTooLong = false;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(deps: TrafficDeps) {
+    this.#deps = deps;
+    this.#timer = setInterval(() => void this.tell(), TELL_MS);
+    this.#timer.unref();
+  }
+
+  attach(server: Server): void {
+    const traffic = this;
+    const begun = new WeakMap<object, number>();
+    function ended(this: ServerResponse): void {
+      traffic.#count(
+        this.statusCode,
+        performance.now() - (begun.get(this) ?? 0),
+        this.writableFinished ?? this.writableEnded,
+      );
+    }
+    server.prependListener('request', (request: unknown, response: ServerResponse) => {
+      // An HTTP/2 server of an app hands out its own kind, which has the same fields.
+      if (!(request instanceof IncomingMessage) && !(response as { stream?: unknown }).stream) return;
+      begun.set(response, performance.now());
+      response.once('close', ended);
+    });
+  }
+
+  #count(status: number, ms: number, isWhole: boolean): void {
+    this.#isChanged = true;
+    if (isWhole) this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1);
+    else this.#aborted++;
+    let at = 0;
+    while (at < BOUNDS_MS.length && ms > BOUNDS_MS[at]!) at++;
+    this.#durations[at]!++;
+    this.#totalMs += ms;
+  }
+
+  /** Tells what is new. Never rejects. */
+  async tell(): Promise<void> {
+    try {
+      this.#take(await this.#deps.app());
+    } catch (error) {
+      this.#refuse(`could not be read: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    if (!this.#isChanged) return;
+    this.#isChanged = false;
+    this.#deps.tell({
+      type: 'worker.metrics',
+      statuses: [...this.#statuses],
+      durations: [...this.#durations],
+      totalMs: this.#totalMs,
+      aborted: this.#aborted,
+      app: this.#app,
+    });
+  }
+
+  /** What happens after the last word is counted by nobody. */
+  async end(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.tell();
+  }
+
+  #take(app: string | undefined): void {
+    if (app === this.#app) return;
+    if (app !== undefined && app.length > APP_LENGTH_MAX)
+      return this.#refuse(`have more than ${APP_LENGTH_MAX / 1024} KiB of JSON: fewer labels`);
+    this.#app = app;
+    this.#isChanged = true;
+  }
+
+  #refuse(why: string): void {
+    if (!this.#isTooLong) this.#deps.notice(`the app's metrics ${why}; those told before stay`);
+    this.#isTooLong = true;
+  }
+}

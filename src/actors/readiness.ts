@@ -1,0 +1,28 @@
+/** Whether the server is ready for traffic, for those who route it. Runs in the arbiter; reads snapshots and changes nothing. */
+import type { ArbiterActor } from '../machines/arbiter.ts';
+import { Scene } from './control/scene.ts';
+
+export interface Readiness {
+  ready: boolean;
+  /** One line, for people. */
+  why: string;
+}
+
+/** Ready: it is not leaving, and a worker of the generation in force accepts. A reload under way changes nothing. */
+export function readinessOf(actor: ArbiterActor): Readiness {
+  const snapshot = actor.getSnapshot();
+  const supervising = snapshot.status === 'active' && snapshot.matches({ alive: { supervising: 'serving' } });
+  const pool = supervising ? new Scene(actor).pool() : undefined;
+  if (!pool)
+    return {
+      ready: false,
+      why: snapshot.status === 'active' && snapshot.matches({ alive: 'preparing' }) ? 'starting' : 'stopping',
+    };
+  const { members, committed } = pool.context;
+  if (pool.rollout === 'opening') return { ready: false, why: 'starting' };
+  const ready = members.filter(
+    ({ phase, generation }) => phase === 'ready' && generation === committed.number,
+  ).length;
+  const why = `${ready} of ${snapshot.context.target} workers are ready`;
+  return { ready: ready > 0 || snapshot.context.target === 0, why };
+}

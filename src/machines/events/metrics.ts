@@ -1,0 +1,26 @@
+/** What a web worker tells of its requests, where somebody counts them. No machine hears of it. */
+import * as v from 'valibot';
+import { count, ms, text } from './lifecycle.ts';
+
+/** Upper bounds of the classes of durations, in seconds; the last class has none. */
+export const DURATION_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+/** More status codes than there are. */
+const STATUSES_MAX = 1000;
+
+/** Sums since the worker began, so that a report that is lost costs nothing. */
+export const TrafficSumsSchema = v.object({
+  type: v.literal('worker.metrics'),
+  /** How many answers had which status code. */
+  statuses: v.pipe(v.array(v.tuple([count, count])), v.maxLength(STATUSES_MAX)),
+  /** How many took how long, by class of duration. */
+  durations: v.pipe(v.array(count), v.length(DURATION_BOUNDS.length + 1)),
+  /** All durations together. */
+  totalMs: ms,
+  /** Requests whose connection was closed before their answer was complete. */
+  aborted: count,
+  /** The app's own metrics, as JSON. */
+  app: v.optional(text),
+});
+export type TrafficSums = v.InferOutput<typeof TrafficSumsSchema>;
+
+export const metricsReports = { 'worker.metrics': TrafficSumsSchema };
