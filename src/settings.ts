@@ -8,6 +8,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { startDirectory } from './actors/app-path.ts';
 import { overlayEnv } from './actors/environment.ts';
 import type { Learn } from './actors/redaction.ts';
+import { DEFAULT_FORMAT } from './actors/requests/access-format.ts';
 import { type ConfigFile, findConfigFile, loadConfigFile } from './settings/config-file.ts';
 import { refuseContradictions } from './settings/contradictions.ts';
 import type { HookFile } from './settings/hooks-table.ts';
@@ -119,6 +120,10 @@ export interface Settings {
   inspectorRecord: string | undefined;
   /** Default 32 MiB. */
   inspectorRecordBytesMax: number;
+  /** "-": standard output; undefined: none. */
+  accessLogfile: string | undefined;
+  /** Default the combined format. */
+  accessLogformat: string;
   /** HOST:PORT or unix:PATH of /metrics, /healthz and /readyz; undefined: they are not served. */
   metrics: string | undefined;
   /** HOST:PORT; undefined: nothing is sent. */
@@ -204,6 +209,8 @@ const DEFAULTS: Omit<Settings, 'app'> = {
   inspectorControl: false,
   inspectorRecord: undefined,
   inspectorRecordBytesMax: 32 * 1024 ** 2,
+  accessLogfile: undefined,
+  accessLogformat: DEFAULT_FORMAT,
   metrics: undefined,
   statsdHost: undefined,
   statsdPrefix: '',

@@ -173,6 +173,8 @@ describe('settings as they are shown', () => {
       'chdir',
       'raw_env',
       'env_file',
+      'accesslog',
+      'access_log_format',
       'errorlog',
       'pidfile',
       'dirty_apps',

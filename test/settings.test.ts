@@ -53,6 +53,8 @@ test('the defaults', async () => {
     inspectorRecordBytesMax: 32 * 1024 * 1024,
     inspectorToken: undefined,
     metrics: undefined,
+    accessLogfile: undefined,
+    accessLogformat: '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"',
     statsdHost: undefined,
     statsdPrefix: '',
     dogstatsdTags: '',

@@ -246,7 +246,12 @@ function supervise(
     actors: {
       signals: fromCallback(({ sendBack }) => signals.attach(sendBack)),
       generations: generationsActor(generations),
-      logs: fromCallback<LogOrder>(({ receive }) => receive(() => log.reopen())),
+      logs: fromCallback<LogOrder>(({ receive }) =>
+        receive(() => {
+          log.reopen();
+          rotation.reopen();
+        }),
+      ),
       control: control.machine,
       ...(dirty ? { dirty: dirty.machine } : {}),
       pool: poolMachine.provide({

@@ -192,6 +192,10 @@ export class Generations {
         onUncaught: settings.onUncaught,
         hangStackFd: settings.hangStack ? FIRST_FD + 2 * listeners.length : undefined,
         inspect: debuggerOf(settings, slot),
+        accessLog:
+          settings.accessLogfile === undefined
+            ? undefined
+            : { file: settings.accessLogfile, format: settings.accessLogformat },
         metrics: settings.metrics !== undefined || settings.statsdHost !== undefined,
         dirty: this.#deps.dirtySocket
           ? { socket: this.#deps.dirtySocket, timeoutMs: settings.dirtyTimeoutMs }

@@ -56,6 +56,11 @@ export class Rotation {
     });
   }
 
+  /** Every worker goes on in new log files. */
+  reopen(): void {
+    for (const { send } of this.#members.values()) send({ type: 'worker.reopen' });
+  }
+
   readonly hooks: ProcessHooks<'web'> = {
     linked: (age, _pid, send) => void this.#members.set(age, { send, isPaused: false, waiting: [] }),
     reported: (age, report) => this.#heard(age, report as TrafficReport),

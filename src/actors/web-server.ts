@@ -16,8 +16,8 @@ import { Connections } from './connections.ts';
 import { Drain } from './drain.ts';
 import { FaultError } from './fault-error.ts';
 import { hookListen } from './listen-hook.ts';
-import type { Traffic } from './metrics/traffic.ts';
 import { hopeful, type Outcome, settles } from './patience.ts';
+import { type EndedListener, watchRequests } from './requests/watch.ts';
 import { ScriptListens } from './script-listens.ts';
 import type { Notice } from './supervised.ts';
 
@@ -35,8 +35,8 @@ export interface WebServerOptions {
   /** Requests after which `recycleDue` is called; 0: never. */
   maxRequests: number;
   notice: Notice;
-  /** Whoever counts its requests. */
-  traffic?: Pick<Traffic, 'attach'> | undefined;
+  /** Told of each request when it has ended. */
+  watchers?: readonly EndedListener[] | undefined;
   /** Called at most once: `maxRequests` were begun, or the app closed its own server and is of no more use. */
   recycleDue(requests: number): void;
 }
@@ -185,7 +185,7 @@ class AppServer implements WebServer {
     const { maxRequests } = this.#options;
     this.#server = server;
     this.#connections = new Connections(server, maxRequests, (requests) => this.#recycle(requests));
-    this.#options.traffic?.attach(server);
+    watchRequests(server, this.#options.watchers ?? []);
     this.#setKeepAlive(server, ours);
     server.once('close', () => this.#onClosed(server));
     // A drain may have begun while the app was still loading.

@@ -5,6 +5,8 @@ import { openDebuggerPort } from './debugger-port.ts';
 import { toFault } from './fault-error.ts';
 import { startHangThread } from './hang-stack/start.ts';
 import { Traffic } from './metrics/traffic.ts';
+import type { AccessLog } from './requests/access-log.ts';
+import type { EndedListener } from './requests/watch.ts';
 import { superviseWorker, type WorkerVoice, type WorkerWork } from './supervised-worker.ts';
 import { createWebServer, type WebServer } from './web-server.ts';
 
@@ -15,6 +17,9 @@ export function runWorker(): void {
 function servingRequests({ notice, recycleDue, tell }: WorkerVoice): WorkerWork<WorkerSpec> {
   let web: WebServer | undefined;
   let counted: Traffic | undefined;
+  let accessLog: AccessLog | undefined;
+  /** Told of each request when it has ended. */
+  const watchers: EndedListener[] = [];
   const server = (): WebServer => {
     if (!web) throw new Error('there is no web server yet');
     return web;
@@ -34,6 +39,8 @@ function servingRequests({ notice, recycleDue, tell }: WorkerVoice): WorkerWork<
     switch (order.type) {
       case 'worker.shed':
         return web?.shed(order.connections);
+      case 'worker.reopen':
+        return accessLog?.reopen();
       case 'worker.pause':
         return void pause();
       case 'worker.resume':
@@ -57,8 +64,9 @@ function servingRequests({ notice, recycleDue, tell }: WorkerVoice): WorkerWork<
           app: () => appBridge.metrics?.(),
           notice: (text) => notice('warn', text),
         });
+      if (counted) watchers.push(counted.ended);
       web = createWebServer({
-        traffic: counted,
+        watchers,
         listeners: spec.listeners,
         backlog: spec.backlog,
         ...(spec.keepAliveMs === undefined ? {} : { keepAliveMs: spec.keepAliveMs }),
@@ -70,11 +78,19 @@ function servingRequests({ notice, recycleDue, tell }: WorkerVoice): WorkerWork<
     },
     counts: () => web?.counts() ?? { requests: 0, connections: 0, inFlight: 0 },
     claim: () => server().claim(),
-    load: ({ app }) => server().start(app),
+    async load({ app, accessLog: wanted }) {
+      if (wanted) {
+        // Whoever has none loads none.
+        const { AccessLog: Made } = await import('./requests/access-log.ts');
+        accessLog = new Made(wanted.file, wanted.format, (text) => notice('warn', text));
+        watchers.push(accessLog.ended);
+      }
+      await server().start(app);
+    },
     drain: (graceMs) => server().drain(graceMs),
     async close(limitMs) {
       await server().close(limitMs);
-      await counted?.end();
+      await Promise.all([counted?.end(), accessLog?.end()]);
     },
     cut: () => web?.cut(),
     abandon: (resource) => web?.abandon(resource),

@@ -39,6 +39,7 @@ export function trialOf(settings: Settings): Trial {
       reloadSettleMs: 0,
       pid: undefined,
       errorLogfile: '-',
+      accessLogfile: undefined,
       logLevel: 'error',
       inspect: undefined,
       inspector: undefined,

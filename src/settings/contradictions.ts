@@ -3,6 +3,7 @@
  * Every message says what would be right.
  */
 import { isLoopback, parseAddress } from '../actors/address.ts';
+import { compileFormat } from '../actors/requests/access-format.ts';
 import type { Settings } from '../settings.ts';
 import { invalid } from './parse.ts';
 
@@ -20,8 +21,17 @@ export function refuseContradictions(settings: Settings): void {
     throw invalid('--dirty-app without workers to run it: add --dirty-workers N');
   if (!settings.controlSocketDisable && settings.controlSocketReadonly === settings.controlSocket)
     throw invalid('--control-socket and --control-socket-readonly must be two paths');
+  refuseFormat(settings);
   refuseWatching(settings);
   refuseOpenInspector(settings);
+}
+
+function refuseFormat({ accessLogformat }: Settings): void {
+  try {
+    compileFormat(accessLogformat);
+  } catch (error) {
+    throw invalid(`--access-logformat: ${(error as Error).message}`);
+  }
 }
 
 /** What the inspector shows is not for everybody. */

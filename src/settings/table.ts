@@ -317,6 +317,25 @@ export const SETTINGS = {
     reloadable: false,
     public: true,
   },
+  accessLogfile: {
+    name: 'accesslog',
+    flag: 'access-logfile',
+    type: { kind: 'path', stdio: true },
+    defaultText: 'none',
+    group: 'Logs and files',
+    text: 'File for a line about each request; "-": stdout',
+    reloadable: true,
+  },
+  /** Made a function once, in each worker. */
+  accessLogformat: {
+    name: 'access_log_format',
+    flag: 'access-logformat',
+    type: { kind: 'text', lengthMax: 4096 },
+    defaultText: 'the combined format',
+    group: 'Logs and files',
+    text: 'Its lines, of atoms such as %(h)s, or "json"',
+    reloadable: true,
+  },
   errorLogfile: {
     name: 'errorlog',
     flag: 'error-logfile',

@@ -2,25 +2,13 @@
  * Counts the requests of one server for the arbiter, which is told the sums at most once a second and at the end. Runs in web
  * workers, on the data plane: a request costs two looks at the clock. Attached only where somebody counts.
  */
-import { subscribe } from 'node:diagnostics_channel';
-import type { ServerResponse } from 'node:http';
-import type { Server } from 'node:net';
-import tls from 'node:tls';
 import { DURATION_BOUNDS, type TrafficSums } from '../../machines/events/metrics.ts';
-import { type HttpSocket, speaksHttp } from '../connections.ts';
+import type { Ended } from '../requests/watch.ts';
 
 const TELL_MS = 1000;
 /** A link takes no longer text. */
 const APP_LENGTH_MAX = 60 * 1024;
 const BOUNDS_MS = DURATION_BOUNDS.map((seconds) => seconds * 1000);
-
-const BEGUN = Symbol('begun');
-type Timed = ServerResponse & { [BEGUN]?: number };
-/** What Node's channels tell. */
-interface HttpMessage {
-  server: Server;
-  response: Timed;
-}
 
 export interface TrafficDeps {
   tell(sums: TrafficSums): void;
@@ -46,50 +34,7 @@ export class Traffic {
     this.#timer.unref();
   }
 
-  attach(server: Server): void {
-    if (speaksHttp(server)) this.#attachHttp(server);
-    else this.#attachStreams(server);
-  }
-
-  /** By Node's own channels, which cost a tenth of a listener for each answer; those of other servers of the app are not ours. */
-  #attachHttp(server: Server): void {
-    subscribe('http.server.request.start', (message) => {
-      const { server: of, response } = message as HttpMessage;
-      if (of === server) response[BEGUN] = performance.now();
-    });
-    subscribe('http.server.response.finish', (message) => {
-      const { server: of, response } = message as HttpMessage;
-      if (of === server) this.#count(response.statusCode, performance.now() - (response[BEGUN] ?? 0), true);
-    });
-    const traffic = this;
-    // What is still on a connection that closes was not answered, or not to the end.
-    function left(this: HttpSocket): void {
-      const response = this._httpMessage as Timed | null | undefined;
-      if (response) traffic.#count(0, performance.now() - (response[BEGUN] ?? 0), false);
-    }
-    server.prependListener(
-      server instanceof tls.Server ? 'secureConnection' : 'connection',
-      (socket: HttpSocket) => {
-        socket.on('close', left);
-      },
-    );
-  }
-
-  /** HTTP/2, where each answer is a stream of its own. */
-  #attachStreams(server: Server): void {
-    const traffic = this;
-    function ended(this: Timed & { writableFinished?: boolean }): void {
-      traffic.#count(
-        this.statusCode,
-        performance.now() - (this[BEGUN] ?? 0),
-        this.writableFinished ?? this.writableEnded,
-      );
-    }
-    server.prependListener('request', (_request: unknown, response: Timed) => {
-      response[BEGUN] = performance.now();
-      response.once('close', ended);
-    });
-  }
+  readonly ended = ({ response, ms, isWhole }: Ended): void => this.#count(response.statusCode, ms, isWhole);
 
   #count(status: number, ms: number, isWhole: boolean): void {
     this.#isChanged = true;

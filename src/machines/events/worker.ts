@@ -56,6 +56,8 @@ export const WorkerSpecSchema = v.object({
   hangStackFd: v.optional(count),
   /** Where a debugger can attach; undefined: nowhere. */
   inspect: v.optional(v.object({ host: text, port: count })),
+  /** Where each request is written down, and how; undefined: nowhere. */
+  accessLog: v.optional(v.object({ file: text, format: text })),
   /** Whether requests are counted for metrics. */
   metrics: v.optional(v.boolean()),
   /** How to reach the dirty workers, where there are any. */
@@ -68,6 +70,8 @@ export const trafficOrders = {
   'worker.shed': v.object({ type: v.literal('worker.shed'), connections: count }),
   /** Accept nothing new; who is connected is served as before. */
   'worker.pause': v.object({ type: v.literal('worker.pause') }),
+  /** Log files were renamed: go on in new ones. */
+  'worker.reopen': v.object({ type: v.literal('worker.reopen') }),
   /** Accept again. */
   'worker.resume': v.object({ type: v.literal('worker.resume') }),
 };

@@ -1,0 +1,122 @@
+/**
+ * The access log of one worker: lines are gathered and written in one go, at most a tenth of a second later. Runs in web workers;
+ * loaded only where there is an access log, and with it sonic-boom.
+ *
+ * All workers append to one file: each write holds whole lines, and the system puts none into another.
+ */
+import { closeSync, openSync } from 'node:fs';
+import { SonicBoom } from 'sonic-boom';
+import { FaultError } from '../fault-error.ts';
+import { compileFormat, type Line } from './access-format.ts';
+import type { Ended } from './watch.ts';
+
+/** A line waits no longer. */
+const FLUSH_MS = 100;
+/** So much is written at once. */
+const WRITE_LENGTH = 12 * 1024;
+/** What may wait where the file, or whoever reads, is slow; more is dropped and counted. */
+const WAITING_BYTES_MAX = 4 * 1024 * 1024;
+/** Drops are told at most so often. */
+const TOLD_MS = 10_000;
+/** At the end, for what is still to be written. */
+const END_MS = 1000;
+
+export class AccessLog {
+  readonly #file: string;
+  readonly #stream: SonicBoom;
+  readonly #line: Line;
+  readonly #notice: (text: string) => void;
+  readonly #timer: NodeJS.Timeout;
+  #waiting = '';
+  #dropped = 0;
+  #toldMs = Number.NEGATIVE_INFINITY;
+  #hasFailed = false;
+
+  /** Throws FaultError `file.unusable`. `file` may be "-": standard output. */
+  constructor(file: string, format: string, notice: (text: string) => void) {
+    this.#file = file;
+    this.#line = compileFormat(format);
+    this.#notice = notice;
+    this.#stream = openStream(file);
+    this.#stream.on('drop', (lines: string) => {
+      this.#dropped += lines.split('\n').length - 1;
+    });
+    this.#stream.on('error', (error: NodeJS.ErrnoException) => this.#failed(error));
+    this.#timer = setInterval(() => this.#beat(), FLUSH_MS);
+    this.#timer.unref();
+    // However this process ends by itself, an uncaught error included.
+    process.on('exit', () => this.#flushNow());
+  }
+
+  readonly ended = (ended: Ended): void => {
+    this.#waiting += `${this.#line(ended)}\n`;
+    if (this.#waiting.length >= WRITE_LENGTH) this.#write();
+  };
+
+  /** The file was renamed: what is written from now on goes to a new one of its name. */
+  reopen(): void {
+    if (this.#file !== '-') this.#stream.reopen(this.#file);
+  }
+
+  /** Resolves when all is written, or soon. */
+  async end(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#write();
+    await new Promise<void>((resolve) => {
+      const limit = setTimeout(resolve, END_MS);
+      this.#stream.flush(() => {
+        clearTimeout(limit);
+        resolve();
+      });
+    });
+  }
+
+  #write(): void {
+    if (this.#waiting === '') return;
+    this.#stream.write(this.#waiting);
+    this.#waiting = '';
+  }
+
+  #beat(): void {
+    this.#write();
+    if (this.#dropped === 0 || performance.now() - this.#toldMs < TOLD_MS) return;
+    this.#toldMs = performance.now();
+    this.#notice(`${this.#dropped} lines of the access log were dropped: it is written or read too slowly`);
+    this.#dropped = 0;
+  }
+
+  #flushNow(): void {
+    try {
+      this.#write();
+      this.#stream.flushSync();
+    } catch {
+      // Nobody is left to be told.
+    }
+  }
+
+  #failed(error: NodeJS.ErrnoException): void {
+    if (!this.#hasFailed)
+      this.#notice(`the access log ${this.#file} cannot be written: ${error.code ?? error.message}`);
+    this.#hasFailed = true;
+  }
+}
+
+function openStream(file: string): SonicBoom {
+  return new SonicBoom({
+    ...(file === '-' ? { fd: 1 } : { dest: usable(file) }),
+    sync: false,
+    minLength: 1,
+    maxLength: WAITING_BYTES_MAX,
+  });
+}
+
+/** What stands in the way is found before the app is loaded. */
+function usable(file: string): string {
+  try {
+    closeSync(openSync(file, 'a'));
+    return file;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new FaultError('file.unusable', `cannot open the access log ${file}: ${code ?? message}`);
+  }
+}
