@@ -52,6 +52,7 @@ test('the defaults', async () => {
     inspectorRecord: undefined,
     inspectorRecordBytesMax: 32 * 1024 * 1024,
     inspectorToken: undefined,
+    lameDuckMs: 0,
     metrics: undefined,
     accessLogfile: undefined,
     accessLogformat: '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"',

@@ -288,7 +288,11 @@ function supervise(
   });
   const actor = createActor(machine, {
     id: 'arbiter',
-    input: { workersMax: Math.max(settings.workersMax, settings.workers), controls: control.wishes },
+    input: {
+      workersMax: Math.max(settings.workersMax, settings.workers),
+      controls: control.wishes,
+      lameDuckMs: settings.lameDuckMs,
+    },
     inspect: (inspection) =>
       harmless(log, () => {
         ledger.note(inspection);

@@ -13,11 +13,12 @@ export function readinessOf(actor: ArbiterActor): Readiness {
   const snapshot = actor.getSnapshot();
   const supervising = snapshot.status === 'active' && snapshot.matches({ alive: { supervising: 'serving' } });
   const pool = supervising ? new Scene(actor).pool() : undefined;
-  if (!pool)
-    return {
-      ready: false,
-      why: snapshot.status === 'active' && snapshot.matches({ alive: 'preparing' }) ? 'starting' : 'stopping',
-    };
+  if (!pool) {
+    if (snapshot.status !== 'active') return { ready: false, why: 'stopping' };
+    if (snapshot.matches({ alive: 'preparing' })) return { ready: false, why: 'starting' };
+    const isLame = snapshot.matches({ alive: { supervising: 'lameDuck' } });
+    return { ready: false, why: isLame ? 'about to stop' : 'stopping' };
+  }
   const { members, committed } = pool.context;
   if (pool.rollout === 'opening') return { ready: false, why: 'starting' };
   const ready = members.filter(

@@ -34,6 +34,7 @@ export function trialOf(settings: Settings): Trial {
       ...settings,
       bind: [`unix:${join(directory, 'app.sock')}`],
       workers: 1,
+      lameDuckMs: 0,
       dirtyWorkers: 0,
       dirtyApps: [],
       reloadSettleMs: 0,

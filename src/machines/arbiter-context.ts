@@ -44,6 +44,8 @@ export interface ArbiterContext {
   joints: readonly Joint[];
   /** Signals to stop so far: the second one hastens. */
   stops: number;
+  /** How long everything serves on after a graceful stop was ordered; 0: it stops at once. */
+  lameDuckMs: number;
   /** How everybody is to leave. */
   leave: Leave;
   exitCode: number;
@@ -54,6 +56,8 @@ export interface ArbiterInput {
   workersMax: number;
   /** Default: no control sockets. */
   controls?: readonly ControlWish[];
+  /** How long everything serves on after a graceful stop was ordered. Default 0. */
+  lameDuckMs?: number;
 }
 
 export interface ArbiterOutput {

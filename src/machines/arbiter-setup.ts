@@ -48,6 +48,9 @@ export const arbiterSetup = setup({
     control: controlListenerMachine,
     dirty: dirtyTreeMachine,
   },
+  delays: {
+    lameDuckTime: ({ context }) => context.lameDuckMs,
+  },
   guards: {
     isStale: ({ context, event }) =>
       (event.type === 'generation.prepared' || event.type === 'generation.refused') &&
@@ -63,6 +66,7 @@ export const arbiterSetup = setup({
       context.controls.some(({ name, required }) => name === event.socket && required),
     /** A second signal is impatience; a second command is another shell. */
     isSignal: ({ event }) => event.type === 'arbiter.stop' && event.signal !== undefined,
+    isLameDuck: ({ context }) => context.lameDuckMs > 0,
     isQuick: ({ event }) => event.type === 'arbiter.stop' && event.mode === 'quick',
     hasTooMany: ({ context }) => context.pending.length >= ORDERS_PENDING_MAX,
   },

@@ -3,7 +3,7 @@
  * client's connection.
  *
  *   alive.preparing   settings are known, addresses are being bound
- *   alive.supervising the pool exists: `serving`, then `stopping`
+ *   alive.supervising the pool exists: `serving`, then perhaps `lameDuck`, then `stopping`
  *   stopped           everything is gone; the output has the exit code
  *
  * Every order gets an id and ends in exactly one of `order.done | refused | failed | superseded`, emitted here.
@@ -52,6 +52,7 @@ export const arbiterMachine = arbiterParts.createMachine({
     dirtyOpened: false,
     joints: [],
     stops: 0,
+    lameDuckMs: input.lameDuckMs ?? 0,
     leave: 'drain',
     exitCode: EXIT.ok,
     fault: null,
@@ -202,7 +203,52 @@ export const arbiterMachine = arbiterParts.createMachine({
                     target: 'stopping',
                     actions: ['takeOrder', 'tellTaken', 'countStop', 'keepLeave', 'stopPool'],
                   },
+                  {
+                    guard: 'isLameDuck',
+                    target: 'lameDuck',
+                    actions: ['takeOrder', 'tellTaken', 'countStop'],
+                  },
                   { target: 'stopping', actions: ['takeOrder', 'tellTaken', 'countStop', 'stopPool'] },
+                ],
+              },
+            },
+            lameDuck: {
+              description:
+                'Told to stop: everything serves on for a while, but says that it is not ready, so that clients are sent elsewhere.',
+              entry: ['refusePreparing', 'dropJoints'],
+              after: { lameDuckTime: { target: 'stopping', actions: 'stopPool' } },
+              on: {
+                'arbiter.scale': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
+                'arbiter.reload': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
+                'arbiter.retire': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
+                'arbiter.dirtyScale': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
+                'arbiter.dirtyRetire': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
+                'arbiter.dirtyCancel': orderToDirty,
+                'pool.committed': { actions: 'noteWebCommitted' },
+                'generation.prepared': { actions: 'releaseStale' },
+                'generation.refused': {},
+                'control.unavailable': {},
+                'arbiter.stop': [
+                  {
+                    guard: 'isSignal',
+                    target: 'stopping',
+                    actions: [
+                      'takeOrder',
+                      'countStop',
+                      'keepLeave',
+                      'keepSecondSignal',
+                      'stopPool',
+                      'endDone',
+                      'dropOrder',
+                    ],
+                  },
+                  { guard: 'hasTooMany', actions: ['takeOrder', 'endTooMany', 'dropOrder'] },
+                  {
+                    guard: 'isQuick',
+                    target: 'stopping',
+                    actions: ['takeOrder', 'tellTaken', 'keepLeave', 'stopPool'],
+                  },
+                  { actions: ['takeOrder', 'tellTaken'] },
                 ],
               },
             },

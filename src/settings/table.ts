@@ -269,6 +269,17 @@ export const SETTINGS = {
     reloadable: true,
     public: true,
   },
+  /** For load balancers that ask /readyz, or are told by others, and need time to take notice. */
+  lameDuckMs: {
+    name: 'lame_duck',
+    flag: 'lame-duck',
+    type: seconds(),
+    defaultText: '0',
+    group: 'Reloading and stopping',
+    text: 'Seconds to serve on, but not ready, after an order to stop gracefully',
+    reloadable: false,
+    public: true,
+  },
   /** Read anew at each reload, symbolic links included, so that a deploy that moves a link is followed. */
   chdir: {
     name: 'chdir',

@@ -26,6 +26,8 @@ export interface Settings {
   keepAliveMs: number | undefined;
   /** Default 2,000. */
   idleGraceMs: number;
+  /** Default 0. */
+  lameDuckMs: number;
   /** Default 0: never. */
   maxRequests: number;
   /** Default 0. */
@@ -135,6 +137,7 @@ export const DEFAULTS: Omit<Settings, 'app'> = {
   gracefulTimeoutMs: 30_000,
   keepAliveMs: undefined,
   idleGraceMs: 2000,
+  lameDuckMs: 0,
   maxRequests: 0,
   maxRequestsJitter: 0,
   maxMemoryBytes: 0,

@@ -125,6 +125,13 @@ test('a bug in a listener that is required ends the server as one that cannot be
   }
 });
 
+test('a lame duck serves on without its control socket', () => {
+  const one = serving({ controls: [wish('control')], lameDuckMs: 1000 });
+  one.tell(stop('graceful', 15));
+  one.controls({ type: 'control.unavailable', socket: 'control', fault: inUse });
+  assert.match(one.state, /lameDuck/);
+});
+
 test('every transition has a test path', () => {
   assert.deepEqual(missedOf('control'), []);
 });

@@ -9,6 +9,7 @@ import type { Fault } from '../../src/machines/faults.ts';
 import {
   arbiter,
   fault,
+  type Given,
   generation,
   generationOfBoth,
   missedOf,
@@ -20,8 +21,8 @@ import {
 const died: Fault = { code: 'dirty.died', message: 'died' };
 
 /** An arbiter whose both pools have opened. */
-function serving() {
-  const one = arbiter();
+function serving(given: Given = {}) {
+  const one = arbiter(given);
   one.generations({ type: 'generation.prepared', orderId: 0, generation: generationOfBoth(1) });
   one.pool({ type: 'pool.opened' });
   one.dirty({ type: 'dirty.opened' });
@@ -405,6 +406,20 @@ test('orders that the dirty tree refuses as it leaves end so', () => {
   one.pool(web.stopped);
   one.dirty(dirty.refused(1), dirty.stopped);
   assert.deepEqual(one.ends, ['refused dirtyCancel 1', 'done stop 2']);
+});
+
+test('a lame duck passes on what cancels a call, and no other order', () => {
+  const one = serving({ lameDuckMs: 1000 });
+  one.tell(stop('graceful', 15), orders[0]![0], orders[1]![0]);
+  assert.deepEqual(toDirty(one), []);
+  one.tell(orders[2]![0]);
+  assert.equal(toDirty(one).length, 1);
+  for (let n = 0; n < ORDERS_PENDING_MAX; n++) one.tell(orders[2]![0]);
+  assert.ok(toDirty(one).length < ORDERS_PENDING_MAX);
+
+  const other = servingWithout({ lameDuckMs: 1000 });
+  other.tell(stop('graceful', 15), orders[2]![0]);
+  assert.deepEqual(other.ends, ['refused dirtyCancel 2']);
 });
 
 test('every transition has a test path', () => {

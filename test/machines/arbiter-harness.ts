@@ -1,5 +1,5 @@
 /** An arbiter machine whose pool, dirty tree, generations and sockets are the test's to play, and what its tests say often. */
-import { createActor, type EventObject, fromCallback, setup } from 'xstate';
+import { createActor, type EventObject, fromCallback, SimulatedClock, setup } from 'xstate';
 import { arbiterMachine } from '../../src/machines/arbiter.ts';
 import type { ControlWish } from '../../src/machines/arbiter-context.ts';
 import { controlListenerMachine } from '../../src/machines/control-listener.ts';
@@ -63,6 +63,7 @@ const EVERY_END = ['order.done', 'order.refused', 'order.failed', 'order.superse
 
 export interface Given {
   workersMax?: number;
+  lameDuckMs?: number;
   controls?: ControlWish[];
   /** Where the control interface throws. */
   bug?: 'socket' | 'socket order' | 'connection' | 'connection order' | 'session' | 'listener';
@@ -88,7 +89,8 @@ function standIn<TOrder extends EventObject, TReport extends EventObject>(
   });
 }
 
-export function arbiter({ workersMax = 8, controls = [], bug }: Given = {}) {
+export function arbiter({ workersMax = 8, lameDuckMs = 0, controls = [], bug }: Given = {}) {
+  const clock = new SimulatedClock();
   const sockets = new Map<ControlSocketName, (report: ControlSocketReport) => void>();
   const connections = new Map<number, (report: ConnectionReport) => void>();
   const failAt = (where: Given['bug']): void => {
@@ -159,7 +161,7 @@ export function arbiter({ workersMax = 8, controls = [], bug }: Given = {}) {
         }),
       },
     }),
-    { input: { workersMax, controls }, inspect: recorder.watch },
+    { input: { workersMax, controls, lameDuckMs }, clock, inspect: recorder.watch },
   );
   for (const type of EVERY_END) actor.on(type, (end) => ends.push(end));
   actor.on('order.taken', (order) => taken.push(order));
@@ -200,6 +202,7 @@ export function arbiter({ workersMax = 8, controls = [], bug }: Given = {}) {
     get state() {
       return JSON.stringify(actor.getSnapshot().value);
     },
+    passes: (ms: number) => clock.increment(ms),
     get output() {
       return actor.getSnapshot().output;
     },

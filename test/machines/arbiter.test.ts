@@ -309,6 +309,58 @@ test('the workers that the first settings ask for may be more than an operator m
   assert.deepEqual(one.taken[0] && [one.taken[0].previous, one.taken[0].total], [2, 1]);
 });
 
+test('a lame duck serves on, takes no orders, and leaves when its time is over', () => {
+  const one = serving({ lameDuckMs: 5000 });
+  one.tell(reload, stop('graceful', 15));
+  assert.match(one.state, /lameDuck/);
+  assert.deepEqual(
+    one.toPool.filter(({ type }) => type === 'pool.stop'),
+    [],
+  );
+  one.tell(
+    { type: 'arbiter.scale', by: 1, source: 'control' },
+    reload,
+    { type: 'arbiter.retire', age: 1, leave: 'drain', source: 'control' } as ArbiterOrder,
+    stop('graceful'),
+  );
+  one.pool({ type: 'pool.committed', orderId: 1, generation: 2, workers: 2 });
+  one.generations(
+    { type: 'generation.prepared', orderId: 1, generation: generation(2) },
+    { type: 'generation.refused', orderId: 1, number: 2, fault },
+  );
+  one.passes(4999);
+  assert.match(one.state, /lameDuck/);
+  one.passes(1);
+  assert.match(one.state, /stopping/);
+  assert.equal(one.toPool.filter(({ type }) => type === 'pool.stop').length, 1);
+  one.pool({ type: 'pool.stopped' });
+  assert.deepEqual(
+    one.ends.filter((end) => end.startsWith('done')),
+    ['done stop 2', 'done stop 6'],
+  );
+  assert.deepEqual(one.output, { exitCode: 0, fault: null });
+});
+
+test('a second signal ends a lame duck and cuts; a command may too; a quick stop has none', () => {
+  const one = serving({ lameDuckMs: 5000 });
+  one.tell(stop('graceful', 15), stop('graceful', 15));
+  assert.deepEqual(one.toPool.at(-1), { type: 'pool.stop', orderId: 2, leave: 'quit' });
+  one.pool({ type: 'pool.stopped' });
+  assert.equal(one.output?.exitCode, 143);
+
+  const other = serving({ lameDuckMs: 5000 });
+  other.tell(stop('graceful', 15), stop('quick'));
+  assert.deepEqual(other.toPool.at(-1), { type: 'pool.stop', orderId: 2, leave: 'quit' });
+
+  const third = serving({ lameDuckMs: 5000 });
+  third.tell(stop('quick', 2));
+  assert.match(third.state, /stopping/);
+
+  const crowded = serving({ lameDuckMs: 5000 });
+  crowded.tell(...Array.from({ length: ORDERS_PENDING_MAX + 1 }, () => stop('graceful')));
+  assert.match(crowded.ends[0] ?? '', /^refused stop/);
+});
+
 test('every transition has a test path, with those that chance finds', () => {
   assert.deepEqual(missedOf('orders', SEEDS_FOR_COVERAGE), []);
 });

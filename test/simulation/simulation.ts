@@ -82,7 +82,7 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
     {
       id: 'arbiter',
       clock,
-      input: { workersMax: 8, controls: control.wishes },
+      input: { workersMax: 8, controls: control.wishes, lameDuckMs: seed % 3 === 0 ? 2000 : 0 },
       inspect: (event) => {
         watch(event, trace, violate);
         ledger.watch(event);
