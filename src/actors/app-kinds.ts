@@ -2,8 +2,9 @@
  * What an app may export, and how each becomes a server. Runs in web workers. The rules are told to the user by
  * `SERVED`; the order of `recognize` matters, since frameworks wear each other's features.
  */
-import http, { type RequestListener } from 'node:http';
+import type { RequestListener } from 'node:http';
 import net, { type Server } from 'node:net';
+import { createEdgeServer } from './edge.ts';
 import { servesHttp } from './listen-hook.ts';
 
 /** A server that the app's requests go to, not yet listening. */
@@ -54,7 +55,7 @@ export function recognize(value: unknown): Recognized | 'factory' | undefined {
 }
 
 function fromHandler(handler: unknown, kind: Servable['kind'], exported: unknown): Servable {
-  return { kind, server: http.createServer(handler as RequestListener), ours: true, handler: exported };
+  return { kind, server: createEdgeServer(handler as RequestListener), ours: true, handler: exported };
 }
 
 /** Fastify, and whatever else carries its own server. */

@@ -23,6 +23,10 @@ export const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'] a
 export const speaksHttp = (server: Server): server is http.Server | https.Server =>
   server instanceof http.Server || server instanceof https.Server;
 
+/** It speaks HTTP/1 with those who do not speak HTTP/2, too. */
+export const speaksHttp1 = (server: Server): server is http.Server =>
+  speaksHttp(server) || typeof (server as Partial<http.Server>).closeIdleConnections === 'function';
+
 /** What was not shed by then is kept: by then it is known anew who has too many. */
 const SHED_MS = 1500;
 
@@ -144,7 +148,7 @@ export class Connections {
   closeIdle(kept: ReadonlySet<Socket> = NONE): void {
     const server = this.#server;
     for (const socket of this.#greeting) socket.destroy();
-    if (!speaksHttp(server)) return;
+    if (!speaksHttp1(server)) return;
     // Only Node knows whether a request is half received. It closes all idle ones, so those to be kept are held.
     const holding: Socket[] = [];
     for (const socket of this.spoken) if (kept.has(socket) || isAnswering(socket)) holding.push(socket);
@@ -153,7 +157,8 @@ export class Connections {
     for (const socket of holding) delete (socket as Partial<Socket>).destroy;
     // To Node a connection that never sent a byte is not idle; browsers open such ones in advance.
     for (const socket of this.spoken)
-      if (socket.bytesRead === 0 && !kept.has(socket) && !isAnswering(socket)) socket.destroy();
+      if (socket.bytesRead === 0 && !speaksHttp2(socket) && !kept.has(socket) && !isAnswering(socket))
+        socket.destroy();
   }
 
   /** Closes every connection, whatever it is doing. Returns how many were not idle. */
@@ -172,6 +177,8 @@ export class Connections {
 /** To Node a connection is idle once `end()` of its answer was called, though megabytes may wait to be sent. */
 const isAnswering = (socket: HttpSocket): boolean =>
   Boolean(socket._httpMessage) || socket.writableLength > 0;
+
+const speaksHttp2 = (socket: Socket): boolean => (socket as Partial<tls.TLSSocket>).alpnProtocol === 'h2';
 
 const NONE: ReadonlySet<Socket> = new Set();
 

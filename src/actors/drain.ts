@@ -9,7 +9,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
-import { type Connections, REQUEST_EVENTS, speaksHttp } from './connections.ts';
+import { type Connections, REQUEST_EVENTS, speaksHttp1 } from './connections.ts';
 
 const SWEEP_MIN_MS = 50;
 const SWEEP_MAX_MS = 1_000;
@@ -40,7 +40,7 @@ export class Drain {
     this.#server = server;
     this.#connections = connections;
     this.#idleGraceMs = idleGraceMs;
-    if (speaksHttp(server)) this.#farewell();
+    if (speaksHttp1(server)) this.#farewell();
     // HTTP/2 has a word for it: GOAWAY, after which the streams that are open are answered.
     for (const session of connections.sessions) session.close();
     server.on('session', (session) => session?.close?.());

@@ -192,6 +192,7 @@ export class Generations {
         onUncaught: settings.onUncaught,
         hangStackFd: settings.hangStack ? FIRST_FD + 2 * listeners.length : undefined,
         inspect: debuggerOf(settings, slot),
+        edge: edgeOf(settings),
         accessLog:
           settings.accessLogfile === undefined
             ? undefined
@@ -204,6 +205,27 @@ export class Generations {
       }),
     };
   }
+}
+
+/** Undefined where nothing was said of it: then a server is as bare as can be. */
+function edgeOf(settings: Settings): WorkerSpec['edge'] {
+  const { certfile, keyfile, caCerts, certReqs, ciphers, sslMinVersion, http2, http2Streams } = settings;
+  const { maxHeaderBytes, headersTimeoutMs, requestTimeoutMs } = settings;
+  const limits = { maxHeaderBytes, headersTimeoutMs, requestTimeoutMs };
+  if (certfile === undefined)
+    return Object.values(limits).every((limit) => limit === undefined) ? undefined : limits;
+  return {
+    ...limits,
+    tls: {
+      certfile,
+      keyfile: keyfile ?? certfile,
+      caCerts,
+      clients: certReqs,
+      ciphers,
+      minVersion: sslMinVersion,
+    },
+    http2Streams: http2 ? http2Streams : undefined,
+  };
 }
 
 /** A worker beyond the number of a generation may have a port beyond all: then it has none. */

@@ -14,6 +14,7 @@ import { type Exports, loadModule } from './app-loader.ts';
 import { signalShield } from './app-signals.ts';
 import { Connections } from './connections.ts';
 import { Drain } from './drain.ts';
+import { refuseOpenServer } from './edge.ts';
 import { FaultError } from './fault-error.ts';
 import { hookListen } from './listen-hook.ts';
 import { hopeful, type Outcome, settles } from './patience.ts';
@@ -183,6 +184,11 @@ class AppServer implements WebServer {
   /** Accepts on all listeners for `server`. */
   #serve(server: Server, ours: boolean): Promise<void> {
     const { maxRequests } = this.#options;
+    const refusal = refuseOpenServer(server, ours);
+    if (refusal) {
+      this.#listened.reject(refusal);
+      return Promise.reject(refusal);
+    }
     this.#server = server;
     this.#connections = new Connections(server, maxRequests, (requests) => this.#recycle(requests));
     watchRequests(server, this.#options.watchers ?? []);

@@ -2,6 +2,7 @@
 import type { TrafficOrder, WorkerSpec } from '../machines/events/worker.ts';
 import { announceDirty, announceWorker, appBridge } from './app-bridge.ts';
 import { openDebuggerPort } from './debugger-port.ts';
+import { prepareEdge } from './edge.ts';
 import { toFault } from './fault-error.ts';
 import { startHangThread } from './hang-stack/start.ts';
 import { Traffic } from './metrics/traffic.ts';
@@ -78,7 +79,8 @@ function servingRequests({ notice, recycleDue, tell }: WorkerVoice): WorkerWork<
     },
     counts: () => web?.counts() ?? { requests: 0, connections: 0, inFlight: 0 },
     claim: () => server().claim(),
-    async load({ app, accessLog: wanted }) {
+    async load({ app, accessLog: wanted, edge }) {
+      if (edge) await prepareEdge(edge);
       if (wanted) {
         // Whoever has none loads none.
         const { AccessLog: Made } = await import('./requests/access-log.ts');

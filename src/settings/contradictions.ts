@@ -21,9 +21,23 @@ export function refuseContradictions(settings: Settings): void {
     throw invalid('--dirty-app without workers to run it: add --dirty-workers N');
   if (!settings.controlSocketDisable && settings.controlSocketReadonly === settings.controlSocket)
     throw invalid('--control-socket and --control-socket-readonly must be two paths');
+  refuseHalfTls(settings);
   refuseFormat(settings);
   refuseWatching(settings);
   refuseOpenInspector(settings);
+}
+
+function refuseHalfTls({ certfile, keyfile, caCerts, certReqs, ciphers, http2 }: Settings): void {
+  const alone = [
+    keyfile === undefined ? '' : '--keyfile',
+    caCerts === undefined ? '' : '--ca-certs',
+    certReqs === 'none' ? '' : '--cert-reqs',
+    ciphers === undefined ? '' : '--ciphers',
+    http2 ? '--http2' : '',
+  ].find(Boolean);
+  if (certfile === undefined && alone) throw invalid(`${alone} without a certificate: add --certfile FILE`);
+  if (certReqs !== 'none' && caCerts === undefined)
+    throw invalid(`--cert-reqs ${certReqs} without anything to check against: add --ca-certs FILE`);
 }
 
 function refuseFormat({ accessLogformat }: Settings): void {

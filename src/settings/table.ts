@@ -5,6 +5,7 @@
 import { camel } from './camel.ts';
 import { CONTROL_SETTINGS } from './control-table.ts';
 import { DIRTY_SETTINGS } from './dirty-table.ts';
+import { EDGE_SETTINGS } from './edge-table.ts';
 import { INSPECTOR_SETTINGS } from './inspector-table.ts';
 import { METRICS_SETTINGS } from './metrics-table.ts';
 import { WATCHING_SETTINGS } from './watching-table.ts';
@@ -49,6 +50,7 @@ export type Group =
   | 'Reloading and stopping'
   | 'Environment'
   | 'Logs and files'
+  | 'TLS and HTTP'
   | 'Metrics and health'
   | 'Dirty workers'
   | 'Control'
@@ -365,6 +367,7 @@ export const SETTINGS = {
     text: 'File to write the process id to',
     reloadable: false,
   },
+  ...EDGE_SETTINGS,
   ...METRICS_SETTINGS,
   ...DIRTY_SETTINGS,
   ...CONTROL_SETTINGS,

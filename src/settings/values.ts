@@ -114,6 +114,26 @@ export interface Settings {
   accessLogfile: string | undefined;
   /** Default the combined format. */
   accessLogformat: string;
+  /** Undefined: no TLS. */
+  certfile: string | undefined;
+  /** Undefined: in the certificate's file. */
+  keyfile: string | undefined;
+  caCerts: string | undefined;
+  /** Default `none`. */
+  certReqs: 'none' | 'optional' | 'required';
+  ciphers: string | undefined;
+  /** Default `TLSv1.2`. */
+  sslMinVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** Default false. */
+  http2: boolean;
+  /** Default 100. */
+  http2Streams: number;
+  /** Undefined: Node's own 16 KiB. */
+  maxHeaderBytes: number | undefined;
+  /** Undefined: Node's own 60,000. */
+  headersTimeoutMs: number | undefined;
+  /** Undefined: Node's own 300,000. */
+  requestTimeoutMs: number | undefined;
   /** HOST:PORT or unix:PATH of /metrics, /healthz and /readyz; undefined: they are not served. */
   metrics: string | undefined;
   /** HOST:PORT; undefined: nothing is sent. */
@@ -186,6 +206,17 @@ export const DEFAULTS: Omit<Settings, 'app'> = {
   inspectorRecordBytesMax: 32 * 1024 ** 2,
   accessLogfile: undefined,
   accessLogformat: DEFAULT_FORMAT,
+  certfile: undefined,
+  keyfile: undefined,
+  caCerts: undefined,
+  certReqs: 'none',
+  ciphers: undefined,
+  sslMinVersion: 'TLSv1.2',
+  http2: false,
+  http2Streams: 100,
+  maxHeaderBytes: undefined,
+  headersTimeoutMs: undefined,
+  requestTimeoutMs: undefined,
   metrics: undefined,
   statsdHost: undefined,
   statsdPrefix: '',

@@ -32,6 +32,27 @@ export const AppSpecSchema = v.object({
 });
 export type AppSpec = v.InferOutput<typeof AppSpecSchema>;
 
+/** How the servers that Kirin makes for what an app exports speak; limits that are undefined are Node's own. */
+export const EdgeSpecSchema = v.object({
+  /** Undefined: in the clear. Paths of PEM files. */
+  tls: v.optional(
+    v.object({
+      certfile: text,
+      keyfile: text,
+      caCerts: v.optional(text),
+      clients: v.picklist(['none', 'optional', 'required']),
+      ciphers: v.optional(text),
+      minVersion: v.picklist(['TLSv1.2', 'TLSv1.3']),
+    }),
+  ),
+  /** Requests at once on one connection; undefined: no HTTP/2. */
+  http2Streams: v.optional(count),
+  maxHeaderBytes: v.optional(count),
+  headersTimeoutMs: v.optional(ms),
+  requestTimeoutMs: v.optional(ms),
+});
+export type EdgeSpec = v.InferOutput<typeof EdgeSpecSchema>;
+
 /** Everything a worker needs to know to serve. */
 export const WorkerSpecSchema = v.object({
   age: count,
@@ -56,6 +77,7 @@ export const WorkerSpecSchema = v.object({
   hangStackFd: v.optional(count),
   /** Where a debugger can attach; undefined: nowhere. */
   inspect: v.optional(v.object({ host: text, port: count })),
+  edge: v.optional(EdgeSpecSchema),
   /** Where each request is written down, and how; undefined: nowhere. */
   accessLog: v.optional(v.object({ file: text, format: text })),
   /** Whether requests are counted for metrics. */

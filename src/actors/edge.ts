@@ -1,0 +1,103 @@
+/**
+ * The servers that Kirin makes for what an app exports: plain HTTP, TLS, or HTTP/2 with HTTP/1.1 beside it. Runs in web workers. The
+ * files of certificates are read when a worker starts, so that a reload brings new ones.
+ */
+import { readFileSync } from 'node:fs';
+import http, { type RequestListener } from 'node:http';
+import type { Server } from 'node:net';
+import type { EdgeSpec } from '../machines/events/worker.ts';
+import { FaultError } from './fault-error.ts';
+
+/** How often Node looks for requests that take too long; half the shortest limit is soon enough. */
+const CHECK_MS_MAX = 30_000;
+const CHECK_MS_MIN = 100;
+
+let edge: EdgeSpec = {};
+let make: (listener: RequestListener) => Server = (listener) => http.createServer(listener);
+
+/** Said once by the worker, before it loads the app. Throws FaultError `settings.invalid` for files that are no certificate or key. */
+export async function prepareEdge(spec: EdgeSpec): Promise<void> {
+  edge = spec;
+  const limits = limitsOf(spec);
+  make = (listener) => http.createServer(limits, listener);
+  if (!spec.tls) return;
+  const secure = await secureOptions(spec.tls);
+  if (spec.http2Streams === undefined) {
+    const { default: https } = await import('node:https');
+    make = (listener) => https.createServer({ ...secure, ...limits }, listener);
+    return;
+  }
+  const { default: http2 } = await import('node:http2');
+  const options = {
+    ...secure,
+    ...limits,
+    allowHTTP1: true,
+    settings: {
+      maxConcurrentStreams: spec.http2Streams,
+      maxHeaderListSize: spec.maxHeaderBytes ?? 16 * 1024,
+    },
+  };
+  make = (listener) => http2.createSecureServer(options, listener as never) as unknown as Server;
+}
+
+/** A server for a handler, not yet listening. */
+export const createEdgeServer = (listener: RequestListener): Server => make(listener);
+
+/** Throws FaultError `settings.invalid`: what is to be safe is not served in the clear because an app has made its own server. */
+export function refuseOpenServer(server: Server, ours: boolean): FaultError | undefined {
+  if (!edge.tls || ours || 'setSecureContext' in server) return undefined;
+  return new FaultError(
+    'settings.invalid',
+    '--certfile: the app has made its own server, which speaks no TLS: export its handler, a (req, res) function, instead',
+  );
+}
+
+function limitsOf({ maxHeaderBytes, headersTimeoutMs, requestTimeoutMs }: EdgeSpec): http.ServerOptions {
+  const limits = [headersTimeoutMs, requestTimeoutMs].filter(
+    (ms): ms is number => ms !== undefined && ms > 0,
+  );
+  return {
+    ...(maxHeaderBytes === undefined ? {} : { maxHeaderSize: maxHeaderBytes }),
+    ...(headersTimeoutMs === undefined ? {} : { headersTimeout: headersTimeoutMs }),
+    ...(requestTimeoutMs === undefined ? {} : { requestTimeout: requestTimeoutMs }),
+    ...(limits.length === 0
+      ? {}
+      : {
+          connectionsCheckingInterval: Math.max(
+            CHECK_MS_MIN,
+            Math.min(CHECK_MS_MAX, ...limits.map((ms) => ms / 2)),
+          ),
+        }),
+  };
+}
+
+async function secureOptions(tls: NonNullable<EdgeSpec['tls']>) {
+  const { createSecureContext } = await import('node:tls');
+  const options = {
+    cert: read('--certfile', tls.certfile),
+    key: read('--keyfile', tls.keyfile),
+    ...(tls.caCerts === undefined ? {} : { ca: read('--ca-certs', tls.caCerts) }),
+    ...(tls.ciphers === undefined ? {} : { ciphers: tls.ciphers }),
+    minVersion: tls.minVersion,
+    requestCert: tls.clients !== 'none',
+    rejectUnauthorized: tls.clients === 'required',
+  };
+  try {
+    createSecureContext(options);
+  } catch (error) {
+    const { reason, message } = error as Error & { reason?: string };
+    throw new FaultError(
+      'settings.invalid',
+      `--certfile ${tls.certfile} with --keyfile ${tls.keyfile}: ${reason ?? message}`,
+    );
+  }
+  return options;
+}
+
+function read(flag: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new FaultError('settings.invalid', `${flag} ${file}: ${(error as NodeJS.ErrnoException).code}`);
+  }
+}
