@@ -54,6 +54,8 @@ async function main(argv: string[]): Promise<number> {
     process.stdout.write((await import('./settings-report.ts')).printedSettings(settings));
     return EXIT.ok;
   }
+  const { becomeMaster } = await import('../actors/own-process.ts');
+  becomeMaster(settings);
   if (parsed.kind === 'check') return await check(settings, source);
   const { headStart } = await import('../actors/head-start.ts');
   const workerFile = entryFile('worker');

@@ -90,9 +90,9 @@ async function build(version: string) {
     .fail((message, error) => {
       throw message ? usage(explain(message)) : error;
     });
-  for (const { flag, letter, text, defaultText, group, type } of settingList)
+  for (const { flag, letter, aliases = [], text, defaultText, group, type } of settingList)
     parser.option(flag, {
-      ...(letter ? { alias: letter } : {}),
+      alias: [...(letter ? [letter] : []), ...aliases],
       ...(defaultText ? { defaultDescription: defaultText } : {}),
       describe: text,
       group: `${group}:`,
@@ -145,12 +145,16 @@ function splitOwn(argv: readonly string[]): { own: string[]; behind: string[] } 
   return at < 0 ? { own: [...argv], behind: [] } : { own: argv.slice(0, at), behind: argv.slice(at + 1) };
 }
 
-/** Gives a value to those options that may go without: what follows is theirs only if it looks like an address. */
+/**
+ * Gives a value to those options that may go without: what follows is theirs only if it looks like an address. What follows
+ * `--node-arg` is its value though it is an option itself.
+ */
 function withValues(args: readonly string[]): string[] {
   const given: string[] = [];
   for (let at = 0; at < args.length; at++) {
     const byDefault = OPTIONAL.get(args[at]!);
-    if (byDefault === undefined) given.push(args[at]!);
+    if (args[at] === '--node-arg' && at + 1 < args.length) given.push(`--node-arg=${args[++at]}`);
+    else if (byDefault === undefined) given.push(args[at]!);
     else
       given.push(
         `${args[at]}=${/^(unix:.+|([^:=]*:|\[.*\]:)?\d+)$/.test(args[at + 1] ?? '') ? args[++at] : byDefault}`,
@@ -169,7 +173,7 @@ function explain(message: string): string {
       'print-config',
       'help',
       'version',
-      ...settingList.map(({ flag }) => flag),
+      ...settingList.flatMap(({ flag, aliases = [] }) => [flag, ...aliases]),
     ];
     return `unknown option ${dashed(unknown)}${didYouMean(unknown, known, '--')}`;
   }

@@ -36,7 +36,13 @@ function section(group: string): string {
 function row(setting: Setting): string {
   const variables = [variableOf(setting), setting.fieldVariable].filter((name) => name !== undefined);
   const cells = [
-    [...(setting.letter ? [`-${setting.letter}`] : []), `--${setting.flag}`].map(code).join(', '),
+    [
+      ...(setting.letter ? [`-${setting.letter}`] : []),
+      `--${setting.flag}`,
+      ...(setting.aliases ?? []).map((flag) => `--${flag}`),
+    ]
+      .map(code)
+      .join(', '),
     taken(setting.type),
     setting.defaultText ?? (setting.type.kind === 'switch' ? 'off' : 'none'),
     setting.text,
@@ -68,6 +74,8 @@ function taken(type: Kind): string {
       return 'bytes, also with `K`, `M` or `G`';
     case 'mode':
       return 'permissions, octal';
+    case 'label':
+      return `a text of at most ${type.lengthMax} characters`;
     case 'switch':
       return 'nothing; in a file `true` or `false`';
     case 'addresses':

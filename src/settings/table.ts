@@ -7,6 +7,7 @@ import { CONTROL_SETTINGS } from './control-table.ts';
 import { DIRTY_SETTINGS } from './dirty-table.ts';
 import { INSPECTOR_SETTINGS } from './inspector-table.ts';
 import { METRICS_SETTINGS } from './metrics-table.ts';
+import { PROCESS_SETTINGS } from './process-table.ts';
 import { WATCHING_SETTINGS } from './watching-table.ts';
 
 /** What a setting takes; `parse.ts` reads each kind. */
@@ -25,6 +26,8 @@ export type Kind =
   | { kind: 'bytes'; min: number; max: number }
   /** Permissions of a file: octal as text, bits as a number. */
   | { kind: 'mode' }
+  /** One line of text. */
+  | { kind: 'label'; lengthMax: number }
   /** On or off; on the command line it takes no value. */
   | { kind: 'switch' }
   | { kind: 'addresses' }
@@ -48,6 +51,7 @@ export type Group =
   | 'Workers'
   | 'Reloading and stopping'
   | 'Environment'
+  | 'Processes'
   | 'Logs and files'
   | 'Metrics and health'
   | 'Dirty workers'
@@ -60,6 +64,8 @@ export interface Setting {
   /** Long option without the dashes, and its letter. */
   flag: string;
   letter?: string;
+  /** Other long options that mean the same. */
+  aliases?: readonly string[];
   /** False: no `KIRIN_…` variable. Default true: `KIRIN_` and the flag in capitals. */
   variable?: boolean;
   /** A variable that hosting platforms set; it counts less than the `KIRIN_…` one. */
@@ -293,6 +299,7 @@ export const SETTINGS = {
     name: 'raw_env',
     flag: 'env',
     letter: 'e',
+    aliases: ['raw-env'],
     // KIRIN_ENV would be taken for the name of an environment, as in RAILS_ENV.
     variable: false,
     type: { kind: 'pairs' },
@@ -350,6 +357,7 @@ export const SETTINGS = {
   errorLogfile: {
     name: 'errorlog',
     flag: 'error-logfile',
+    aliases: ['log-file'],
     type: { kind: 'path', stdio: true },
     defaultText: '-',
     group: 'Logs and files',
@@ -366,6 +374,7 @@ export const SETTINGS = {
     reloadable: false,
   },
   ...METRICS_SETTINGS,
+  ...PROCESS_SETTINGS,
   ...DIRTY_SETTINGS,
   ...CONTROL_SETTINGS,
   ...INSPECTOR_SETTINGS,

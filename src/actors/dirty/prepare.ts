@@ -28,6 +28,8 @@ const ARBITER_RESERVE_MS = 5000;
 export interface Preparation {
   cwd: string;
   env: Record<string, string>;
+  /** Options of Node.js. */
+  nodeArgs?: readonly string[];
   signal: AbortSignal;
   notice(text: string): void;
 }
@@ -36,7 +38,7 @@ export interface Preparation {
 export async function prepareDirty(
   number: number,
   settings: Settings,
-  { cwd, env, signal, notice }: Preparation,
+  { cwd, env, nodeArgs = [], signal, notice }: Preparation,
 ): Promise<NonNullable<Generation['dirty']> | undefined> {
   if (settings.dirtyWorkers === 0) return undefined;
   const found = findDirtyApps(settings.dirtyApps, cwd);
@@ -46,6 +48,8 @@ export async function prepareDirty(
     apps,
     cwd,
     env,
+    nodeArgs: [...nodeArgs],
+    name: settings.procName ?? settings.app,
     workers: settings.dirtyWorkers,
     threads: settings.dirtyThreads,
     resources: settings.dirtyResources,
