@@ -1,6 +1,7 @@
 /** The command line of `kirin`: the table of settings as yargs options. */
 import { FaultError } from '../actors/fault-error.ts';
 import { splitArguments } from '../settings/argument-text.ts';
+import { whyNotHere } from '../settings/gunicorn-only.ts';
 import { didYouMean } from '../settings/suggest.ts';
 import { settingList } from '../settings/table.ts';
 import type { CommandLine } from '../settings.ts';
@@ -167,6 +168,8 @@ function withValues(args: readonly string[]): string[] {
 function explain(message: string): string {
   const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ')[0];
   if (unknown !== undefined) {
+    const why = whyNotHere(unknown);
+    if (why !== undefined) return `${dashed(unknown)} ${why}`;
     const known = [
       'config',
       'check-config',

@@ -14,6 +14,10 @@ a server that runs.
 The file is \`kirin.config.{ts,mts,js,mjs,cjs,json}\` in the directory of the app (\`--chdir\`) or the one that is named by \`-c\`; it exports an object,
 or a function that makes one. Its keys are those of the last column, in snake_case or camelCase, but each setting once. \`app\` names
 the app there. A relative path is taken from where it is written: the file's directory, or the one that Kirin was started in.
+\`defineConfig\` of \`kirin\` types a file, and lets an editor complete it: \`export default defineConfig({ workers: 'auto' })\`.
+
+What is unknown, or contradicts something else, is one line that names the nearest setting, and exit code 2. Settings of Gunicorn's that
+have no meaning here are refused with the reason: [not-applicable.md](not-applicable.md).
 
 What a reload (HUP) cannot change is marked "restart"; a reload that finds it changed says so and goes on with the old value.
 `;
