@@ -43,6 +43,7 @@ describe('settings of the processes', () => {
     [['--threadpool-size', '2', '-e', 'UV_THREADPOOL_SIZE=3'], /--threadpool-size and --env .* keep one/],
     [['--compile-cache', 'x', '-e', 'NODE_COMPILE_CACHE=x'], /--compile-cache and --env .* keep one/],
     [['--preload', 'https://example.org/x.js'], /must be a path or the name of a package/],
+    [['--umask', '0100'], /--umask must leave its owner's permissions: 0077 at most/],
     [['--umask', '888'], /octal permissions/],
     [['--proc-name', ''], /one line of at most 64 characters/],
     [['--proc-name', 'a\nb'], /one line of at most 64 characters/],

@@ -113,6 +113,7 @@ export class Generations {
           cwd,
           env,
           nodeArgs: node.args,
+          name: this.#deps.settings.procName,
           signal,
           notice,
         })
@@ -191,7 +192,7 @@ export class Generations {
         slot,
         generation: number,
         app,
-        name: settings.procName,
+        name: this.#deps.settings.procName,
         listeners: listeners.map(({ address, type }, index) => ({
           address,
           type,

@@ -5,8 +5,8 @@
 import { isLoopback, parseAddress } from '../actors/address.ts';
 import { compileFormat } from '../actors/requests/access-format.ts';
 import type { Settings } from '../settings.ts';
-import { refuseNodeSettings } from './node-contradictions.ts';
 import { invalid } from './parse.ts';
+import { refuseProcessSettings } from './process-contradictions.ts';
 
 const PORT_MAX = 65_535;
 /** A limit of memory below this is a number that lacks its unit. */
@@ -24,7 +24,7 @@ export function refuseContradictions(settings: Settings): void {
     throw invalid('--control-socket and --control-socket-readonly must be two paths');
   refuseFormat(settings);
   refuseWatching(settings);
-  refuseNodeSettings(settings);
+  refuseProcessSettings(settings);
   refuseOpenInspector(settings);
 }
 

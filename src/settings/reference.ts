@@ -1,5 +1,5 @@
 /** The reference of the settings, docs/settings.md, derived from their table. Runs in `npm run settings`. */
-import { fileKeysOf, type Kind, type Setting, settingList, variableOf } from './table.ts';
+import { fileKeysOf, type Kind, type Setting, settingList, variableOf, WORKERS_MAX } from './table.ts';
 
 const HEAD = `# Settings
 
@@ -57,6 +57,15 @@ function row(setting: Setting): string {
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
 
+const UNITS = ['', 'K', 'M', 'G'];
+
+/** As one would write it: `64K`. */
+function sizeOf(bytes: number): string {
+  let [size, unit] = [bytes, 0];
+  while (size > 0 && size % 1024 === 0 && unit < UNITS.length - 1) [size, unit] = [size / 1024, unit + 1];
+  return code(`${size}${UNITS[unit]}`);
+}
+
 const code = (text: string): string => `\`${text}\``;
 
 /** What a value looks like, with its unit and bounds. */
@@ -67,17 +76,17 @@ function taken(type: Kind): string {
     case 'count':
       return `a whole number, ${type.min} to ${type.max.toLocaleString('en')}`;
     case 'workers':
-      return 'a whole number, or `auto`';
+      return `a whole number, 1 to ${WORKERS_MAX.toLocaleString('en')}, or \`auto\``;
     case 'seconds':
-      return `seconds, from ${type.min}, decimals allowed`;
+      return `seconds, ${type.min} to ${type.max.toLocaleString('en')}, decimals allowed`;
     case 'choice':
       return type.of.map(code).join(', ');
     case 'surge':
       return 'a whole number, or a share such as `25%`';
     case 'bytes':
-      return 'bytes, also with `K`, `M` or `G`';
+      return `bytes, ${sizeOf(type.min)} to ${sizeOf(type.max)}`;
     case 'mode':
-      return 'permissions, octal';
+      return 'permissions, octal, 0 to 0777';
     case 'label':
       return `a text of at most ${type.lengthMax} characters`;
     case 'switch':

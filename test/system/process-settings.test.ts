@@ -40,18 +40,23 @@ test('processes are called what --proc-name says, dirty ones too; else as the ap
   site.deploy('1');
   const other = await serve(t, 'app.mjs', [], { cwd: site.directory });
   assert.match(commandOf(other.pid), /^kirin: master \[app\.mjs/);
+  site.write('kirin.config.mjs', "export default { proc_name: 'late' };");
+  assert.match((await other.reload()).msg, /^reload done/);
+  assert.equal(other.all(/^--proc-name was changed, which needs a restart/).length, 1);
+  const [next] = await other.settled(1, 2);
+  assert.equal(commandOf(next!.pid), 'kirin: worker 2 in slot 0 [app.mjs]');
 });
 
 test('--umask is that of the app, of the pid file and of sockets', async (t) => {
   const site = new Site(t);
   const app = site.write('app.mjs', TELLING);
-  const args = ['-m', '0137', '-p', site.path('pid'), '-b', `unix:${site.path('app.sock')}`];
+  const args = ['-m', '0037', '-p', site.path('pid'), '-b', `unix:${site.path('app.sock')}`];
   const server = await serve(t, app, args);
   const { text } = await server.get('/', { socketPath: site.path('app.sock') });
-  assert.equal(JSON.parse(text).umask, 0o137);
+  assert.equal(JSON.parse(text).umask, 0o037);
   const modeOf = (name: string) => statSync(site.path(name)).mode & 0o777;
-  assert.equal(modeOf('app.sock'), 0o640);
-  assert.equal(modeOf('pid') & 0o137, 0);
+  assert.equal(modeOf('app.sock'), 0o740);
+  assert.equal(modeOf('pid') & 0o037, 0);
 });
 
 describe('options of Node.js', () => {

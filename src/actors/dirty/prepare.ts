@@ -30,6 +30,8 @@ export interface Preparation {
   env: Record<string, string>;
   /** Options of Node.js. */
   nodeArgs?: readonly string[];
+  /** What the server is called; default: as its app. */
+  name?: string | undefined;
   signal: AbortSignal;
   notice(text: string): void;
 }
@@ -38,7 +40,7 @@ export interface Preparation {
 export async function prepareDirty(
   number: number,
   settings: Settings,
-  { cwd, env, nodeArgs = [], signal, notice }: Preparation,
+  { cwd, env, nodeArgs = [], name = settings.app, signal, notice }: Preparation,
 ): Promise<NonNullable<Generation['dirty']> | undefined> {
   if (settings.dirtyWorkers === 0) return undefined;
   const found = findDirtyApps(settings.dirtyApps, cwd);
@@ -49,7 +51,7 @@ export async function prepareDirty(
     cwd,
     env,
     nodeArgs: [...nodeArgs],
-    name: settings.procName ?? settings.app,
+    name,
     workers: settings.dirtyWorkers,
     threads: settings.dirtyThreads,
     resources: settings.dirtyResources,

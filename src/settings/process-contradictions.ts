@@ -1,10 +1,10 @@
-/** What Node.js cannot be told in a worker, or not in two ways at once. Runs in the arbiter, when settings are read. */
+/** What no process can have, and what Node.js cannot be told in a worker, or not in two ways at once. Runs in the arbiter, when settings are read. */
 import type { Settings } from '../settings.ts';
 import { invalid } from './parse.ts';
 
 type Told = Pick<
   Settings,
-  'nodeArgs' | 'maxOldSpaceMib' | 'threadpoolSize' | 'compileCache' | 'preload' | 'env'
+  'umask' | 'nodeArgs' | 'maxOldSpaceMib' | 'threadpoolSize' | 'compileCache' | 'preload' | 'env'
 >;
 
 /** With these Node.js runs something else than a worker, or ends at once. */
@@ -26,8 +26,13 @@ const OTHER_WORK = [
 ];
 const OTHER_NAMES = new Set(OTHER_WORK.flatMap((names) => names.split(', ')));
 
+/** What Kirin makes for itself it must be able to use. */
+const OWNERS_BITS = 0o700;
+
 /** Throws FaultError `settings.invalid`. */
-export function refuseNodeSettings(settings: Told): void {
+export function refuseProcessSettings(settings: Told): void {
+  if (((settings.umask ?? 0) & OWNERS_BITS) !== 0)
+    throw invalid("--umask must leave its owner's permissions: 0077 at most");
   for (const arg of settings.nodeArgs) refuseOption(arg);
   const options = new Set(settings.nodeArgs.map(nameOf));
   if (settings.maxOldSpaceMib !== undefined && options.has('--max-old-space-size'))
