@@ -5,9 +5,9 @@ import { openDebuggerPort } from './debugger-port.ts';
 import { toFault } from './fault-error.ts';
 import { startHangThread } from './hang-stack/start.ts';
 import { Traffic } from './metrics/traffic.ts';
+import { titleOf } from './process-title.ts';
 import type { AccessLog } from './requests/access-log.ts';
 import type { EndedListener } from './requests/watch.ts';
-import { titleOf } from './process-title.ts';
 import { superviseWorker, type WorkerVoice, type WorkerWork } from './supervised-worker.ts';
 import { createWebServer, type WebServer } from './web-server.ts';
 

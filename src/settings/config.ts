@@ -58,6 +58,10 @@ export interface ConfigKeys {
   loglevel?: 'debug' | 'info' | 'warn' | 'error';
   /** text or json. Default: text. `--log-format`, `KIRIN_LOG_FORMAT`. A change needs a restart. */
   logFormat?: 'text' | 'json';
+  /** File for a line about each request; "-": stdout. Default: none. `--access-logfile`, `KIRIN_ACCESS_LOGFILE`. */
+  accesslog?: string;
+  /** Its lines, of atoms such as %(h)s, or "json". Default: the combined format. `--access-logformat`, `KIRIN_ACCESS_LOGFORMAT`. */
+  accessLogFormat?: string;
   /** File for the log of Kirin itself; "-": stderr. Default: -. `--error-logfile`, `KIRIN_ERROR_LOGFILE`. A change needs a restart. */
   errorlog?: string;
   /** File to write the process id to. `--pid`, `KIRIN_PID`. A change needs a restart. */
@@ -145,6 +149,8 @@ export interface OtherKeys {
   keepAlive: 'keepalive';
   env: 'rawEnv';
   logLevel: 'loglevel';
+  accessLogfile: 'accesslog';
+  accessLogformat: 'accessLogFormat';
   errorLogfile: 'errorlog';
   pid: 'pidfile';
   nodeArg: 'nodeArgs';
