@@ -88,3 +88,4 @@ export {
   metrics,
 } from './actors/metrics/app-metrics.ts';
 export { type Config, type ConfigExport, defineConfig } from './settings/define-config.ts';
+export type { TypedOptions } from './settings/typed-options.ts';

@@ -67,6 +67,23 @@ describe('defineConfig', () => {
     }
   });
 
+  test('of a function gives it what was typed, without what is secret', (t) => {
+    const site = new Site(t);
+    const args = ['-w', '3', '--dirty-app', 'a:A', '--no-balance', '-e', 'A=1'];
+    site.write('kirin.config.mjs', 'export default (typed) => ({ args: [JSON.stringify(typed)] });');
+    const found = JSON.parse(
+      /^args += (.*) {2}#/m.exec(
+        kirin(site, [...args, '--dirty-workers', '1', '--print-config', 'app.js'], {
+          KIRIN_CMD_ARGS: '-w 2 -t 9',
+        }).stdout,
+      )![1]!,
+    );
+    assert.deepEqual(JSON.parse(found[0]), {
+      app: 'app.js',
+      options: { noBalance: true, workers: '3', timeout: '9', dirtyApps: ['a:A'], dirtyWorkers: '1' },
+    });
+  });
+
   test('knows every key of a file', () => {
     const text = DERIVED['src/settings/config.ts']!();
     for (const setting of settingList)

@@ -47,6 +47,7 @@ async function main(argv: string[]): Promise<number> {
     return EXIT.ok;
   }
   const { settingsSource } = await import('../settings.ts');
+  (await import('./typed-options.ts')).tellTyped(process.env, parsed.commandLine);
   const source = settingsSource(parsed.commandLine);
   // A Ctrl-C while a configuration takes its time has nobody else to answer it.
   const settings = await source(signals.stopped, (variables) => redactor.learn(1, variables, { all: true }));

@@ -1,6 +1,7 @@
 /** For those who write a configuration file in TypeScript, or in an editor that completes. Runs where the file is evaluated. */
 import type { ConfigKeys, OtherKeys } from './config.ts';
 import type { HookName } from './hooks-table.ts';
+import type { TypedOptions } from './typed-options.ts';
 
 type Snake<S extends string> = S extends `${infer First}${infer Rest}`
   ? `${First extends Lowercase<First> ? First : `_${Lowercase<First>}`}${Snake<Rest>}`
@@ -23,8 +24,8 @@ type HookFunctions = { [K in HookName as K | Camel<K>]?: (...given: never[]) => 
 /** What a configuration file may hold; undefined: not given. */
 export type Config = { [K in keyof (Spelled & HookFunctions)]?: (Spelled & HookFunctions)[K] | undefined };
 
-/** An object, or a function that makes one. */
-export type ConfigExport = Config | (() => Config | Promise<Config>);
+/** An object, or a function that makes one, given what was typed on the command line. */
+export type ConfigExport = Config | ((typed: TypedOptions) => Config | Promise<Config>);
 
 /**
  * Returns its argument: it is there for the types.

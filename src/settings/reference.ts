@@ -12,7 +12,8 @@ from, \`kirin --check-config\` loads the app as well and says whether it could b
 a server that runs.
 
 The file is \`kirin.config.{ts,mts,js,mjs,cjs,json}\` in the directory of the app (\`--chdir\`) or the one that is named by \`-c\`; it exports an object,
-or a function that makes one. Its keys are those of the last column, in snake_case or camelCase, but each setting once. \`app\` names
+or a function that makes one and is given what was typed (\`({ app, options }) => …\`, where \`options.workers\` is the text behind \`-w\`,
+without values of \`env\` and without tokens). Its keys are those of the last column, in snake_case or camelCase, but each setting once. \`app\` names
 the app there. A relative path is taken from where it is written: the file's directory, or the one that Kirin was started in.
 \`defineConfig\` of \`kirin\` types a file, and lets an editor complete it: \`export default defineConfig({ workers: 'auto' })\`.
 

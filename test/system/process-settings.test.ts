@@ -177,6 +177,22 @@ describe('--compile-cache', () => {
   });
 });
 
+test('a configuration that is a function is given what was typed wherever it is evaluated', async (t) => {
+  const site = new Site(t);
+  const config = site.write(
+    'kirin.config.mjs',
+    `export default ({ options: { workers, dirtyWorkers } }) => ({
+       raw_env: { TYPED: workers },
+       dirtyWorkerInit: () => console.log('typed ' + dirtyWorkers),
+     });`,
+  );
+  const { inWeb, server } = await dirtyServer(t, ['-c', config, '--dirty-workers', '1']);
+  assert.equal(await inWeb(() => process.env['TYPED']), '1');
+  await server.printed(/^typed 1$/m);
+  assert.match((await server.reload()).msg, /^reload done/);
+  assert.equal(await inWeb(() => process.env['TYPED']), '1');
+});
+
 describe('--capture-output', () => {
   const PRINTING = `
 import { spawn } from 'node:child_process';

@@ -15,7 +15,11 @@ defineConfig({
   dirty_worker_exit: async () => {},
 });
 defineConfig(() => ({ loglevel: 'debug' }));
-defineConfig(async () => ({ logLevel: 'warn' }));
+defineConfig(async ({ app, options }) => ({
+  logLevel: 'warn',
+  workers: options.workers === 'auto' ? 2 : 1,
+  app: app ?? 'app.ts',
+}));
 
 // @ts-expect-error: a slip of the fingers
 defineConfig({ workers: 2, wrokers: 2 });
