@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseCommandLine } from '../src/cli/options.ts';
+import { settingList, variableOf } from '../src/settings/table.ts';
+import { refuseNearVariables } from '../src/settings/variables.ts';
 import { settingsSource } from '../src/settings.ts';
 import { faultOf } from './actors/support.ts';
 
@@ -53,4 +55,51 @@ describe('settings of the processes', () => {
     test(`refuses ${JSON.stringify(argv.join(' '))}`, async () => {
       await assert.rejects(read(argv), faultOf('settings.invalid', message));
     });
+});
+
+describe('a variable', () => {
+  for (const [name, meant] of [
+    ['KIRIN_WROKERS', 'KIRIN_WORKERS'],
+    ['KIRIN_WORKER', 'KIRIN_WORKERS'],
+    ['KIRIN_GRACEFULTIMEOUT', 'KIRIN_GRACEFUL_TIMEOUT'],
+    ['KIRIN_CMDARGS', 'KIRIN_CMD_ARGS'],
+  ] as const)
+    test(`that is nearly ${meant} is refused`, () => {
+      assert.throws(
+        () => refuseNearVariables({ [name]: '' }),
+        faultOf(
+          'settings.invalid',
+          new RegExp(`^${name} is no variable of Kirin's \\(did you mean "${meant}"\\?\\)$`),
+        ),
+      );
+    });
+
+  test("that is a setting's, that Kirin sets, or that is somebody else's is left alone", () => {
+    const names = settingList.flatMap((setting) => variableOf(setting) ?? []);
+    const others = [
+      'APP',
+      'CONFIG',
+      'CMD_ARGS',
+      'WORKER_AGE',
+      'RESOURCE_GPU',
+      'DIST',
+      'ENV',
+      'VERSION',
+      'SERVICE_HOST',
+    ];
+    const services = [
+      'PORT',
+      'PORT_8000_TCP',
+      'PORT_8000_TCP_ADDR',
+      'SERVICE_PORT_HTTP',
+      'METRIC_SERVICE_PORT',
+    ];
+    const all = [
+      ...names,
+      ...[...others, ...services].map((one) => `KIRIN_${one}`),
+      'KIRINX_WORKER',
+      'OTHER',
+    ];
+    refuseNearVariables(Object.fromEntries(all.map((name) => [name, '1'])));
+  });
 });

@@ -18,7 +18,8 @@ the app there. A relative path is taken from where it is written: the file's dir
 \`defineConfig\` of \`kirin\` types a file, and lets an editor complete it: \`export default defineConfig({ workers: 'auto' })\`.
 
 What is unknown, or contradicts something else, is one line that names the nearest setting, and exit code 2. Settings of Gunicorn's that
-have no meaning here are refused with the reason: [not-applicable.md](not-applicable.md).
+have no meaning here are refused with the reason: [not-applicable.md](not-applicable.md). So is a \`KIRIN_…\` variable that is nearly one of
+these, and none; others are left alone.
 
 What a reload (HUP) cannot change is marked "restart"; a reload that finds it changed says so and goes on with the old value.
 `;

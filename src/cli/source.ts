@@ -1,10 +1,19 @@
-/** What was typed, put into the environment of all that the arbiter starts: see `settings/typed-options.ts`. Runs in the arbiter. */
+/** Where the settings of a command come from, after a look at its environment. Runs in the arbiter. */
 import { camel } from '../settings/camel.ts';
 import { settingList } from '../settings/table.ts';
 import { TYPED_VARIABLE } from '../settings/typed-options.ts';
-import { type CommandLine, isList } from '../settings.ts';
+import { refuseNearVariables } from '../settings/variables.ts';
+import { type CommandLine, isList, type SettingsSource, settingsSource } from '../settings.ts';
 
-export function tellTyped(env: NodeJS.ProcessEnv, { app, flags, variableFlags = {} }: CommandLine): void {
+/** Throws FaultError `settings.invalid`. */
+export function sourceOf(commandLine: CommandLine): SettingsSource {
+  refuseNearVariables(process.env);
+  tellTyped(process.env, commandLine);
+  return settingsSource(commandLine);
+}
+
+/** Into the environment of all that the arbiter starts: see `settings/typed-options.ts`. */
+function tellTyped(env: NodeJS.ProcessEnv, { app, flags, variableFlags = {} }: CommandLine): void {
   const options: Record<string, unknown> = {};
   for (const setting of settingList) {
     const { key, name, type } = setting;
