@@ -48,6 +48,8 @@ export interface ConfigKeys {
   gracefulTimeout?: number;
   /** Seconds idle connections are kept while a worker finishes. Default: 2. `--idle-grace`, `KIRIN_IDLE_GRACE`. */
   idleGrace?: number;
+  /** Seconds to serve on, but not ready, after an order to stop gracefully. Default: 0. `--lame-duck`, `KIRIN_LAME_DUCK`. A change needs a restart. */
+  lameDuck?: number;
   /** Directory to run the app in. `--chdir`, `KIRIN_CHDIR`. */
   chdir?: string;
   /** NAME=VALUE for the workers; may be repeated. `--env`. */
