@@ -87,3 +87,5 @@ export {
   type Histogram,
   metrics,
 } from './actors/metrics/app-metrics.ts';
+export { type Config, type ConfigExport, defineConfig } from './settings/define-config.ts';
+export type { TypedOptions } from './settings/typed-options.ts';

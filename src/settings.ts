@@ -214,7 +214,8 @@ function variablesIn(raw: unknown): Record<string, string> {
   return Object.fromEntries(entries.map(([name, value]) => [name, String(value)]));
 }
 
-const isList = ({ type }: Setting) =>
+/** Whether a setting takes several values. */
+export const isList = ({ type }: Setting) =>
   ['addresses', 'paths', 'texts', 'words', 'amounts', 'pairs'].includes(type.kind);
 
 /** The settings in force after a reload: those it can change are new, the others stay; the app and its directory are new. */

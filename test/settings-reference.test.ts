@@ -1,12 +1,14 @@
 /** What tells of the settings as they are: the reference, --print-config, --check-config, KIRIN_CMD_ARGS. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { splitArguments } from '../src/settings/argument-text.ts';
-import { settingsReference } from '../src/settings/reference.ts';
-import { settingList } from '../src/settings/table.ts';
+import { DERIVED } from '../src/settings/derived.ts';
+import { gunicornOnly } from '../src/settings/gunicorn-only.ts';
+import { fileKeysOf, settingList } from '../src/settings/table.ts';
 import { faultOf } from './actors/support.ts';
 import { command, fixture, Site } from './system/harness.ts';
 
@@ -20,8 +22,74 @@ function kirin(site: Site, args: readonly string[], env: Record<string, string> 
   });
 }
 
-test('docs/settings.md is what the table says: npm run settings', () => {
-  assert.equal(readFileSync('docs/settings.md', 'utf8'), settingsReference());
+for (const [path, text] of Object.entries(DERIVED))
+  test(`${path} is what the table says: npm run settings`, () => {
+    assert.equal(readFileSync(path, 'utf8'), text());
+  });
+
+describe('a setting of Gunicorn that has no meaning here', () => {
+  test('is refused with the reason, as a flag and as a key in either spelling', (t) => {
+    const site = new Site(t);
+    for (const args of [['--worker-class', 'gevent'], ['-k', 'gevent'], ['-kgevent']]) {
+      const { status, stderr } = kirin(site, [...args, 'app.js']);
+      assert.equal(status, 2);
+      assert.match(
+        stderr,
+        /^kirin: (-k|--worker-class) is Gunicorn's, and none of Kirin's: a worker runs .*\n$/,
+      );
+    }
+    for (const key of ['worker_class', 'workerClass']) {
+      site.write('kirin.config.json', JSON.stringify({ [key]: 'sync' }));
+      const { status, stderr } = kirin(site, ['app.js']);
+      assert.equal(status, 2);
+      assert.match(stderr, new RegExp(`^kirin: kirin.config.json: "${key}" is Gunicorn's, .*\n$`));
+    }
+  });
+
+  test('has a reason that reads on after a colon', () => {
+    for (const [name, reason] of gunicornOnly) assert.match(reason, /^[^\n]+[^\n. ]$/, name);
+  });
+});
+
+describe('defineConfig', () => {
+  test('is there for a configuration in TypeScript, as an object or a function', (t) => {
+    const site = new Site(t);
+    mkdirSync(site.path('node_modules'));
+    symlinkSync(resolve('.'), site.path('node_modules/kirin'));
+    for (const [config, workers] of [
+      ['defineConfig({ workers: 3, maxSurge: "50%", raw_env: { A: "b" } })', 3],
+      ['defineConfig(async () => ({ app: "app.js", workers: 2 }))', 2],
+    ] as const) {
+      site.write('kirin.config.ts', `import { defineConfig } from 'kirin';\nexport default ${config};\n`);
+      const { status, stdout, stderr } = kirin(site, ['--print-config', 'app.js']);
+      assert.deepEqual([status, stderr], [0, '']);
+      assert.match(stdout, new RegExp(`^workers +=  ?${workers} {2}# "workers" in kirin.config.ts$`, 'm'));
+    }
+  });
+
+  test('of a function gives it what was typed, without what is secret', (t) => {
+    const site = new Site(t);
+    const args = ['-w', '3', '--dirty-app', 'a:A', '--no-balance', '-e', 'A=1'];
+    site.write('kirin.config.mjs', 'export default (typed) => ({ args: [JSON.stringify(typed)] });');
+    const found = JSON.parse(
+      /^args += (.*) {2}#/m.exec(
+        kirin(site, [...args, '--dirty-workers', '1', '--print-config', 'app.js'], {
+          KIRIN_CMD_ARGS: '-w 2 -t 9',
+        }).stdout,
+      )![1]!,
+    );
+    assert.deepEqual(JSON.parse(found[0]), {
+      app: 'app.js',
+      options: { noBalance: true, workers: '3', timeout: '9', dirtyApps: ['a:A'], dirtyWorkers: '1' },
+    });
+  });
+
+  test('knows every key of a file', () => {
+    const text = DERIVED['src/settings/config.ts']!();
+    for (const setting of settingList)
+      for (const key of fileKeysOf(setting).filter((one) => !one.includes('_')))
+        assert.match(text, new RegExp(`^  ${key}\\??: `, 'm'));
+  });
 });
 
 test('no two settings share a flag, a letter, a variable or a key', () => {

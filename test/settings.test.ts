@@ -86,6 +86,14 @@ test('the defaults', async () => {
     logFormat: 'text',
     errorLogfile: '-',
     pid: undefined,
+    procName: undefined,
+    umask: undefined,
+    nodeArgs: [],
+    maxOldSpaceMib: undefined,
+    threadpoolSize: undefined,
+    preload: [],
+    compileCache: undefined,
+    captureOutput: false,
     workersMax: Math.max(64, 4 * availableParallelism()),
     dirtyApps: [],
     dirtyWorkers: 0,
@@ -215,12 +223,12 @@ describe('the app', () => {
 });
 
 describe('the environment', () => {
-  test('has a variable for each setting but the pairs and the arguments', () => {
+  test('has a variable for each setting but the pairs, the arguments and options of Node.js', () => {
     const variables = settingList.flatMap((setting) => variableOf(setting) ?? []);
     assert.equal(new Set(variables).size, variables.length);
     assert.deepEqual(
       settingList.filter((setting) => !variableOf(setting)).map(({ key }) => key),
-      ['args', 'env'],
+      ['args', 'env', 'nodeArgs'],
     );
     assert.ok(variables.includes('KIRIN_GRACEFUL_TIMEOUT'));
   });

@@ -57,6 +57,20 @@ export function resolveApp(settings: Pick<Settings, 'app' | 'chdir'> & Partial<P
   return { cwd, app: settings.args?.length ? { ...app, args: settings.args } : app };
 }
 
+/** The file that `module` names as seen from `directory`, as an app is named. */
+export const moduleFile = (module: string, directory: string): string | undefined =>
+  findModule(resolve(directory, module));
+
+/** Whether `module` is in a package that is found from `directory`. */
+export function isPackage(module: string, directory: string): boolean {
+  const name = /^(?:@[^/\\]+\/)?[^./\\@][^/\\]*/.exec(module)?.[0];
+  if (name === undefined) return false;
+  for (let at = directory; ; at = dirname(at)) {
+    if (stat(join(at, 'node_modules', name))?.isDirectory()) return true;
+    if (at === dirname(at)) return false;
+  }
+}
+
 function findApp(spec: string, cwd: string): AppSpec {
   // A file may have a colon in its name: the whole text is tried first.
   const whole = findModule(resolve(cwd, spec));

@@ -13,6 +13,7 @@ import { poolMachine } from '../machines/pool.ts';
 import { backoffOf } from '../machines/pool-context.ts';
 import type { Settings, SettingsSource } from '../settings.ts';
 import { Balancer } from './balancer.ts';
+import { printedTo } from './captured-output.ts';
 import { killChild } from './child-kill.ts';
 import { jumpText, watchClock } from './clock.ts';
 import { Control } from './control/control.ts';
@@ -34,7 +35,7 @@ import { MemoryTable } from './memory.ts';
 import { MetricsOffice } from './metrics/office.ts';
 import { narrator, tellOrder } from './narrator.ts';
 import { type Pidfile, writePidfile } from './pidfile.ts';
-import { processActor, together } from './process.ts';
+import { type ProcessDeps, processActor, together } from './process.ts';
 import type { Redactor } from './redaction.ts';
 import { Rotation } from './rotation.ts';
 import type { Signals } from './signals.ts';
@@ -61,13 +62,13 @@ export interface ArbiterOptions {
 export async function runArbiter(options: ArbiterOptions): Promise<number> {
   const { settings, redactor, head } = options;
   const journal = new Journal();
-  const log = journal.over(
-    createLog({
-      level: settings.logLevel,
-      format: settings.logFormat,
-      file: settings.errorLogfile,
-    }),
-  );
+  const written = createLog({
+    level: settings.logLevel,
+    format: settings.logFormat,
+    file: settings.errorLogfile,
+  });
+  const log = journal.over(written);
+  const printed = settings.captureOutput ? printedTo(written, redactor) : undefined;
   const table = head?.table ?? new ListenerTable();
   const live = new Set<ChildProcess>();
   const guardian = new Guardian((text) => log.warn(text));
@@ -103,6 +104,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
           guardian,
           redactor,
           stashBytesMax: settings.dirtyStashBytesMax,
+          printed: printed?.('dirty arbiter'),
           arbiterFile: options.dirtyArbiterFile,
           notice: (text) => log.warn(text),
         })
@@ -177,6 +179,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     rotation,
     live,
     guardian,
+    printed: printed?.('worker'),
     crash,
   });
   head?.drop();
@@ -217,6 +220,8 @@ interface House {
   live: Set<ChildProcess>;
   /** Sees to it that none outlives us. */
   guardian: Guardian;
+  /** Takes what workers print, if it is captured. */
+  printed: ProcessDeps<'web'>['printed'] | undefined;
   crash(error: unknown): never;
 }
 
@@ -234,6 +239,7 @@ function supervise(
     rotation,
     live,
     guardian,
+    printed,
     crash,
   }: House,
 ) {
@@ -272,6 +278,7 @@ function supervise(
                 live,
                 guardian,
                 memory: new MemoryTable(),
+                ...(printed ? { printed } : {}),
                 file: workerFile,
                 redactor,
                 linkNotice: (text) => log.warn(text),

@@ -13,6 +13,7 @@ import { resolveApp } from './app-path.ts';
 import { generationEnv, withPort } from './environment.ts';
 import { toFault } from './fault-error.ts';
 import type { BoundListener, ListenerTable } from './listeners.ts';
+import { nodeOptions } from './node-options.ts';
 import { FIRST_FD, type ProcessLaunch } from './process-spawn.ts';
 import { type Learn, type Redactor, VALUES_MAX } from './redaction.ts';
 
@@ -30,6 +31,7 @@ interface Launch {
   settings: Settings;
   cwd: string;
   env: Record<string, string>;
+  nodeArgs: readonly string[];
   listeners: readonly BoundListener[];
   /** What the worker is told; it inherits two descriptors for each socket. */
   spec(age: number, slot: number): WorkerSpec;
@@ -66,13 +68,15 @@ export class Generations {
   }: Pick<ProcessInput, 'age' | 'slot' | 'generation'>): ProcessLaunch<'web'> {
     const launch = this.#launches.get(generation);
     if (!launch) throw new Error(`generation ${generation} is not prepared`);
-    const { settings, cwd, env, listeners } = launch;
+    const { settings, cwd, env, nodeArgs, listeners } = launch;
     return {
       cwd,
       env,
+      nodeArgs,
       fds: listeners.flatMap(({ fd }) => [fd, fd]),
       memory: { softBytes: settings.maxMemoryBytes, hardBytes: settings.maxMemoryHardBytes },
       hangStack: settings.hangStack,
+      isCaptured: this.#deps.settings.captureOutput,
       debuggerPort: debuggerOf(settings, slot)?.port,
       boot: { type: 'worker.boot', spec: launch.spec(age, slot) },
     };
@@ -102,11 +106,14 @@ export class Generations {
     for (const flag of needsRestart(this.#deps.settings, settings))
       notice(`${flag} was changed, which needs a restart: it stays as it was`);
     const { cwd, app } = resolveApp(settings);
-    const env = generationEnv(settings);
+    const node = await nodeOptions(settings, cwd, notice);
+    const env = { ...generationEnv(settings), ...node.env };
     const dirty = this.#deps.dirtySocket
       ? await (await import('./dirty/prepare.ts')).prepareDirty(number, settings, {
           cwd,
           env,
+          nodeArgs: node.args,
+          name: this.#deps.settings.procName,
           signal,
           notice,
         })
@@ -117,7 +124,13 @@ export class Generations {
       onRetry: notice,
       ipv6Only: this.#deps.settings.ipv6Only,
     });
-    const parts = { cwd, app, env: withPort(env, settings.env, listeners), listeners };
+    const parts = {
+      cwd,
+      app,
+      env: withPort(env, settings.env, listeners),
+      nodeArgs: node.args,
+      listeners,
+    };
     const generation: Generation = {
       number,
       limits: {
@@ -164,20 +177,22 @@ export class Generations {
   #launchOf(
     number: number,
     settings: Settings,
-    parts: { cwd: string; app: AppSpec; env: Record<string, string>; listeners: BoundListener[] },
+    parts: Pick<Launch, 'cwd' | 'env' | 'nodeArgs' | 'listeners'> & { app: AppSpec },
   ): Omit<Launch, 'generation'> {
-    const { cwd, app, env, listeners } = parts;
+    const { cwd, app, env, nodeArgs, listeners } = parts;
     const jitter = (): number => Math.floor(this.#deps.random() * (settings.maxRequestsJitter + 1));
     return {
       settings,
       cwd,
       env,
+      nodeArgs,
       listeners,
       spec: (age, slot) => ({
         age,
         slot,
         generation: number,
         app,
+        name: this.#deps.settings.procName,
         listeners: listeners.map(({ address, type }, index) => ({
           address,
           type,

@@ -21,6 +21,12 @@ export interface Log {
   close(): Promise<void>;
 }
 
+/** A log that also takes what others print. */
+export interface OutputLog extends Log {
+  /** A line that the process `who` printed, whatever the level that is logged. */
+  output(stream: 'stdout' | 'stderr', who: string, line: string, fields: object): void;
+}
+
 export interface LogOptions {
   level: 'debug' | 'info' | 'warn' | 'error';
   format: 'text' | 'json';
@@ -43,7 +49,7 @@ export interface LogPipe {
 const LATE_MS = 1_000;
 
 /** Throws FaultError `file.unusable` where the file cannot be opened. */
-export function createLog({ level, format, file }: LogOptions): Log {
+export function createLog({ level, format, file }: LogOptions): OutputLog {
   const sink = openSink(file, (lost) =>
     render({ time: now(), level: 'warn', msg: lossOf(lost), fields: { lost } }),
   );
@@ -71,6 +77,10 @@ export function createLog({ level, format, file }: LogOptions): Log {
     fatal(msg, fields = {}) {
       write('fatal', msg, fields);
       sink.flushNow();
+    },
+    output(stream, who, line, fields) {
+      const msg = format === 'json' ? line : `${who}: ${line}`;
+      emit(stream === 'stdout' ? 'info' : 'error', msg, { ...fields, stream });
     },
     reopen() {
       try {

@@ -17,6 +17,8 @@ export interface ProcessLaunch<K extends LinkKind> {
   cwd: string;
   /** Kirin's own variables of the process are added to it. */
   env: Readonly<Record<string, string>>;
+  /** Options of Node.js beside the arbiter's own. */
+  nodeArgs?: readonly string[] | undefined;
   /** Descriptors it inherits, from `FIRST_FD` on; a pipe ends with its parent (`owner.ts`). */
   fds: readonly (number | 'pipe')[];
   boot: Down<K>;
@@ -24,6 +26,8 @@ export interface ProcessLaunch<K extends LinkKind> {
   memory?: MemoryLimits;
   /** Whether a thread in it can be asked where it hangs, over the descriptor after the last of `fds`. */
   hangStack?: boolean;
+  /** Whether what it prints is read by its parent; default: it has its parent's streams. */
+  isCaptured?: boolean;
   /** Its debugger's port: while one is attached, no silence counts. */
   debuggerPort?: number | undefined;
 }
@@ -36,23 +40,24 @@ export interface Placed {
 
 /** Throws, or the process tells of an error, where the system cannot start it. */
 export function spawnProcess<K extends LinkKind>(
-  { cwd, env, fds, hangStack }: ProcessLaunch<K>,
+  { cwd, env, nodeArgs = [], fds, hangStack, isCaptured }: ProcessLaunch<K>,
   { age, slot }: Placed,
   file: string,
 ): ChildProcess {
+  const printed = isCaptured ? 'pipe' : 'inherit';
   const variables: Record<string, string> = {
     ...inheritedEnv(env),
     KIRIN_WORKER_AGE: String(age),
     KIRIN_WORKER_SLOT: String(slot),
     NODE_APP_INSTANCE: String(slot),
   };
-  return spawn(process.execPath, [...inheritedOptions(), file], {
+  return spawn(process.execPath, [...inheritedOptions(), ...nodeArgs, file], {
     cwd,
     env: variables,
     stdio: childStdio([
       'ignore',
-      'inherit',
-      'inherit',
+      printed,
+      printed,
       'pipe',
       ...fds,
       ...(hangStack ? (['pipe'] as const) : []),

@@ -13,6 +13,7 @@ import { type Down, LINK_PROTOCOL, type LinkKind, linkSchemas } from '../machine
 import type { ProcessOrder, ProcessReport } from '../machines/events/process.ts';
 import type { Fault } from '../machines/faults.ts';
 import { Allowance } from './allowance.ts';
+import { captureOutput, type Printed } from './captured-output.ts';
 import { killChild } from './child-kill.ts';
 import { stdioOf } from './child-stdio.ts';
 import { FaultError } from './fault-error.ts';
@@ -21,7 +22,7 @@ import type { HeartbeatTable } from './heartbeat.ts';
 import type { InspectedChildren } from './inspect/children.ts';
 import { type Link, openLink } from './link.ts';
 import type { MemoryTable } from './memory.ts';
-import { FIRST_FD, LINK_FD, type ProcessLaunch, spawnProcess } from './process-spawn.ts';
+import { FIRST_FD, LINK_FD, type Placed, type ProcessLaunch, spawnProcess } from './process-spawn.ts';
 import type { Redactor } from './redaction.ts';
 import { Silence } from './silence.ts';
 
@@ -75,6 +76,8 @@ export interface ProcessDeps<K extends LinkKind> {
   live: Set<ChildProcess>;
   /** Sees to it that none outlives this process. */
   guardian?: Pick<Guardian, 'add' | 'remove'> | undefined;
+  /** Takes what one prints whose launch says so. */
+  printed?(placed: Placed, pid: number): Printed;
   /** The file that it runs. */
   file: string;
   /** Takes secrets out of what a process says of itself. */
@@ -114,6 +117,7 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
       deps.guardian?.add(child.pid, input.graceMs);
       report({ type: 'process.spawned', pid: child.pid });
       const started = child;
+      const printed = launch.isCaptured ? deps.printed?.(input, child.pid) : undefined;
       watchMemory(child.pid, launch);
       const silence = new Silence({
         age,
@@ -128,7 +132,11 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
           if (deps.live.has(started)) report({ type: 'process.silent', silentMs, found });
         },
       });
-      link = connect(child, (silentMs) => void silence.heard(silentMs));
+      link = connect(
+        child,
+        printed && captureOutput(child, printed),
+        (silentMs) => void silence.heard(silentMs),
+      );
       if (!early) link.send(launch.boot);
       hooks.linked?.(age, child.pid, pass);
       beInspected(child.pid);
@@ -184,7 +192,11 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
       }
     }
 
-    function connect(started: ChildProcess, silent: (silentMs: number) => void): Link<{ type: string }> {
+    function connect(
+      started: ChildProcess,
+      output: Promise<void> | undefined,
+      silent: (silentMs: number) => void,
+    ): Link<{ type: string }> {
       let greeted = false;
       let unknown = 0;
       const allowance = new Allowance();
@@ -193,14 +205,16 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
         report({ type: 'process.linkBroken', fault });
         stream.destroy();
       };
-      const closed = new Promise<void>((resolve) => stream.once('close', () => resolve()));
+      const linkClosed = new Promise<void>((resolve) => stream.once('close', () => resolve()));
       started.once('exit', (code, signal) => {
         deps.live.delete(started);
         if (started.pid !== undefined) deps.guardian?.remove(started.pid);
         deps.memory?.forget(started.pid ?? 0);
         deps.heartbeats.forget(age);
+        const late = new Promise<void>((resolve) => setTimeout(resolve, LAST_WORDS_MS).unref());
         const limit = setTimeout(() => stream.destroy(), LAST_WORDS_MS);
-        closed.then(() => {
+        // Whatever it has started may hold its output open for longer, and goes on being read.
+        Promise.all([linkClosed, output && Promise.race([output, late])]).then(() => {
           clearTimeout(limit);
           hooks.gone?.(age);
           report({ type: 'process.exited', code, signal });

@@ -6,6 +6,7 @@ import { prepareEdge } from './edge.ts';
 import { toFault } from './fault-error.ts';
 import { startHangThread } from './hang-stack/start.ts';
 import { Traffic } from './metrics/traffic.ts';
+import { titleOf } from './process-title.ts';
 import type { AccessLog } from './requests/access-log.ts';
 import type { EndedListener } from './requests/watch.ts';
 import { superviseWorker, type WorkerVoice, type WorkerWork } from './supervised-worker.ts';
@@ -51,9 +52,8 @@ function servingRequests({ notice, recycleDue, tell }: WorkerVoice): WorkerWork<
     }
   };
   return {
-    begin({ age, slot, generation, dirty, app, ...spec }) {
-      // Seen in `ps` and `top`; an app may give itself another.
-      process.title = `kirin: worker ${age} in slot ${slot} ${app.spec}`;
+    begin({ age, slot, generation, dirty, app, name = app.spec, ...spec }) {
+      process.title = titleOf(`worker ${age} in slot ${slot}`, name);
       announceWorker({ age, slot, generation });
       announceDirty(dirty && { role: 'web', ...dirty, generation, age });
       if (spec.inspect) openDebuggerPort(spec.inspect, notice);

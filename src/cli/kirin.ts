@@ -9,6 +9,7 @@ import { isExhausted } from '../actors/descriptors.ts';
 import { FaultError } from '../actors/fault-error.ts';
 import { sayAtTheEnd } from '../actors/log-sink.ts';
 import { letLostTerminalGo } from '../actors/lost-terminal.ts';
+import { becomeMaster } from '../actors/own-process.ts';
 import { Redactor } from '../actors/redaction.ts';
 import { takeSignals } from '../actors/signals.ts';
 import { EXIT, exitCodeOf } from '../machines/faults.ts';
@@ -46,14 +47,15 @@ async function main(argv: string[]): Promise<number> {
     process.stdout.write(parsed.text);
     return EXIT.ok;
   }
-  const { settingsSource } = await import('../settings.ts');
-  const source = settingsSource(parsed.commandLine);
+  const { sourceOf } = await import('./source.ts');
+  const source = sourceOf(parsed.commandLine);
   // A Ctrl-C while a configuration takes its time has nobody else to answer it.
   const settings = await source(signals.stopped, (variables) => redactor.learn(1, variables, { all: true }));
   if (parsed.kind === 'show') {
     process.stdout.write((await import('./settings-report.ts')).printedSettings(settings));
     return EXIT.ok;
   }
+  becomeMaster(settings);
   if (parsed.kind === 'check') return await check(settings, source);
   const { headStart } = await import('../actors/head-start.ts');
   const workerFile = entryFile('worker');

@@ -1,6 +1,7 @@
 /** The command line of `kirin`: the table of settings as yargs options. */
 import { FaultError } from '../actors/fault-error.ts';
 import { splitArguments } from '../settings/argument-text.ts';
+import { whyNotHere } from '../settings/gunicorn-only.ts';
 import { didYouMean } from '../settings/suggest.ts';
 import { settingList } from '../settings/table.ts';
 import type { CommandLine } from '../settings.ts';
@@ -90,9 +91,9 @@ async function build(version: string) {
     .fail((message, error) => {
       throw message ? usage(explain(message)) : error;
     });
-  for (const { flag, letter, text, defaultText, group, type } of settingList)
+  for (const { flag, letter, aliases = [], text, defaultText, group, type } of settingList)
     parser.option(flag, {
-      ...(letter ? { alias: letter } : {}),
+      alias: [...(letter ? [letter] : []), ...aliases],
       ...(defaultText ? { defaultDescription: defaultText } : {}),
       describe: text,
       group: `${group}:`,
@@ -145,12 +146,16 @@ function splitOwn(argv: readonly string[]): { own: string[]; behind: string[] } 
   return at < 0 ? { own: [...argv], behind: [] } : { own: argv.slice(0, at), behind: argv.slice(at + 1) };
 }
 
-/** Gives a value to those options that may go without: what follows is theirs only if it looks like an address. */
+/**
+ * Gives a value to those options that may go without: what follows is theirs only if it looks like an address. What follows
+ * `--node-arg` is its value though it is an option itself.
+ */
 function withValues(args: readonly string[]): string[] {
   const given: string[] = [];
   for (let at = 0; at < args.length; at++) {
     const byDefault = OPTIONAL.get(args[at]!);
-    if (byDefault === undefined) given.push(args[at]!);
+    if (args[at] === '--node-arg' && at + 1 < args.length) given.push(`--node-arg=${args[++at]}`);
+    else if (byDefault === undefined) given.push(args[at]!);
     else
       given.push(
         `${args[at]}=${/^(unix:.+|([^:=]*:|\[.*\]:)?\d+)$/.test(args[at + 1] ?? '') ? args[++at] : byDefault}`,
@@ -163,13 +168,15 @@ function withValues(args: readonly string[]): string[] {
 function explain(message: string): string {
   const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ')[0];
   if (unknown !== undefined) {
+    const why = whyNotHere(unknown);
+    if (why !== undefined) return `${dashed(unknown)} ${why}`;
     const known = [
       'config',
       'check-config',
       'print-config',
       'help',
       'version',
-      ...settingList.map(({ flag }) => flag),
+      ...settingList.flatMap(({ flag, aliases = [] }) => [flag, ...aliases]),
     ];
     return `unknown option ${dashed(unknown)}${didYouMean(unknown, known, '--')}`;
   }

@@ -26,18 +26,20 @@ const VALUED = [
   'config',
   ...settingList.filter(({ type }) => type.kind !== 'switch').map(({ flag }) => flag),
 ];
-const ALIASES: Readonly<Record<string, string>> = {
-  config: 'c',
-  ...Object.fromEntries(settingList.flatMap(({ flag, letter }) => (letter ? [[flag, letter]] : []))),
+const ALIASES: Readonly<Record<string, readonly string[]>> = {
+  config: ['c'],
+  ...Object.fromEntries(
+    settingList.map(({ flag, letter, aliases = [] }) => [flag, [...(letter ? [letter] : []), ...aliases]]),
+  ),
 };
-const KNOWN = new Set(['_', ...SWITCHES, ...VALUED, ...Object.values(ALIASES)]);
+const KNOWN = new Set(['_', ...SWITCHES, ...VALUED, ...Object.values(ALIASES).flat()]);
 
 export type Arguments = Record<string, unknown> & { _: (string | number)[] };
 
 /** Undefined for what asks for help, and for what may be wrong. */
 export function quickArguments(args: readonly string[]): Arguments | undefined {
   const { argv, error } = Parser.detailed([...args], {
-    alias: Object.fromEntries(Object.entries(ALIASES).map(([flag, letter]) => [flag, [letter]])),
+    alias: Object.fromEntries(Object.entries(ALIASES).map(([flag, others]) => [flag, [...others]])),
     boolean: SWITCHES,
     // As `requiresArg` of yargs asks of it.
     narg: Object.fromEntries(VALUED.map((flag) => [flag, Number.NaN])),

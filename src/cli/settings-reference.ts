@@ -1,5 +1,7 @@
-/** `npm run settings`: writes docs/settings.md. */
+/** `npm run settings`: writes what is derived from the table of settings. */
 import { writeFileSync } from 'node:fs';
-import { settingsReference } from '../settings/reference.ts';
+import { fileURLToPath } from 'node:url';
+import { DERIVED } from '../settings/derived.ts';
 
-writeFileSync(new URL('../../docs/settings.md', import.meta.url), settingsReference());
+const root = new URL('../../', import.meta.url);
+for (const [path, text] of Object.entries(DERIVED)) writeFileSync(fileURLToPath(new URL(path, root)), text());

@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { FaultError } from '../actors/fault-error.ts';
 import { type Evaluated, type Evaluation, evaluateConfig } from './config-process.ts';
+import { whyNotHere } from './gunicorn-only.ts';
 import { type HookName, hookKeys, hookOf } from './hooks-table.ts';
 import { oneLine } from './one-line.ts';
 import { invalid } from './parse.ts';
@@ -59,6 +60,8 @@ function assign(name: string, entries: Entries): ConfigFile['values'] {
     // Where functions can be, hooks have been taken out already.
     if (owner === undefined && hookOf(key) !== undefined)
       throw invalid(`${name}: "${key}" is a hook, a function, which JSON cannot hold: write kirin.config.js`);
+    const why = owner === undefined ? whyNotHere(key) : undefined;
+    if (why !== undefined) throw invalid(`${name}: "${key}" ${why}`);
     if (owner === undefined)
       throw invalid(`${name}: unknown setting "${key}"${didYouMean(key, [...owners.keys(), ...hookKeys()])}`);
     if (raw === undefined) continue;

@@ -4,13 +4,14 @@
  */
 import { pathToFileURL } from 'node:url';
 import { type HookName, hookOf } from './hooks-table.ts';
+import { typedIn } from './typed-options.ts';
 
-/** The object itself; that of a function which makes it. Throws whatever the file throws. */
+/** The object itself; that of a function which makes it, given what was typed. Throws whatever the file throws. */
 export async function configValue(path: string): Promise<unknown> {
   const { createJiti } = await import('jiti');
   const jiti = createJiti(pathToFileURL(path).href, { fsCache: false, tryNative: false });
   const exported: unknown = await jiti.import(path, { default: true });
-  return typeof exported === 'function' ? await exported() : exported;
+  return typeof exported === 'function' ? await exported(typedIn(process.env)) : exported;
 }
 
 // biome-ignore lint/complexity/noBannedTypes: whatever the user wrote; it is looked at no closer before it is called.

@@ -6,6 +6,7 @@ import { isLoopback, parseAddress } from '../actors/address.ts';
 import { compileFormat } from '../actors/requests/access-format.ts';
 import type { Settings } from '../settings.ts';
 import { invalid } from './parse.ts';
+import { refuseProcessSettings } from './process-contradictions.ts';
 
 const PORT_MAX = 65_535;
 /** A limit of memory below this is a number that lacks its unit. */
@@ -24,6 +25,7 @@ export function refuseContradictions(settings: Settings): void {
   refuseHalfTls(settings);
   refuseFormat(settings);
   refuseWatching(settings);
+  refuseProcessSettings(settings);
   refuseOpenInspector(settings);
 }
 

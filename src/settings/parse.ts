@@ -47,6 +47,8 @@ export function parseValue(setting: Setting, raw: unknown, context: ParseContext
       return parseBytes(type, raw, context);
     case 'mode':
       return parseMode(raw, context);
+    case 'label':
+      return parseLabel(type, raw, context);
     case 'switch':
       return parseSwitch(raw, context);
     case 'addresses':
@@ -155,6 +157,13 @@ function parseSurge(raw: unknown, context: ParseContext): { count: number } | { 
 function parsePath({ stdio }: Kind & { kind: 'path' }, raw: unknown, context: ParseContext): string {
   if (typeof raw !== 'string' || raw === '' || raw.includes('\0')) return must(context, 'a path', raw);
   return stdio && raw === '-' ? raw : resolve(context.directory, raw);
+}
+
+function parseLabel({ lengthMax }: Kind & { kind: 'label' }, raw: unknown, context: ParseContext): string {
+  const text = shownText(raw);
+  if (text !== '' && text.length <= lengthMax && !/\p{Cc}/u.test(text)) return text;
+  const seen = typeof raw === 'string' ? raw.replace(/\p{Cc}/gu, '?') : raw;
+  return must(context, `one line of at most ${lengthMax} characters`, seen);
 }
 
 /** A list, or one value of it. Text from the environment was split by commas before. */

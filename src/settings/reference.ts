@@ -1,5 +1,5 @@
 /** The reference of the settings, docs/settings.md, derived from their table. Runs in `npm run settings`. */
-import { fileKeysOf, type Kind, type Setting, settingList, variableOf } from './table.ts';
+import { fileKeysOf, type Kind, type Setting, settingList, variableOf, WORKERS_MAX } from './table.ts';
 
 const HEAD = `# Settings
 
@@ -12,8 +12,14 @@ from, \`kirin --check-config\` loads the app as well and says whether it could b
 a server that runs.
 
 The file is \`kirin.config.{ts,mts,js,mjs,cjs,json}\` in the directory of the app (\`--chdir\`) or the one that is named by \`-c\`; it exports an object,
-or a function that makes one. Its keys are those of the last column, in snake_case or camelCase, but each setting once. \`app\` names
+or a function that makes one and is given what was typed (\`({ app, options }) => …\`, where \`options.workers\` is the text behind \`-w\`,
+without values of \`env\` and without tokens). Its keys are those of the last column, in snake_case or camelCase, but each setting once. \`app\` names
 the app there. A relative path is taken from where it is written: the file's directory, or the one that Kirin was started in.
+\`defineConfig\` of \`kirin\` types a file, and lets an editor complete it: \`export default defineConfig({ workers: 'auto' })\`.
+
+What is unknown, or contradicts something else, is one line that names the nearest setting, and exit code 2. Settings of Gunicorn's that
+have no meaning here are refused with the reason: [not-applicable.md](not-applicable.md). So is a \`KIRIN_…\` variable that is nearly one of
+these, and none; others are left alone.
 
 What a reload (HUP) cannot change is marked "restart"; a reload that finds it changed says so and goes on with the old value.
 `;
@@ -36,7 +42,13 @@ function section(group: string): string {
 function row(setting: Setting): string {
   const variables = [variableOf(setting), setting.fieldVariable].filter((name) => name !== undefined);
   const cells = [
-    [...(setting.letter ? [`-${setting.letter}`] : []), `--${setting.flag}`].map(code).join(', '),
+    [
+      ...(setting.letter ? [`-${setting.letter}`] : []),
+      `--${setting.flag}`,
+      ...(setting.aliases ?? []).map((flag) => `--${flag}`),
+    ]
+      .map(code)
+      .join(', '),
     taken(setting.type),
     setting.defaultText ?? (setting.type.kind === 'switch' ? 'off' : 'none'),
     setting.text,
@@ -45,6 +57,15 @@ function row(setting: Setting): string {
     fileKeysOf(setting).map(code).join(', '),
   ];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+}
+
+const UNITS = ['', 'K', 'M', 'G'];
+
+/** As one would write it: `64K`. */
+function sizeOf(bytes: number): string {
+  let [size, unit] = [bytes, 0];
+  while (size > 0 && size % 1024 === 0 && unit < UNITS.length - 1) [size, unit] = [size / 1024, unit + 1];
+  return code(`${size}${UNITS[unit]}`);
 }
 
 const code = (text: string): string => `\`${text}\``;
@@ -57,17 +78,19 @@ function taken(type: Kind): string {
     case 'count':
       return `a whole number, ${type.min} to ${type.max.toLocaleString('en')}`;
     case 'workers':
-      return 'a whole number, or `auto`';
+      return `a whole number, 1 to ${WORKERS_MAX.toLocaleString('en')}, or \`auto\``;
     case 'seconds':
-      return `seconds, from ${type.min}, decimals allowed`;
+      return `seconds, ${type.min} to ${type.max.toLocaleString('en')}, decimals allowed`;
     case 'choice':
       return type.of.map(code).join(', ');
     case 'surge':
       return 'a whole number, or a share such as `25%`';
     case 'bytes':
-      return 'bytes, also with `K`, `M` or `G`';
+      return `bytes, ${sizeOf(type.min)} to ${sizeOf(type.max)}`;
     case 'mode':
-      return 'permissions, octal';
+      return 'permissions, octal, 0 to 0777';
+    case 'label':
+      return `a text of at most ${type.lengthMax} characters`;
     case 'switch':
       return 'nothing; in a file `true` or `false`';
     case 'addresses':

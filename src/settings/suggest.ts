@@ -1,9 +1,13 @@
 /** "Did you mean": the nearest known name to one that is not. */
 
 /** The candidate with the fewest edits from `word`, if it is near enough to be a slip of the fingers. */
-export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+export function nearest(
+  word: string,
+  candidates: Iterable<string>,
+  editsMax = Math.max(1, Math.floor(word.length / 3)),
+): string | undefined {
   let best: string | undefined;
-  let bestEdits = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let bestEdits = editsMax + 1;
   for (const candidate of candidates) {
     const edits = editsBetween(word.toLowerCase(), candidate.toLowerCase());
     if (edits < bestEdits) [best, bestEdits] = [candidate, edits];

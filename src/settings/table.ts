@@ -8,6 +8,7 @@ import { DIRTY_SETTINGS } from './dirty-table.ts';
 import { EDGE_SETTINGS } from './edge-table.ts';
 import { INSPECTOR_SETTINGS } from './inspector-table.ts';
 import { METRICS_SETTINGS } from './metrics-table.ts';
+import { PROCESS_SETTINGS } from './process-table.ts';
 import { WATCHING_SETTINGS } from './watching-table.ts';
 
 /** What a setting takes; `parse.ts` reads each kind. */
@@ -26,6 +27,8 @@ export type Kind =
   | { kind: 'bytes'; min: number; max: number }
   /** Permissions of a file: octal as text, bits as a number. */
   | { kind: 'mode' }
+  /** One line of text. */
+  | { kind: 'label'; lengthMax: number }
   /** On or off; on the command line it takes no value. */
   | { kind: 'switch' }
   | { kind: 'addresses' }
@@ -49,6 +52,7 @@ export type Group =
   | 'Workers'
   | 'Reloading and stopping'
   | 'Environment'
+  | 'Processes'
   | 'Logs and files'
   | 'TLS and HTTP'
   | 'Metrics and health'
@@ -62,6 +66,8 @@ export interface Setting {
   /** Long option without the dashes, and its letter. */
   flag: string;
   letter?: string;
+  /** Other long options that mean the same. */
+  aliases?: readonly string[];
   /** False: no `KIRIN_…` variable. Default true: `KIRIN_` and the flag in capitals. */
   variable?: boolean;
   /** A variable that hosting platforms set; it counts less than the `KIRIN_…` one. */
@@ -295,6 +301,7 @@ export const SETTINGS = {
     name: 'raw_env',
     flag: 'env',
     letter: 'e',
+    aliases: ['raw-env'],
     // KIRIN_ENV would be taken for the name of an environment, as in RAILS_ENV.
     variable: false,
     type: { kind: 'pairs' },
@@ -352,6 +359,7 @@ export const SETTINGS = {
   errorLogfile: {
     name: 'errorlog',
     flag: 'error-logfile',
+    aliases: ['log-file'],
     type: { kind: 'path', stdio: true },
     defaultText: '-',
     group: 'Logs and files',
@@ -369,6 +377,7 @@ export const SETTINGS = {
   },
   ...EDGE_SETTINGS,
   ...METRICS_SETTINGS,
+  ...PROCESS_SETTINGS,
   ...DIRTY_SETTINGS,
   ...CONTROL_SETTINGS,
   ...INSPECTOR_SETTINGS,

@@ -2,9 +2,10 @@
 import { availableParallelism } from 'node:os';
 import { DEFAULT_FORMAT } from '../actors/requests/access-format.ts';
 import type { HookFile } from './hooks-table.ts';
+import { PROCESS_DEFAULTS, type ProcessSettings } from './process-table.ts';
 
 /** Resolved settings. Times are in milliseconds; paths are absolute. */
-export interface Settings {
+export interface Settings extends ProcessSettings {
   /** MODULE[:EXPORT] as typed. */
   app: string;
   ipv6Only: boolean;
@@ -174,6 +175,7 @@ export const DEFAULTS: Omit<Settings, 'app'> = {
   logFormat: 'text',
   errorLogfile: '-',
   pid: undefined,
+  ...PROCESS_DEFAULTS,
   workersMax: Math.max(64, 4 * availableParallelism()),
   dirtyApps: [],
   dirtyWorkers: 0,

@@ -117,7 +117,7 @@ describe('an address in use', { skip: needsProc, concurrency: 2 }, () => {
   test('is told with the process that has it and its command', async (t) => {
     const first = await serve(t, app);
     const second = launch(t, app, ['-b', `127.0.0.1:${first.port}`]);
-    const holder = new RegExp(`in use by process ${first.pid} \\(node .*\\)`);
+    const holder = new RegExp(`in use by process ${first.pid} \\(kirin: master \\[.*\\)`);
     assert.match((await second.told(/trying again in 1 s \(1\/5\)/)).msg, holder);
     assert.equal((await second.exit()).code, 1);
     assert.match(second.lines.find(({ level }) => level === 'fatal')!.msg, holder);

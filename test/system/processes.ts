@@ -63,7 +63,7 @@ export const guardiansOf = (owner: number): number[] =>
     .map(({ pid }) => pid);
 
 /** The command line of a process, its arguments one after the other; empty when it is gone. */
-function commandOf(pid: number): string {
+export function commandOf(pid: number): string {
   if (process.platform !== 'linux')
     return spawnSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim();
   try {

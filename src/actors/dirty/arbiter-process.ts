@@ -31,6 +31,7 @@ import { type Link, openLink } from '../link.ts';
 import { letLostTerminalGo } from '../lost-terminal.ts';
 import { settles } from '../patience.ts';
 import { processActor } from '../process.ts';
+import { titleOf } from '../process-title.ts';
 import { BOOT_ORDER_MS, beat, exitAfter, LINK_FD, noticeOver } from '../supervised.ts';
 import { watchTerminal } from '../terminal.ts';
 import { bindUnixSocket, type UnixSocket } from '../unix-socket.ts';
@@ -78,7 +79,7 @@ export function runDirtyArbiter(): void {
           age,
           generation: 1,
         });
-        process.title = 'kirin: dirty arbiter';
+        process.title = titleOf('dirty arbiter', order.spec.generation.name ?? '');
         files = [order.spec.stashFile, order.spec.socket];
       }
       toMachine(order);

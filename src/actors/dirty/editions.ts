@@ -91,10 +91,11 @@ export class Editions {
     const secret = randomBytes(16).toString('hex');
     this.#deps.expect(worker, generation, secret);
     this.#staff.set(age, worker);
-    const { callTimeoutMs, graceMs, hooks, generation: arbiterGeneration } = generation;
+    const { callTimeoutMs, graceMs, hooks, name, nodeArgs, generation: arbiterGeneration } = generation;
     return {
       cwd: generation.cwd,
       env: { ...generation.env, ...variablesOf(tokens) },
+      nodeArgs,
       fds: ['pipe'],
       boot: {
         type: 'worker.boot',
@@ -112,6 +113,7 @@ export class Editions {
           heartbeatMs,
           tokens,
           hooks,
+          name,
         },
       },
     };

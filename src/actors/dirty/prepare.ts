@@ -28,6 +28,10 @@ const ARBITER_RESERVE_MS = 5000;
 export interface Preparation {
   cwd: string;
   env: Record<string, string>;
+  /** Options of Node.js. */
+  nodeArgs?: readonly string[];
+  /** What the server is called; default: as its app. */
+  name?: string | undefined;
   signal: AbortSignal;
   notice(text: string): void;
 }
@@ -36,7 +40,7 @@ export interface Preparation {
 export async function prepareDirty(
   number: number,
   settings: Settings,
-  { cwd, env, signal, notice }: Preparation,
+  { cwd, env, nodeArgs = [], name = settings.app, signal, notice }: Preparation,
 ): Promise<NonNullable<Generation['dirty']> | undefined> {
   if (settings.dirtyWorkers === 0) return undefined;
   const found = findDirtyApps(settings.dirtyApps, cwd);
@@ -46,6 +50,8 @@ export async function prepareDirty(
     apps,
     cwd,
     env,
+    nodeArgs: [...nodeArgs],
+    name,
     workers: settings.dirtyWorkers,
     threads: settings.dirtyThreads,
     resources: settings.dirtyResources,

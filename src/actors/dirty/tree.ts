@@ -23,7 +23,7 @@ import { FaultError } from '../fault-error.ts';
 import type { Guardian } from '../guardian.ts';
 import type { HeartbeatTable } from '../heartbeat.ts';
 import type { InspectedChildren } from '../inspect/children.ts';
-import { type ProcessHooks, type ProcessLaunch, processActor } from '../process.ts';
+import { type ProcessDeps, type ProcessHooks, type ProcessLaunch, processActor } from '../process.ts';
 import type { Redactor } from '../redaction.ts';
 import { TreeGenerations } from './tree-generations.ts';
 
@@ -42,6 +42,8 @@ export interface TreeDeps {
   guardian: Guardian;
   redactor: Redactor;
   stashBytesMax: number;
+  /** Takes what dirty processes print, if it is captured. */
+  printed: ProcessDeps<'dirtyArbiter'>['printed'] | undefined;
   /** The file that a dirty arbiter runs. */
   arbiterFile: string;
   notice(text: string): void;
@@ -90,7 +92,7 @@ export class DirtyTree {
 
   /** The machine with its actors. */
   get machine(): typeof dirtyTreeMachine {
-    const { heartbeats, inspected, live, guardian, redactor, arbiterFile, notice } = this.#deps;
+    const { heartbeats, inspected, live, guardian, redactor, printed, arbiterFile, notice } = this.#deps;
     return dirtyTreeMachine.provide({
       actors: {
         link: fromCallback<DirtyOrder>(({ sendBack, receive }) => {
@@ -114,6 +116,7 @@ export class DirtyTree {
                   inspected,
                   live,
                   guardian,
+                  ...(printed ? { printed } : {}),
                   file: arbiterFile,
                   redactor,
                   linkNotice: notice,
@@ -175,6 +178,7 @@ export class DirtyTree {
       cwd: this.#directory,
       env: ownEnvironment(),
       fds: [],
+      isCaptured: this.#deps.printed !== undefined,
       boot: {
         type: 'worker.boot',
         spec: {

@@ -7,6 +7,7 @@ import { FaultError } from '../fault-error.ts';
 import { HookRunner } from '../hooks/run-hook.ts';
 import { endWithOwner } from '../owner.ts';
 import { settles } from '../patience.ts';
+import { titleOf } from '../process-title.ts';
 import { superviseWorker, type WorkerVoice, type WorkerWork } from '../supervised-worker.ts';
 import type { Channel } from './channel.ts';
 import { FRAME, typeOf } from './frames.ts';
@@ -40,8 +41,15 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
     this.#voice = voice;
   }
 
-  begin({ age, slot, socket, callTimeoutMs, arbiterGeneration: generation }: DirtyWorkerSpec): void {
-    process.title = `kirin: dirty worker ${age} in slot ${slot}`;
+  begin({
+    age,
+    slot,
+    socket,
+    callTimeoutMs,
+    name = '',
+    arbiterGeneration: generation,
+  }: DirtyWorkerSpec): void {
+    process.title = titleOf(`dirty worker ${age} in slot ${slot}`, name);
     endWithOwner({ graceMs: ORPHANED_MS, warn: this.#warn });
     announceWorker({ age, slot, generation });
     announceDirty({ role: 'dirty', socket, timeoutMs: callTimeoutMs, generation, age });

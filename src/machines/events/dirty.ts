@@ -31,6 +31,9 @@ export const DirtyGenerationSchema = v.object({
   apps: v.array(DirtyAppSpecSchema),
   cwd: text,
   env: v.record(v.string(), v.string()),
+  /** Options of Node.js for its workers; and what the server is called in `ps`. */
+  nodeArgs: v.optional(v.array(text)),
+  name: v.optional(text),
   workers: count,
   /** Calls at once in one worker. */
   threads: count,
@@ -82,6 +85,7 @@ export const DirtyWorkerSpecSchema = v.object({
   /** The tokens that it holds, by resource. */
   tokens: v.record(v.string(), v.pipe(v.array(count), v.readonly())),
   hooks: HooksSchema,
+  name: v.optional(text),
 });
 export type DirtyWorkerSpec = v.InferOutput<typeof DirtyWorkerSpecSchema>;
 

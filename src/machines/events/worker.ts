@@ -59,6 +59,8 @@ export const WorkerSpecSchema = v.object({
   slot: count,
   generation: count,
   app: AppSpecSchema,
+  /** What the server is called in `ps`; default: as its app. */
+  name: v.optional(text),
   listeners: v.array(WorkerListenerSchema),
   /** Length of the kernel's queue of each listening socket. */
   backlog: count,
