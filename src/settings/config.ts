@@ -68,6 +68,28 @@ export interface ConfigKeys {
   errorlog?: string;
   /** File to write the process id to. `--pid`, `KIRIN_PID`. A change needs a restart. */
   pidfile?: string;
+  /** Certificate (PEM, with its chain): serve TLS; read again at each reload. `--certfile`, `KIRIN_CERTFILE`. */
+  certfile?: string;
+  /** Its private key (PEM). Default: the certificate file. `--keyfile`, `KIRIN_KEYFILE`. */
+  keyfile?: string;
+  /** Certificates (PEM) that those of clients are checked against. `--ca-certs`, `KIRIN_CA_CERTS`. */
+  caCerts?: string;
+  /** Whether clients are asked for a certificate: none, optional or required. Default: none. `--cert-reqs`, `KIRIN_CERT_REQS`. */
+  certReqs?: 'none' | 'optional' | 'required';
+  /** Ciphers that are offered, as OpenSSL writes them. Default: Node.js's own. `--ciphers`, `KIRIN_CIPHERS`. */
+  ciphers?: string;
+  /** The oldest version of TLS that is spoken. Default: TLSv1.2. `--ssl-min-version`, `KIRIN_SSL_MIN_VERSION`. */
+  sslMinVersion?: 'TLSv1.2' | 'TLSv1.3';
+  /** Speak HTTP/2 with those who can (needs TLS), HTTP/1.1 with the others. `--http2`, `KIRIN_HTTP2`. */
+  http2?: boolean;
+  /** Requests at once on one HTTP/2 connection. Default: 100. `--http2-max-concurrent-streams`, `KIRIN_HTTP2_MAX_CONCURRENT_STREAMS`. */
+  http2MaxConcurrentStreams?: number;
+  /** Size of the head of a request, request line included; answered with 431 beyond. Default: 16K. `--max-header-size`, `KIRIN_MAX_HEADER_SIZE`. */
+  maxHeaderSize?: number | string;
+  /** Seconds the head of a request may take to arrive; 0: no limit. Default: 60. `--headers-timeout`, `KIRIN_HEADERS_TIMEOUT`. */
+  headersTimeout?: number;
+  /** Seconds a whole request, its body included, may take to arrive; 0: no limit. Default: 300. `--request-timeout`, `KIRIN_REQUEST_TIMEOUT`. */
+  requestTimeout?: number;
   /** Prometheus metrics, /healthz and /readyz, at 127.0.0.1:9180 unless HOST:PORT, PORT or unix:PATH follows. Default: off. `--metrics`, `KIRIN_METRICS`. A change needs a restart. */
   metrics?: boolean | number | string;
   /** Send what is counted to statsd, at 127.0.0.1:8125 unless HOST:PORT or PORT follows. Default: off. `--statsd-host`, `KIRIN_STATSD_HOST`. A change needs a restart. */
