@@ -87,3 +87,4 @@ export {
   type Histogram,
   metrics,
 } from './actors/metrics/app-metrics.ts';
+export type { DirtyHookWorker, Hooks, HookWorker } from './settings/hook-types.ts';

@@ -178,6 +178,7 @@ describe('settings as they are shown', () => {
       'errorlog',
       'pidfile',
       'dirty_apps',
+      'reload_extra_files',
       'control_socket',
       'control_socket_readonly',
       'inspector_token',

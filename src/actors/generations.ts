@@ -7,11 +7,14 @@ import type { DirtyGeneration } from '../machines/events/dirty.ts';
 import type { Generation } from '../machines/events/generation.ts';
 import type { AppSpec, WorkerSpec } from '../machines/events/worker.ts';
 import type { Fault } from '../machines/faults.ts';
+import { hooksAt } from '../settings/hooks-table.ts';
 import { inForce, needsRestart, type Settings, type SettingsSource } from '../settings.ts';
 import { parseAddress } from './address.ts';
 import { resolveApp } from './app-path.ts';
 import { generationEnv, withPort } from './environment.ts';
 import { toFault } from './fault-error.ts';
+import type { ArbiterHooks } from './hooks/arbiter-hooks.ts';
+import { resolvedHooks } from './hooks/hook-file.ts';
 import type { BoundListener, ListenerTable } from './listeners.ts';
 import { FIRST_FD, type ProcessLaunch } from './process-spawn.ts';
 import { type Learn, type Redactor, VALUES_MAX } from './redaction.ts';
@@ -51,6 +54,8 @@ export interface GenerationsDeps {
 }
 
 export class Generations {
+  /** What is told of generations, once there is somebody to tell. */
+  hooks: ArbiterHooks | undefined;
   #launches = new Map<number, Launch>();
   #deps: GenerationsDeps;
 
@@ -103,6 +108,7 @@ export class Generations {
       notice(`${flag} was changed, which needs a restart: it stays as it was`);
     const { cwd, app } = resolveApp(settings);
     const env = generationEnv(settings);
+    await this.#callHooks(number, settings, { cwd, env, signal });
     const dirty = this.#deps.dirtySocket
       ? await (await import('./dirty/prepare.ts')).prepareDirty(number, settings, {
           cwd,
@@ -138,6 +144,19 @@ export class Generations {
     return generation;
   }
 
+  async #callHooks(
+    number: number,
+    settings: Settings,
+    { cwd, env, signal }: { cwd: string; env: Record<string, string>; signal: AbortSignal },
+  ): Promise<void> {
+    const { hooks } = this;
+    if (!hooks) return;
+    const file = hooksAt('arbiter', settings.hooks);
+    const limitMs = settings.hookTimeoutMs;
+    await hooks.keep(number, file && { file: resolvedHooks(file), cwd, env, limitMs });
+    await (number === 1 ? hooks.starting(signal) : hooks.reloading(number, signal));
+  }
+
   /** Why a generation is refused, without what must not be told of it. */
   refusal(error: unknown): Fault {
     return this.#deps.redactor.fault(toFault(error, 'bind.failed'));
@@ -153,6 +172,7 @@ export class Generations {
 
   release(number: number): void {
     this.#deps.redactor.forget(number);
+    this.hooks?.release(number);
     this.#launches.delete(number);
     this.#deps.table.release(number);
   }
@@ -167,6 +187,7 @@ export class Generations {
     parts: { cwd: string; app: AppSpec; env: Record<string, string>; listeners: BoundListener[] },
   ): Omit<Launch, 'generation'> {
     const { cwd, app, env, listeners } = parts;
+    const hooks = workerHooks(settings);
     const jitter = (): number => Math.floor(this.#deps.random() * (settings.maxRequestsJitter + 1));
     return {
       settings,
@@ -197,6 +218,8 @@ export class Generations {
             ? undefined
             : { file: settings.accessLogfile, format: settings.accessLogformat },
         metrics: settings.metrics !== undefined || settings.statsdHost !== undefined,
+        hooks,
+        ...(settings.reload ? { tellsModules: true } : {}),
         dirty: this.#deps.dirtySocket
           ? { socket: this.#deps.dirtySocket, timeoutMs: settings.dirtyTimeoutMs }
           : null,
@@ -211,4 +234,9 @@ function debuggerOf({ inspect }: Settings, slot: number): WorkerSpec['inspect'] 
   const address = inspect === undefined ? undefined : parseAddress(inspect);
   if (address?.kind !== 'tcp' || address.port + slot > PORT_MAX) return undefined;
   return { host: address.host, port: address.port + slot };
+}
+
+function workerHooks({ hooks, hookTimeoutMs: limitMs }: Settings): WorkerSpec['hooks'] {
+  const own = hooksAt('worker', hooks);
+  return own && { file: resolvedHooks(own).file, names: [...own.names], limitMs };
 }

@@ -34,6 +34,8 @@ export interface WebServerOptions {
   idleGraceMs: number;
   /** Requests after which `recycleDue` is called; 0: never. */
   maxRequests: number;
+  /** A server was chosen; told before it accepts. */
+  chosen?: ((server: Server) => void) | undefined;
   notice: Notice;
   /** Told of each request when it has ended. */
   watchers?: readonly EndedListener[] | undefined;
@@ -184,6 +186,7 @@ class AppServer implements WebServer {
   #serve(server: Server, ours: boolean): Promise<void> {
     const { maxRequests } = this.#options;
     this.#server = server;
+    this.#options.chosen?.(server);
     this.#connections = new Connections(server, maxRequests, (requests) => this.#recycle(requests));
     watchRequests(server, this.#options.watchers ?? []);
     this.#setKeepAlive(server, ours);

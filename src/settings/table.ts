@@ -4,6 +4,7 @@
  */
 import { camel } from './camel.ts';
 import { CONTROL_SETTINGS } from './control-table.ts';
+import { DEVELOPMENT_SETTINGS } from './development-table.ts';
 import { DIRTY_SETTINGS } from './dirty-table.ts';
 import { INSPECTOR_SETTINGS } from './inspector-table.ts';
 import { METRICS_SETTINGS } from './metrics-table.ts';
@@ -51,6 +52,7 @@ export type Group =
   | 'Logs and files'
   | 'Metrics and health'
   | 'Dirty workers'
+  | 'Development'
   | 'Control'
   | 'Inspector';
 
@@ -367,6 +369,7 @@ export const SETTINGS = {
   },
   ...METRICS_SETTINGS,
   ...DIRTY_SETTINGS,
+  ...DEVELOPMENT_SETTINGS,
   ...CONTROL_SETTINGS,
   ...INSPECTOR_SETTINGS,
 } as const satisfies Record<string, Setting>;
