@@ -21,6 +21,8 @@ import { type Learn, type Redactor, VALUES_MAX } from './redaction.ts';
 
 /** Limits that are not settings, in milliseconds. */
 const QUIT_MS = 2000;
+/** Whoever presses Ctrl-C sits before it. */
+const QUIT_IN_DEVELOPMENT_MS = 500;
 const ABORT_MS = 1000;
 const STABLE_MS = 10_000;
 const KILL_AGAIN_MS = 5000;
@@ -130,7 +132,7 @@ export class Generations {
         bootMs: settings.bootTimeoutMs,
         timeoutMs: settings.timeoutMs,
         graceMs: settings.gracefulTimeoutMs,
-        quitMs: QUIT_MS,
+        quitMs: settings.reload ? QUIT_IN_DEVELOPMENT_MS : QUIT_MS,
         abortMs: ABORT_MS,
         stableMs: STABLE_MS,
         killAgainMs: KILL_AGAIN_MS,

@@ -22,6 +22,8 @@ export function refuseContradictions(settings: Settings): void {
   if (!settings.controlSocketDisable && settings.controlSocketReadonly === settings.controlSocket)
     throw invalid('--control-socket and --control-socket-readonly must be two paths');
   refuseFormat(settings);
+  if (settings.reload && settings.reloadEngine === 'inotify' && process.platform !== 'linux')
+    throw invalid('--reload-engine inotify is of Linux alone: use auto, which does as the system does');
   refuseWatching(settings);
   refuseOpenInspector(settings);
 }

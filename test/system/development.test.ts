@@ -107,6 +107,36 @@ describe('--reload', { concurrency: true }, () => {
     assert.equal(await server.stop(), 0);
   });
 
+  test('a first start that hangs is mended by a change as well, and so is a worker that crashes again and again', async (t) => {
+    const project = new Project(t, 'app.mjs', { 'app.mjs': "console.log('here'); for (;;);" });
+    const { site, server } = project;
+    await server.printed(/here/);
+    site.write(
+      'app.mjs',
+      "setTimeout(() => { throw new Error('later'); }); export default (q, s) => s.end('1');",
+    );
+    await server.told(/ended unexpectedly.*later/);
+    site.write('app.mjs', "export default (q, s) => s.end('2');");
+    await project.answers('2');
+  });
+
+  test('directories that come later, and one that is deleted and comes again', async (t) => {
+    const project = await Project.serve(t, 'app.mjs', { 'app.mjs': esm(), 'lib/word.mjs': word('1') }, [
+      '--reload-extra-file',
+      'views/deep/*.html',
+    ]);
+    const { site, server } = project;
+    await project.answers('1');
+    site.remove('lib');
+    await server.told(/^reload failed: .*Cannot find module/);
+    site.write('lib/word.mjs', word('2'));
+    await project.answers('2');
+    site.write('lib/word.mjs', word('3'));
+    await project.answers('3');
+    site.write('views/deep/page.html', '');
+    await server.told(/^changed: views\/deep\/page\.html/);
+  });
+
   test('a stop while it waits ends it: exit 0', async (t) => {
     const { server } = new Project(t, 'app.mjs', { 'app.mjs': 'nonsense(' });
     await server.told(/^waiting for a change that mends it/);

@@ -4,6 +4,7 @@
  */
 import { basename, relative, resolve } from 'node:path';
 import type { InspectionEvent } from 'xstate';
+import type { ArbiterEvent } from '../../machines/arbiter.ts';
 import type { ArbiterOrder, ArbiterReport } from '../../machines/events/arbiter.ts';
 import type { ModulesReport } from '../../machines/events/worker.ts';
 import type { Settings } from '../../settings.ts';
@@ -94,8 +95,11 @@ export class Development {
   /** What happens to the machines, as their inspection tells. */
   watch(inspection: InspectionEvent): void {
     if (inspection.type !== '@xstate.microstep') return;
-    const event = inspection.event as { type: string; generation?: number };
-    if (event.type === 'pool.committed') this.#committed(event.generation ?? 0);
+    const event = inspection.event as ArbiterEvent;
+    if (event.type === 'pool.committed') this.#committed(event.generation);
+    // Of dirty workers' apps the modules that are named; what these import is not known here.
+    if (event.type === 'generation.prepared')
+      for (const { path } of event.generation.dirty?.generation.apps ?? []) this.#fixOne(path);
   }
 
   /** From now on this generation is the one that serves: what only former ones have loaded is of no interest. */
@@ -113,6 +117,12 @@ export class Development {
     this.#again = setTimeout(() => this.#reload(), AGAIN_MS);
   }
 
+  #fixOne(path: string): void {
+    if (this.#fixed.has(path)) return;
+    this.#fixed.add(path);
+    this.#files.add([{ path }]);
+  }
+
   #fix(settings: Settings): void {
     const { envFile, configFile, chdir, app } = settings;
     const fixed = [...envFile, ...(configFile === undefined ? [] : [configFile])];
@@ -122,8 +132,7 @@ export class Development {
       // It may yet come, and that it is missing is told by whoever needs it.
       fixed.push(resolve(chdir ?? startDirectory, app.replace(/:\w+$/, '')));
     }
-    for (const path of fixed) this.#fixed.add(path);
-    this.#files.add(fixed.map((path) => ({ path })));
+    for (const path of fixed) this.#fixOne(path);
   }
 
   #loaded({ generation, files }: ModulesReport): void {

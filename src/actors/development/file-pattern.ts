@@ -45,10 +45,11 @@ function isMatch([part, ...parts]: string[], names: string[]): boolean {
   return name !== undefined && isName(part, name) && isMatch(parts, others);
 }
 
+/** Whether names that match may begin with these. */
 function isBeginning([part, ...parts]: string[], [name, ...names]: string[]): boolean {
-  if (part === '**') return true;
-  if (part === undefined || parts.length === 0) return false;
-  return name === undefined || (isName(part, name) && isBeginning(parts, names));
+  if (part === undefined) return false;
+  if (part === '**' || name === undefined) return true;
+  return isName(part, name) && isBeginning(parts, names);
 }
 
 const isName = (part: string, name: string): boolean =>

@@ -3,6 +3,7 @@
  * was deleted and comes again, is then no special case. Runs in the arbiter, with `--reload` alone; the package that watches is loaded
  * there only.
  */
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { FSWatcher } from 'chokidar';
@@ -88,7 +89,9 @@ export class FileWatch {
   #watchDirectory(directory: string): void {
     if (!this.#watcher || this.#directories.has(directory)) return;
     this.#directories.add(directory);
-    this.#watcher?.add(directory);
+    // One that is not there yet is entered when it comes, and so are those on the way to it.
+    if (existsSync(directory)) this.#watcher.add(directory);
+    else if (dirname(directory) !== directory) this.#watchDirectory(dirname(directory));
   }
 
   #isIgnored(path: string, isDirectory: boolean | undefined): boolean {
