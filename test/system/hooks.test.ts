@@ -217,7 +217,7 @@ describe('hooks that fail', { concurrency: true }, () => {
       ],
       [],
     ],
-    ['hang', HANGS, ['pre_spawn', 'worker_ready', 'worker_exit', 'on_exit'], ['--hook-timeout', '0.7']],
+    ['hang', HANGS, ['pre_spawn', 'worker_ready', 'worker_exit', 'on_exit'], ['--hook-timeout', '0.3']],
   ];
   for (const [what, failing, names, args] of passedOver)
     test(`all the others that ${what} are warnings, and are passed over`, async (t) => {
@@ -262,7 +262,24 @@ describe('hooks that fail', { concurrency: true }, () => {
     server.signal('SIGTTOU');
     await server.told(/worker 2 ended/);
     assert.equal((await server.get('/')).status, 200);
-    assert.equal(await server.stop(), 0, server.tail());
+    // The hook goes on, and whoever does not want to wait for it at the end says so.
+    server.signal('SIGTERM');
+    await server.told(/worker 1 .* ended/);
+    await server.until('it ends', () => {
+      server.signal('SIGINT');
+      return server.exited;
+    });
+  });
+
+  test('TTOU tells of the number, then the worker, then its end', async (t) => {
+    const hooked = await Hooked.serve(t, config(), ['-w', '2']);
+    await hooked.called(2 * 4 + 3);
+    await hooked.server.settled(2);
+    hooked.server.signal('SIGTTOU');
+    const [number, exit, end] = (await hooked.called(2 * 4 + 6)).slice(2 * 4 + 3);
+    assert.deepEqual([number!.name, number!['workers'], number!['before']], ['nworkersChanged', 1, 2]);
+    assert.deepEqual([exit!.name, end!.name, end!['reason']], ['worker_exit', 'child_exit', null]);
+    assert.equal(exit!['age'], end!['age']);
   });
 });
 
@@ -270,6 +287,16 @@ describe('hooks of requests', { concurrency: true }, () => {
   const more = `
     pre_request: ({ request }) => { if (request.url === '/refused') throw new Error('no'); if (request.url === '/later') return new Promise((go) => setTimeout(go, 10)); if (request.url === '/never') return new Promise(() => {}); if (request.url === '/rejected') return Promise.reject(new Error('no')); tell('pre_request', { url: request.url }); },
     postRequest: ({ request, response, durationMs }) => { tell('postRequest', { url: request.url, status: response.statusCode, took: durationMs >= 0 }); if (request.url === '/bad') throw new Error('bad'); },`;
+
+  test('cost nothing where there are none: nothing is put before the app', async (t) => {
+    const app = `import http from 'node:http';
+      const server = http.createServer((q, s) => s.end(String(Object.hasOwn(server, 'emit'))));
+      export default server;`;
+    const without = await Hooked.serve(t, config(), [], app);
+    assert.equal((await without.server.get('/')).text, 'false');
+    const having = await Hooked.serve(t, config({}, more), [], app);
+    assert.equal((await having.server.get('/')).text, 'true');
+  });
 
   test('are called before the app and after the answer; what fails before it answers 500', async (t) => {
     const app = "import http from 'node:http'; http.createServer((q, s) => s.end('app')).listen(1);";

@@ -4,8 +4,9 @@
  * there only.
  */
 import { existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { readdir, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FSWatcher } from 'chokidar';
 import { type FilePattern, filePattern } from './file-pattern.ts';
 
@@ -14,7 +15,7 @@ const QUIET_MS = 60;
 const QUIET_MAX_MS = 1000;
 const POLL_MS = 200;
 /** When a file that is new here is looked at, and once more, when the system surely watches. */
-const LOOKS_MS = [0, 400];
+const LOOKS_MS = [0, 400] as const;
 
 export interface FileWatchOptions {
   engine: 'auto' | 'poll' | 'inotify';
@@ -34,6 +35,7 @@ export class FileWatch {
   readonly #changed = new Set<string>();
   #watcher: FSWatcher | undefined;
   #quiet: NodeJS.Timeout | undefined;
+  #missing: NodeJS.Timeout | undefined;
   #firstMs = 0;
   #isPolling: boolean;
 
@@ -54,6 +56,9 @@ export class FileWatch {
       ignored: (path, stats) => this.#isIgnored(resolve(path), stats?.isDirectory()),
     });
     this.#watcher.on('all', (_event, path) => void this.#touched(resolve(path)));
+    this.#watcher.on('addDir', (path) => void this.#entered(resolve(path)));
+    clearInterval(this.#missing);
+    this.#missing = setInterval(() => this.#lookForMissing(), LOOKS_MS[1]).unref();
     this.#watcher.on('error', (error) => this.#failed(error as NodeJS.ErrnoException));
     const directories = [...this.#patterns.map(({ base }) => base), ...[...this.#files.keys()].map(dirname)];
     for (const directory of directories) this.#watchDirectory(directory);
@@ -78,11 +83,13 @@ export class FileWatch {
 
   /** Only these are watched from now on, and what the patterns say. */
   keep(paths: ReadonlySet<string>): void {
-    for (const path of this.#files.keys()) if (!paths.has(path)) this.#files.delete(path);
+    for (const path of this.#files.keys())
+      if (!paths.has(path) && !this.#isExtra(path)) this.#files.delete(path);
   }
 
   async close(): Promise<void> {
     clearTimeout(this.#quiet);
+    clearInterval(this.#missing);
     await this.#watcher?.close();
   }
 
@@ -101,12 +108,29 @@ export class FileWatch {
     return !this.#patterns.some((one) => (isDirectory ? one.enters(path) : one.matches(path)));
   }
 
+  #isExtra(path: string): boolean {
+    return this.#patterns.some((one) => one.matches(path));
+  }
+
+  /** What came into a new directory before it was watched tells nobody. */
+  #lookForMissing(): void {
+    for (const [path, mtimeMs] of this.#files) if (mtimeMs === 0) void this.#touched(path);
+  }
+
+  /** As `#lookForMissing`, of files that only patterns name. */
+  async #entered(directory: string): Promise<void> {
+    if (this.#patterns.length === 0) return;
+    await sleep(LOOKS_MS[1], undefined, { ref: false });
+    const names = await readdir(directory).catch(() => []);
+    for (const name of names) {
+      const path = join(directory, name);
+      if (this.#isExtra(path) && !this.#files.has(path)) await this.#touched(path);
+    }
+  }
+
   /** Something has happened to it; what was told or used already is no news. */
   async #touched(path: string): Promise<void> {
-    if (!this.#files.has(path)) {
-      if (this.#patterns.some((one) => one.matches(path))) this.#note(path);
-      return;
-    }
+    if (!this.#files.has(path) && !this.#isExtra(path)) return;
     const now = await changedMs(path);
     if (this.#files.get(path) === now) return;
     this.#files.set(path, now);
