@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { renameSync } from 'node:fs';
 import http from 'node:http';
 import { describe, type TestContext, test } from 'node:test';
-import { launch, type Server, Site } from './harness.ts';
+import { command, launch, type Server, Site } from './harness.ts';
+
+/** What an app imports. */
+const KIRIN = command('kirin').replace(/kirin\.js$/, 'index.js');
 
 type Files = Record<string, string>;
 
@@ -161,7 +164,7 @@ describe('--reload', { concurrency: true }, () => {
       t,
       'app.ts',
       {
-        'app.ts': `import { readFileSync } from 'node:fs'; import { word } from './word'; import { fixed } from 'fixed';
+        'app.ts': `import { readFileSync } from 'node:fs'; import { word } from './word.ts'; import { fixed } from 'fixed';
           export default (q: unknown, s: { end(text: string): void }) => s.end(word + readFileSync('views/a/page.html', 'utf8') + process.env.MORE + process.env.NODE_ENV + fixed);`,
         'word.ts': "export const word: string = '1';",
         'views/a/page.html': 'a',
@@ -186,6 +189,30 @@ describe('--reload', { concurrency: true }, () => {
     assert.deepEqual(server.all(/^changed: .*(fixed|\.txt)/), []);
   });
 
+  test("dirty workers' apps count too, and a stop is quick where the app's clean-up hangs", async (t) => {
+    const model = (text: string): string =>
+      `import { DirtyApp } from ${JSON.stringify(KIRIN)}; export class Model extends DirtyApp { word() { return '${text}'; } }`;
+    const app = `import { dirty, onClose } from ${JSON.stringify(KIRIN)};
+      onClose(() => new Promise((resolve) => setTimeout(resolve, 1e6)));
+      export default async (q, s) => s.end(await dirty.execute('./model.mjs:Model', 'word'));`;
+    const project = await Project.serve(t, 'app.mjs', { 'app.mjs': app, 'model.mjs': model('1') }, [
+      '--dirty-workers',
+      '1',
+      '--dirty-app',
+      './model.mjs:Model',
+    ]);
+    await project.answers('1');
+    project.site.write('model.mjs', model('2'));
+    await project.server.told(/^changed: model\.mjs/);
+    await project.answers('2');
+    await project.server.told(/^reload done/);
+    assert.equal(await project.server.stop('SIGINT'), 0);
+    assert.deepEqual(
+      project.server.all(/is killed/).map(({ msg }) => msg),
+      [],
+    );
+  });
+
   test('idle connections are not waited for, and a request in flight is answered', async (t) => {
     const project = await Project.serve(
       t,
@@ -193,7 +220,7 @@ describe('--reload', { concurrency: true }, () => {
       {
         'app.mjs': `import { word } from './lib/word.mjs';
           let held; export default (q, s) => { if (q.url === '/held') held = s; else s.end(word); };
-          import { onDrain } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).pathname)};
+          import { onDrain } from ${JSON.stringify(KIRIN)};
           onDrain(() => held?.end(word));`,
         'lib/word.mjs': word('1'),
       },
