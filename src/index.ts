@@ -88,4 +88,5 @@ export {
   metrics,
 } from './actors/metrics/app-metrics.ts';
 export { type Config, type ConfigExport, defineConfig } from './settings/define-config.ts';
+export type { DirtyHookWorker, Hooks, HookWorker } from './settings/hook-types.ts';
 export type { TypedOptions } from './settings/typed-options.ts';

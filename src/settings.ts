@@ -9,8 +9,10 @@ import { overlayEnv } from './actors/environment.ts';
 import type { Learn } from './actors/redaction.ts';
 import { type ConfigFile, findConfigFile, loadConfigFile } from './settings/config-file.ts';
 import { refuseContradictions } from './settings/contradictions.ts';
+import { IN_DEVELOPMENT } from './settings/development-table.ts';
 import type { HookFile } from './settings/hooks-table.ts';
 import { invalid, parseValue } from './settings/parse.ts';
+import { isList, variablesIn } from './settings/raw-values.ts';
 import { SETTINGS, type Setting, type SettingKey, settingList, variableOf } from './settings/table.ts';
 import { CONTROL_SOCKET, DEFAULTS, type Settings } from './settings/values.ts';
 
@@ -88,6 +90,7 @@ class Reading {
 
     const resolved: Record<string, unknown> = {
       ...DEFAULTS,
+      ...(this.#value('reload') === true ? IN_DEVELOPMENT : {}),
       controlSocket: resolve(this.#startDirectory, CONTROL_SOCKET),
     };
     const found = new Map<SettingKey | 'app', string>();
@@ -100,7 +103,15 @@ class Reading {
     const { app, origin } = this.#app();
     found.set('app', origin);
     const hooks = this.#hooks();
-    const settings = { ...(resolved as unknown as Settings), app, chdir, envFile, env, hooks };
+    const settings = {
+      ...(resolved as unknown as Settings),
+      app,
+      chdir,
+      envFile,
+      env,
+      hooks,
+      configFile: this.#file?.path,
+    };
     refuseContradictions(settings);
     origins.set(settings, found);
     return settings;
@@ -203,21 +214,6 @@ class Reading {
   }
 }
 
-/** What was written for `env`, right or wrong: it is kept secret before it is understood. */
-function variablesIn(raw: unknown): Record<string, string> {
-  const entries: [string, unknown][] = Array.isArray(raw)
-    ? raw.map((pair, index) => {
-        const [, name = String(index), value = pair] = /^([^=]*)=(.*)$/s.exec(String(pair)) ?? [];
-        return [name, value];
-      })
-    : Object.entries((raw ?? {}) as object);
-  return Object.fromEntries(entries.map(([name, value]) => [name, String(value)]));
-}
-
-/** Whether a setting takes several values. */
-export const isList = ({ type }: Setting) =>
-  ['addresses', 'paths', 'texts', 'words', 'amounts', 'pairs'].includes(type.kind);
-
 /** The settings in force after a reload: those it can change are new, the others stay; the app and its directory are new. */
 export function inForce(first: Settings, reloaded: Settings): Settings {
   const kept = settingList.filter(({ reloadable }) => !reloadable).map(({ key }) => key);
@@ -231,7 +227,9 @@ export function inForce(first: Settings, reloaded: Settings): Settings {
 /** The settings (by flag) that differ and that a reload cannot change. */
 export function needsRestart(before: Settings, after: Settings): string[] {
   return settingList
-    .filter(({ key, reloadable }) => !reloadable && before[key] !== after[key])
+    .filter(
+      ({ key, reloadable }) => !reloadable && JSON.stringify(before[key]) !== JSON.stringify(after[key]),
+    )
     .map(({ flag }) => `--${flag}`)
     .concat(before.dirtyWorkers > 0 === after.dirtyWorkers > 0 ? [] : ['--dirty-workers (to or from 0)']);
 }

@@ -185,6 +185,7 @@ describe('settings as they are shown', () => {
       'keyfile',
       'ca_certs',
       'dirty_apps',
+      'reload_extra_files',
       'control_socket',
       'control_socket_readonly',
       'inspector_token',

@@ -103,6 +103,10 @@ test('the defaults', async () => {
     dirtyQueue: 1000,
     dirtyResources: {},
     hooks: undefined,
+    reload: false,
+    reloadEngine: 'auto',
+    reloadExtraFiles: [],
+    configFile: undefined,
     hookTimeoutMs: 30_000,
     dirtyStashBytesMax: 64 * 1024 * 1024,
     controlSocket: '/kirin.ctl',
@@ -332,9 +336,9 @@ describe('a configuration file', () => {
     const two =
       '{"gracefulTimeout": 1, "keepAlive": "2", "env": {"A": "1"}, "bind": ["8001"], "maxSurge": "50%"}';
     const settings = await read({ directory: withFiles(t, { 'kirin.config.json': one }) });
-    const { controlSocket } = settings;
+    const { controlSocket, configFile } = settings;
     const others = await read({ directory: withFiles(t, { 'kirin.config.json': two }) });
-    assert.deepEqual(settings, { ...others, controlSocket });
+    assert.deepEqual(settings, { ...others, controlSocket, configFile });
     assert.deepEqual(
       [settings.gracefulTimeoutMs, settings.keepAliveMs, settings.env],
       [1000, 2000, { A: '1' }],

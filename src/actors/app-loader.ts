@@ -22,6 +22,12 @@ const UNSTRIPPABLE = new Set([
   'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING',
 ]);
 
+/** Told what the app's module threw, as it was thrown. */
+let onLoadFailure: ((error: unknown) => void) | undefined;
+export const watchLoadFailure = (watch: (error: unknown) => void): void => {
+  onLoadFailure = watch;
+};
+
 /** Imports the app's module. Rejects with app.notFound or app.loadFailed. */
 export async function loadModule({ spec, path }: AppSpec): Promise<Exports> {
   if (!existsSync(path)) throw new FaultError('app.notFound', `no such app: ${path} (from ${spec})`);
@@ -31,6 +37,7 @@ export async function loadModule({ spec, path }: AppSpec): Promise<Exports> {
       () => new Error('it never finished: its top-level await waits for ever'),
     );
   } catch (error) {
+    onLoadFailure?.(error);
     throw await loadFault(path, error);
   }
 }

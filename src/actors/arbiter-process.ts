@@ -20,6 +20,7 @@ import { Control } from './control/control.ts';
 import { Journal } from './control/journal.ts';
 import { Ledger } from './control/ledger.ts';
 import { Scene } from './control/scene.ts';
+import type { Development } from './development/development.ts';
 import { DirtyTree } from './dirty/tree.ts';
 import { toFault } from './fault-error.ts';
 import { Generations } from './generations.ts';
@@ -27,6 +28,8 @@ import { generationsActor } from './generations-actor.ts';
 import { Guardian } from './guardian.ts';
 import type { HeadStart } from './head-start.ts';
 import { HeartbeatTable } from './heartbeat.ts';
+import { ArbiterHooks } from './hooks/arbiter-hooks.ts';
+import { hookWatch } from './hooks/hook-watch.ts';
 import { Inspector } from './inspect/inspector.ts';
 import { ListenerTable } from './listeners.ts';
 import { createLog, type Log } from './log.ts';
@@ -54,13 +57,15 @@ export interface ArbiterOptions {
   version: string;
   /** It stops as soon as it serves. */
   isTrial?: boolean;
+  /** With `--reload`: told what is loaded, and orders reloads. */
+  development?: Development | undefined;
   /** What has been started already, if anything has. */
   head?: HeadStart | undefined;
 }
 
 /** Runs a server until it is told to stop; resolves with the exit code. A bug ends the process itself, with 70. */
 export async function runArbiter(options: ArbiterOptions): Promise<number> {
-  const { settings, redactor, head } = options;
+  const { settings, redactor, head, signals } = options;
   const journal = new Journal();
   const written = createLog({
     level: settings.logLevel,
@@ -86,6 +91,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   const crash = (error: unknown): never => {
     for (const child of live) killChild(child);
     head?.drop();
+    hooks.kill();
     const { message, stack } = toFault(error, 'worker.uncaught');
     log.fatal(`this is a bug in Kirin: ${message}`, { stack });
     inspector.crash();
@@ -122,6 +128,8 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
       redactor,
       notice: (text) => log.warn(text),
     });
+  const hooks = new ArbiterHooks({ warn: (text) => log.warn(redactor.text(text)), guardian });
+  generations.hooks = hooks;
   const rotation = new Rotation();
   const control = new Control({
     settings,
@@ -177,12 +185,14 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     dirty,
     metrics,
     rotation,
+    hooks,
     live,
     guardian,
     printed: printed?.('worker'),
     crash,
   });
   head?.drop();
+  await lastHooks(hooks, signals, exitCode);
   // The stack, if any, was told when the worker ended.
   if (fault) {
     const reason =
@@ -192,6 +202,8 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     if (settings.errorLogfile !== '-') sayAtTheEnd(`kirin: ${reason}`);
   }
   if (!fault) log.info('stopped');
+  else if (options.development && exitCodeOf(fault) >= EXIT.boot && !signals.stopped.aborted)
+    log.info('waiting for a change that mends it');
   table.close();
   unwatchClock();
   pidfile?.remove();
@@ -199,6 +211,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   await guardian.end();
   await inspector.end('the server has stopped');
   await metrics.end();
+  process.off('uncaughtException', crash);
   // Last of all: for whoever waits for the end, the end of the connection is the end of the server.
   await control.close();
   await log.close();
@@ -216,6 +229,7 @@ interface House {
   dirty: DirtyTree | undefined;
   metrics: MetricsOffice;
   rotation: Rotation;
+  hooks: ArbiterHooks;
   /** Every process that lives. */
   live: Set<ChildProcess>;
   /** Sees to it that none outlives us. */
@@ -226,7 +240,7 @@ interface House {
 }
 
 function supervise(
-  { settings, signals, workerFile, redactor, head, isTrial }: ArbiterOptions,
+  { settings, signals, workerFile, redactor, head, development, isTrial }: ArbiterOptions,
   {
     log,
     generations,
@@ -237,6 +251,7 @@ function supervise(
     dirty,
     metrics,
     rotation,
+    hooks,
     live,
     guardian,
     printed,
@@ -272,7 +287,13 @@ function supervise(
                 title: 'worker',
                 launch: (input) => generations.launchOf(input),
                 early: (input) => head?.take(input),
-                hooks: together(rotation.hooks, balancer.hooks, metrics.tally.hooks),
+                before: (input) => hooks.spawning(input),
+                hooks: together(
+                  rotation.hooks,
+                  balancer.hooks,
+                  metrics.tally.hooks,
+                  ...(development ? [development.hooks] : []),
+                ),
                 heartbeats,
                 inspected: inspector.children,
                 live,
@@ -293,6 +314,7 @@ function supervise(
     app: () => settings.app,
     addresses: (generation) => generations.addresses(generation),
   });
+  const tellHooks = hookWatch(hooks, { addresses: (generation) => generations.addresses(generation) });
   const actor = createActor(machine, {
     id: 'arbiter',
     input: {
@@ -305,15 +327,19 @@ function supervise(
         ledger.note(inspection);
         metrics.tally.note(inspection);
         narrate(inspection);
+        tellHooks(inspection);
+        development?.watch(inspection);
       }),
   });
   inspector.attach(actor, control.attach(actor));
+  development?.attach(log, (order) => actor.send(order));
   for (const type of REPORTS)
     actor.on(type, (report) =>
       harmless(log, () => {
         tellOrder(log, report);
         control.heard(report);
         if (report.type !== 'order.taken') metrics.tally.ended(report);
+        development?.heard(report);
       }),
     );
 
@@ -333,6 +359,16 @@ function supervise(
     void inspector.open();
     void metrics.open(actor);
   });
+}
+
+/** Everything is gone but hooks; whoever cannot wait for these says it by a signal, as to a server that stops. */
+async function lastHooks(hooks: ArbiterHooks, signals: Signals, exitCode: number): Promise<void> {
+  const hasten = new AbortController();
+  const detach = signals.attach(({ type }) => {
+    if (type === 'arbiter.stop') hasten.abort();
+  });
+  await hooks.exit({ pid: process.pid, exitCode }, hasten.signal);
+  detach();
 }
 
 /** Those who only watch: a bug in them is told, and puts no machine in error. */

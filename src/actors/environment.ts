@@ -25,7 +25,8 @@ export function overlayEnv(
 export const generationEnv = (
   settings: Settings,
   base: NodeJS.ProcessEnv = process.env,
-): Record<string, string> => overlayEnv(base, settings.envFile, settings.env);
+): Record<string, string> =>
+  overlayEnv(settings.reload ? { NODE_ENV: 'development', ...base } : base, settings.envFile, settings.env);
 
 /**
  * The same with `PORT` as the first TCP port that is served, since scripts listen there and tell others of it; one that

@@ -7,11 +7,14 @@ import type { DirtyGeneration } from '../machines/events/dirty.ts';
 import type { Generation } from '../machines/events/generation.ts';
 import type { AppSpec, WorkerSpec } from '../machines/events/worker.ts';
 import type { Fault } from '../machines/faults.ts';
+import { hooksAt } from '../settings/hooks-table.ts';
 import { inForce, needsRestart, type Settings, type SettingsSource } from '../settings.ts';
 import { parseAddress } from './address.ts';
 import { resolveApp } from './app-path.ts';
 import { generationEnv, withPort } from './environment.ts';
 import { toFault } from './fault-error.ts';
+import type { ArbiterHooks } from './hooks/arbiter-hooks.ts';
+import { resolvedHooks } from './hooks/hook-file.ts';
 import type { BoundListener, ListenerTable } from './listeners.ts';
 import { nodeOptions } from './node-options.ts';
 import { FIRST_FD, type ProcessLaunch } from './process-spawn.ts';
@@ -19,6 +22,8 @@ import { type Learn, type Redactor, VALUES_MAX } from './redaction.ts';
 
 /** Limits that are not settings, in milliseconds. */
 const QUIT_MS = 2000;
+/** Whoever presses Ctrl-C sits before it. */
+const QUIT_IN_DEVELOPMENT_MS = 500;
 const ABORT_MS = 1000;
 const STABLE_MS = 10_000;
 const KILL_AGAIN_MS = 5000;
@@ -53,6 +58,8 @@ export interface GenerationsDeps {
 }
 
 export class Generations {
+  /** What is told of generations, once there is somebody to tell. */
+  hooks: ArbiterHooks | undefined;
   #launches = new Map<number, Launch>();
   #deps: GenerationsDeps;
 
@@ -108,6 +115,7 @@ export class Generations {
     const { cwd, app } = resolveApp(settings);
     const node = await nodeOptions(settings, cwd, notice);
     const env = { ...generationEnv(settings), ...node.env };
+    await this.#callHooks(number, settings, { cwd, env, signal });
     const dirty = this.#deps.dirtySocket
       ? await (await import('./dirty/prepare.ts')).prepareDirty(number, settings, {
           cwd,
@@ -137,7 +145,7 @@ export class Generations {
         bootMs: settings.bootTimeoutMs,
         timeoutMs: settings.timeoutMs,
         graceMs: settings.gracefulTimeoutMs,
-        quitMs: QUIT_MS,
+        quitMs: settings.reload ? QUIT_IN_DEVELOPMENT_MS : QUIT_MS,
         abortMs: ABORT_MS,
         stableMs: STABLE_MS,
         killAgainMs: KILL_AGAIN_MS,
@@ -149,6 +157,19 @@ export class Generations {
     };
     this.#launches.set(number, { ...this.#launchOf(number, settings, parts), generation });
     return generation;
+  }
+
+  async #callHooks(
+    number: number,
+    settings: Settings,
+    { cwd, env, signal }: { cwd: string; env: Record<string, string>; signal: AbortSignal },
+  ): Promise<void> {
+    const { hooks } = this;
+    if (!hooks) return;
+    const file = hooksAt('arbiter', settings.hooks);
+    const limitMs = settings.hookTimeoutMs;
+    await hooks.keep(number, file && { file: resolvedHooks(file), cwd, env, limitMs });
+    await (number === 1 ? hooks.starting(signal) : hooks.reloading(number, signal));
   }
 
   /** Why a generation is refused, without what must not be told of it. */
@@ -166,6 +187,7 @@ export class Generations {
 
   release(number: number): void {
     this.#deps.redactor.forget(number);
+    this.hooks?.release(number);
     this.#launches.delete(number);
     this.#deps.table.release(number);
   }
@@ -180,6 +202,7 @@ export class Generations {
     parts: Pick<Launch, 'cwd' | 'env' | 'nodeArgs' | 'listeners'> & { app: AppSpec },
   ): Omit<Launch, 'generation'> {
     const { cwd, app, env, nodeArgs, listeners } = parts;
+    const hooks = workerHooks(settings);
     const jitter = (): number => Math.floor(this.#deps.random() * (settings.maxRequestsJitter + 1));
     return {
       settings,
@@ -213,6 +236,8 @@ export class Generations {
             ? undefined
             : { file: settings.accessLogfile, format: settings.accessLogformat },
         metrics: settings.metrics !== undefined || settings.statsdHost !== undefined,
+        hooks,
+        ...(settings.reload ? { tellsModules: true } : {}),
         dirty: this.#deps.dirtySocket
           ? { socket: this.#deps.dirtySocket, timeoutMs: settings.dirtyTimeoutMs }
           : null,
@@ -248,4 +273,9 @@ function debuggerOf({ inspect }: Settings, slot: number): WorkerSpec['inspect'] 
   const address = inspect === undefined ? undefined : parseAddress(inspect);
   if (address?.kind !== 'tcp' || address.port + slot > PORT_MAX) return undefined;
   return { host: address.host, port: address.port + slot };
+}
+
+function workerHooks({ hooks, hookTimeoutMs: limitMs }: Settings): WorkerSpec['hooks'] {
+  const own = hooksAt('worker', hooks);
+  return own && { file: resolvedHooks(own).file, names: [...own.names], limitMs };
 }

@@ -8,6 +8,7 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Duplex } from 'node:stream';
+import { hooksAt } from '../settings/hooks-table.ts';
 import type { Settings, SettingsSource } from '../settings.ts';
 import { killChild } from './child-kill.ts';
 import { encodeFrame, HEADER_BYTES } from './frame.ts';
@@ -48,6 +49,8 @@ export interface HeadStart {
 export async function headStart(options: HeadStartOptions): Promise<HeadStart | undefined> {
   const { settings, source, redactor, workerFile, stopped } = options;
   // Dirty workers are prepared by a process of their own, and a pid file may name a server that lives.
+  // Hooks may have to be called before anything is bound or started.
+  if (hooksAt('arbiter', settings.hooks)) return undefined;
   if (settings.dirtyWorkers > 0 || (settings.pid !== undefined && existsSync(settings.pid))) return undefined;
   const table = new ListenerTable();
   const given = new AbortController();

@@ -68,6 +68,8 @@ export interface ProcessDeps<K extends LinkKind> {
   launch(input: ProcessInput): ProcessLaunch<K>;
   /** One that was started already and has its order to boot, if there is one. */
   early?(input: ProcessInput): ChildProcess | undefined;
+  /** What is to end before it is started; undefined: nothing. Never rejects. */
+  before?(input: ProcessInput): Promise<void> | undefined;
   hooks?: ProcessHooks<K>;
   heartbeats: HeartbeatTable;
   /** Measures their memory. */
@@ -103,16 +105,33 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
         deps.linkNotice(`the link of ${name} is full: ${order.type} was refused`);
     };
 
+    const first = deps.before?.(input);
+    let isAwaited = first !== undefined;
+    let isDropped = false;
     receive((order) => {
+      if (isAwaited && order.type === 'process.signal') {
+        // There is nobody to end yet, and never will be.
+        isAwaited = false;
+        isDropped = true;
+        return report({ type: 'process.exited', code: null, signal: order.signal });
+      }
       if (order.type === 'process.signal') return void killChild(child, order.signal);
       if (!hooks.leaving?.(age, order, pass)) pass(order);
     });
 
-    const launch = prepared();
-    if (!launch) return;
-    const early = deps.early?.(input);
-    child = early ?? spawned(launch);
-    if (child?.pid !== undefined) {
+    if (first)
+      void first.then(() => {
+        isAwaited = false;
+        if (!isDropped) start();
+      });
+    else start();
+
+    function start(): void {
+      const launch = prepared();
+      if (!launch) return;
+      const early = deps.early?.(input);
+      child = early ?? spawned(launch);
+      if (child?.pid === undefined) return;
       deps.live.add(child);
       deps.guardian?.add(child.pid, input.graceMs);
       report({ type: 'process.spawned', pid: child.pid });
@@ -272,6 +291,7 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
     }
 
     return () => {
+      isDropped = true;
       deps.heartbeats.forget(age);
       // Normally gone by now; a machine that ends before its process would leave an orphan.
       if (child && deps.live.has(child)) killChild(child);

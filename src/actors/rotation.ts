@@ -3,7 +3,7 @@
  * paused worker is as ready as any other, it only accepts nothing new. Whoever replaces it is not paused.
  */
 import type { LeaveOrder } from '../machines/events/lifecycle.ts';
-import type { TrafficOrder, TrafficReport } from '../machines/events/worker.ts';
+import { type TrafficOrder, type TrafficReport, trafficReports } from '../machines/events/worker.ts';
 import type { ProcessHooks } from './process.ts';
 
 /** The longest wait for a worker's answer; it may hang. */
@@ -63,7 +63,9 @@ export class Rotation {
 
   readonly hooks: ProcessHooks<'web'> = {
     linked: (age, _pid, send) => void this.#members.set(age, { send, isPaused: false, waiting: [] }),
-    reported: (age, report) => this.#heard(age, report as TrafficReport),
+    reported: (age, report) => {
+      if (Object.hasOwn(trafficReports, report.type)) this.#heard(age, report as TrafficReport);
+    },
     leaving: (age, _order: LeaveOrder) => {
       this.#answer(age, 'is leaving already');
       return false;

@@ -9,6 +9,7 @@ import { createActor, fromCallback, fromPromise } from 'xstate';
 import type { InspectReport } from '../machines/events/inspect.ts';
 import { type Down, LINK_PROTOCOL, linkSchemas, type MachineOrder } from '../machines/events/link.ts';
 import {
+  type ModulesReport,
   type TrafficOrder,
   type TrafficReport,
   trafficOrders,
@@ -52,7 +53,9 @@ export interface WorkerVoice {
   /** It is of no use any more: ends the process with these last words, unless it is leaving anyway. */
   die(fault: Fault): void;
   /** What became of an order that concerns traffic. */
-  tell(report: TrafficReport): void;
+  tell(report: TrafficReport | ModulesReport): void;
+  /** As `tell`, at once, where nothing waits to be written. */
+  tellNow(report: ModulesReport): void;
 }
 
 /** What one kind of worker serves with; times are in milliseconds. */
@@ -140,6 +143,7 @@ export function superviseWorker<K extends WorkerKind>(
       process.exit(1);
     },
     tell: (report) => void link.send(report),
+    tellNow: (report) => void link.sendSync(report),
   });
   /** The first frame; the generation is known from the order to boot. */
   const hello = (spec: SpecOf<K>): void => {

@@ -35,6 +35,8 @@ export interface WebServerOptions {
   idleGraceMs: number;
   /** Requests after which `recycleDue` is called; 0: never. */
   maxRequests: number;
+  /** A server was chosen; told before it accepts. */
+  chosen?: ((server: Server) => void) | undefined;
   notice: Notice;
   /** Told of each request when it has ended. */
   watchers?: readonly EndedListener[] | undefined;
@@ -190,6 +192,7 @@ class AppServer implements WebServer {
       return Promise.reject(refusal);
     }
     this.#server = server;
+    this.#options.chosen?.(server);
     this.#connections = new Connections(server, maxRequests, (requests) => this.#recycle(requests));
     watchRequests(server, this.#options.watchers ?? []);
     this.#setKeepAlive(server, ours);

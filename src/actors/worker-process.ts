@@ -2,9 +2,12 @@
 import type { TrafficOrder, WorkerSpec } from '../machines/events/worker.ts';
 import { announceDirty, announceWorker, appBridge } from './app-bridge.ts';
 import { openDebuggerPort } from './debugger-port.ts';
+import type { ModuleFiles } from './development/module-files.ts';
+import { tellModules } from './development/module-report.ts';
 import { prepareEdge } from './edge.ts';
 import { toFault } from './fault-error.ts';
 import { startHangThread } from './hang-stack/start.ts';
+import { WorkerHooks } from './hooks/worker-hooks.ts';
 import { Traffic } from './metrics/traffic.ts';
 import { titleOf } from './process-title.ts';
 import type { AccessLog } from './requests/access-log.ts';
@@ -16,12 +19,14 @@ export function runWorker(): void {
   superviseWorker('web', 'app.loadFailed', servingRequests);
 }
 
-function servingRequests({ notice, recycleDue, tell }: WorkerVoice): WorkerWork<WorkerSpec> {
+function servingRequests({ notice, recycleDue, tell, tellNow }: WorkerVoice): WorkerWork<WorkerSpec> {
   let web: WebServer | undefined;
   let counted: Traffic | undefined;
   let accessLog: AccessLog | undefined;
   /** Told of each request when it has ended. */
   const watchers: EndedListener[] = [];
+  let hooks: WorkerHooks | undefined;
+  let modules: ModuleFiles | undefined;
   const server = (): WebServer => {
     if (!web) throw new Error('there is no web server yet');
     return web;
@@ -66,6 +71,9 @@ function servingRequests({ notice, recycleDue, tell }: WorkerVoice): WorkerWork<
           notice: (text) => notice('warn', text),
         });
       if (counted) watchers.push(counted.ended);
+      const subject = { pid: process.pid, age, slot, generation };
+      if (spec.hooks) hooks = new WorkerHooks(spec.hooks, subject, notice);
+      if (spec.tellsModules) modules = tellModules(generation, { tell, tellNow });
       web = createWebServer({
         watchers,
         listeners: spec.listeners,
@@ -73,13 +81,18 @@ function servingRequests({ notice, recycleDue, tell }: WorkerVoice): WorkerWork<
         ...(spec.keepAliveMs === undefined ? {} : { keepAliveMs: spec.keepAliveMs }),
         idleGraceMs: spec.idleGraceMs,
         maxRequests: spec.maxRequests,
+        chosen: hooks && ((server) => hooks?.watch(server)),
         notice,
         recycleDue,
       });
     },
     counts: () => web?.counts() ?? { requests: 0, connections: 0, inFlight: 0 },
-    claim: () => server().claim(),
+    async claim() {
+      await hooks?.spawned();
+      await server().claim();
+    },
     async load({ app, accessLog: wanted, edge }) {
+      await hooks?.init();
       if (edge) await prepareEdge(edge);
       if (wanted) {
         // Whoever has none loads none.
@@ -87,12 +100,20 @@ function servingRequests({ notice, recycleDue, tell }: WorkerVoice): WorkerWork<
         accessLog = new Made(wanted.file, wanted.format, (text) => notice('warn', text));
         watchers.push(accessLog.ended);
       }
-      await server().start(app);
+      modules?.add(app.path);
+      try {
+        await server().start(app);
+      } finally {
+        modules?.flush();
+      }
+      hooks?.ready();
     },
     drain: (graceMs) => server().drain(graceMs),
     async close(limitMs) {
+      const endMs = performance.now() + limitMs;
       await server().close(limitMs);
       await Promise.all([counted?.end(), accessLog?.end()]);
+      await hooks?.exit(Math.max(1, endMs - performance.now()));
     },
     cut: () => web?.cut(),
     abandon: (resource) => web?.abandon(resource),

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { isExhausted } from '../actors/descriptors.ts';
+import type { Development } from '../actors/development/development.ts';
 import { FaultError } from '../actors/fault-error.ts';
 import { sayAtTheEnd } from '../actors/log-sink.ts';
 import { letLostTerminalGo } from '../actors/lost-terminal.ts';
@@ -61,15 +62,29 @@ async function main(argv: string[]): Promise<number> {
   const workerFile = entryFile('worker');
   const head = await headStart({ settings, source, redactor, workerFile, stopped: signals.stopped });
   const { runArbiter } = await import('../actors/arbiter-process.ts');
-  return await runArbiter({
-    source,
+  let first = head;
+  const run = (current: Settings, development?: Development): Promise<number> => {
+    const early = first;
+    first = undefined;
+    return runArbiter({
+      source,
+      settings: current,
+      signals,
+      redactor,
+      workerFile,
+      development,
+      head: early,
+      dirtyArbiterFile: entryFile('dirty-arbiter'),
+      version: version(),
+    });
+  };
+  if (!settings.reload) return await run(settings);
+  const { untilMended } = await import('../actors/development/mending.ts');
+  return await untilMended({
     settings,
-    signals,
-    redactor,
-    workerFile,
-    head,
-    dirtyArbiterFile: entryFile('dirty-arbiter'),
-    version: version(),
+    source: () => source(signals.stopped, (variables) => redactor.learn(1, variables, { all: true })),
+    stopped: signals.stopped,
+    run,
   });
 }
 

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hooksAt } from '../settings/hooks-table.ts';
 import { shownSettings } from '../settings/shown.ts';
 import type { Settings } from '../settings.ts';
 
@@ -43,6 +44,9 @@ export function trialOf(settings: Settings): Trial {
       accessLogfile: undefined,
       logLevel: 'error',
       inspect: undefined,
+      // The app may need what these do; the others tell the world of a server.
+      hooks: hooksAt('worker', settings.hooks),
+      reload: false,
       inspector: undefined,
       inspectorRecord: undefined,
       metrics: undefined,

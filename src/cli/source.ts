@@ -1,9 +1,10 @@
 /** Where the settings of a command come from, after a look at its environment. Runs in the arbiter. */
 import { camel } from '../settings/camel.ts';
+import { isList } from '../settings/raw-values.ts';
 import { settingList } from '../settings/table.ts';
 import { TYPED_VARIABLE } from '../settings/typed-options.ts';
 import { refuseNearVariables } from '../settings/variables.ts';
-import { type CommandLine, isList, type SettingsSource, settingsSource } from '../settings.ts';
+import { type CommandLine, type SettingsSource, settingsSource } from '../settings.ts';
 
 /** Throws FaultError `settings.invalid`. */
 export function sourceOf(commandLine: CommandLine): SettingsSource {

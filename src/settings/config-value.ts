@@ -3,7 +3,8 @@
  * never in an arbiter.
  */
 import { pathToFileURL } from 'node:url';
-import { type HookName, hookOf } from './hooks-table.ts';
+import { type HookName, hookKeys, hookOf, whyNoHook } from './hooks-table.ts';
+import { didYouMean } from './suggest.ts';
 import { typedIn } from './typed-options.ts';
 
 /** The object itself; that of a function which makes it, given what was typed. Throws whatever the file throws. */
@@ -26,8 +27,10 @@ export function separateHooks(exported: unknown): { rest: unknown; hooks: Hooks 
   const writtenAs = new Map<HookName, string>();
   for (const [key, value] of Object.entries(exported)) {
     const name = hookOf(key);
-    if (name === undefined) rest.push([key, value]);
-    else if (value === undefined) continue;
+    if (name === undefined) {
+      if (typeof value === 'function') refuseNearly(key);
+      rest.push([key, value]);
+    } else if (value === undefined) continue;
     else if (typeof value !== 'function')
       throw new Error(`"${key}" is a hook: a function, not ${value === null ? 'null' : `a ${typeof value}`}`);
     else if (hooks.has(name))
@@ -38,4 +41,12 @@ export function separateHooks(exported: unknown): { rest: unknown; hooks: Hooks 
     }
   }
   return { rest: Object.fromEntries(rest), hooks };
+}
+
+/** A function can only have been meant as a hook. */
+function refuseNearly(key: string): void {
+  const why = whyNoHook(key);
+  if (why !== undefined) throw new Error(`there is no hook "${key}": ${why}`);
+  const hint = didYouMean(key, hookKeys());
+  if (hint !== '') throw new Error(`there is no hook "${key}"${hint}`);
 }

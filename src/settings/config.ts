@@ -130,6 +130,12 @@ export interface ConfigKeys {
   dirtyResources?: Record<string, number> | string | string[];
   /** Bytes that the stash may hold, or such as 1G. Default: 64M. `--dirty-stash-max`, `KIRIN_DIRTY_STASH_MAX`. A change needs a restart. */
   dirtyStashMax?: number | string;
+  /** Start workers anew when a file of the app changes; for development. `--reload`, `KIRIN_RELOAD`. A change needs a restart. */
+  reload?: boolean;
+  /** How changes are noticed: as the system tells, by looking (poll), or by inotify alone. Default: auto. `--reload-engine`, `KIRIN_RELOAD_ENGINE`. A change needs a restart. */
+  reloadEngine?: 'auto' | 'poll' | 'inotify';
+  /** A file, or a pattern such as "views/**\/*.html", whose change counts too; may be repeated. `--reload-extra-file`, `KIRIN_RELOAD_EXTRA_FILE`. A change needs a restart. */
+  reloadExtraFiles?: string | string[];
   /** Unix socket that kirinc talks to. Default: kirin.ctl. `--control-socket`, `KIRIN_CONTROL_SOCKET`. A change needs a restart. */
   controlSocket?: string;
   /** Its permissions, octal. Default: 0600. `--control-socket-mode`, `KIRIN_CONTROL_SOCKET_MODE`. A change needs a restart. */
@@ -180,5 +186,6 @@ export interface OtherKeys {
   nodeArg: 'nodeArgs';
   dirtyApp: 'dirtyApps';
   dirtyResource: 'dirtyResources';
+  reloadExtraFile: 'reloadExtraFiles';
   noControlSocket: 'controlSocketDisable';
 }

@@ -24,6 +24,8 @@ export function refuseContradictions(settings: Settings): void {
     throw invalid('--control-socket and --control-socket-readonly must be two paths');
   refuseHalfTls(settings);
   refuseFormat(settings);
+  if (settings.reload && settings.reloadEngine === 'inotify' && process.platform !== 'linux')
+    throw invalid('--reload-engine inotify is of Linux alone: use auto, which does as the system does');
   refuseWatching(settings);
   refuseProcessSettings(settings);
   refuseOpenInspector(settings);

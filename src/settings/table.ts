@@ -4,6 +4,7 @@
  */
 import { camel } from './camel.ts';
 import { CONTROL_SETTINGS } from './control-table.ts';
+import { DEVELOPMENT_SETTINGS } from './development-table.ts';
 import { DIRTY_SETTINGS } from './dirty-table.ts';
 import { EDGE_SETTINGS } from './edge-table.ts';
 import { INSPECTOR_SETTINGS } from './inspector-table.ts';
@@ -57,6 +58,7 @@ export type Group =
   | 'TLS and HTTP'
   | 'Metrics and health'
   | 'Dirty workers'
+  | 'Development'
   | 'Control'
   | 'Inspector';
 
@@ -379,6 +381,7 @@ export const SETTINGS = {
   ...METRICS_SETTINGS,
   ...PROCESS_SETTINGS,
   ...DIRTY_SETTINGS,
+  ...DEVELOPMENT_SETTINGS,
   ...CONTROL_SETTINGS,
   ...INSPECTOR_SETTINGS,
 } as const satisfies Record<string, Setting>;

@@ -1,11 +1,12 @@
 /** What settings are once they are read, and what they are where nobody says anything. */
 import { availableParallelism } from 'node:os';
 import { DEFAULT_FORMAT } from '../actors/requests/access-format.ts';
+import { DEVELOPMENT_DEFAULTS, type DevelopmentSettings } from './development-table.ts';
 import type { HookFile } from './hooks-table.ts';
 import { PROCESS_DEFAULTS, type ProcessSettings } from './process-table.ts';
 
 /** Resolved settings. Times are in milliseconds; paths are absolute. */
-export interface Settings extends ProcessSettings {
+export interface Settings extends DevelopmentSettings, ProcessSettings {
   /** MODULE[:EXPORT] as typed. */
   app: string;
   ipv6Only: boolean;
@@ -148,6 +149,7 @@ export interface Settings extends ProcessSettings {
 export const CONTROL_SOCKET = 'kirin.ctl';
 
 export const DEFAULTS: Omit<Settings, 'app'> = {
+  ...DEVELOPMENT_DEFAULTS,
   args: [],
   ipv6Only: false,
   bind: ['127.0.0.1:8000'],

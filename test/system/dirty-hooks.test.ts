@@ -220,7 +220,7 @@ describe('hooks of dirty workers', { concurrency: 2 }, () => {
     [
       'kirin.config.mjs',
       'export default { dirtyPostForks() {} };',
-      'kirin.config.mjs: "dirtyPostForks" is a function: settings are text, numbers, lists and plain objects',
+      'kirin.config.mjs: there is no hook "dirtyPostForks" (did you mean "dirtyPostFork"?)',
     ],
   ];
   for (const [file, text, reason] of refused)

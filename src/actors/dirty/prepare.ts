@@ -2,13 +2,13 @@
  * The dirty workers of a generation: their apps found and looked at, and what they are bound by. Runs in the arbiter, before
  * anything of the generation is started.
  */
-import { realpathSync } from 'node:fs';
 import { largestLimit } from '../../machines/allocation.ts';
 import { boundsOf } from '../../machines/dirty-bounds.ts';
 import type { DirtyAppSpec, DirtyGeneration } from '../../machines/events/dirty.ts';
 import type { ChildLimits, Generation } from '../../machines/events/generation.ts';
 import type { Settings } from '../../settings.ts';
 import { FaultError } from '../fault-error.ts';
+import { resolvedHooks } from '../hooks/hook-file.ts';
 import { findDirtyApps } from './apps.ts';
 import { inspectDirtyApps } from './inspect-apps.ts';
 
@@ -71,18 +71,10 @@ export async function prepareDirty(
   };
 }
 
-/** As the app's own, its path is that of one release, wherever a link may lead later. */
 function hooksOf({ hooks, hookTimeoutMs }: Settings): DirtyGeneration['hooks'] {
   if (!hooks) return null;
-  return { file: resolvedFile(hooks.file), names: [...hooks.names], limitMs: hookTimeoutMs };
-}
-
-function resolvedFile(file: string): string {
-  try {
-    return realpathSync(file);
-  } catch {
-    throw new FaultError('settings.invalid', `--config: there is no file ${file}`);
-  }
+  const { file, names } = resolvedHooks(hooks);
+  return { file, names: [...names], limitMs: hookTimeoutMs };
 }
 
 /** As many as were asked for, within what the apps allow. */

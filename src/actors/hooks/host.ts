@@ -44,8 +44,7 @@ export class HookHost {
 
   /** Resolves when the hook has ended, and at once where there is none. Rejects with FaultError `hook.failed`. */
   run(name: HookName, subject: object): Promise<void> {
-    const { file } = this.#options;
-    if (!file.names.includes(name)) return Promise.resolve();
+    if (!this.has(name)) return Promise.resolve();
     if (this.#isClosing) return Promise.reject(this.#failed(name, 'its process is not kept any more'));
     if (this.#waiting.length >= WAITING_MAX)
       return Promise.reject(this.#failed(name, `${WAITING_MAX} calls of hooks wait already`));
@@ -53,6 +52,10 @@ export class HookHost {
       this.#waiting.push({ name, subject, done: (error) => (error ? reject(error) : resolve()) });
       this.#next();
     });
+  }
+
+  has(name: HookName): boolean {
+    return this.#options.file.names.includes(name);
   }
 
   /** Resolves when nothing runs or waits. */
@@ -70,6 +73,11 @@ export class HookHost {
   /** Ends the process at once; what runs or waits has failed. */
   kill(): void {
     this.#isClosing = true;
+    this.cut();
+  }
+
+  /** What runs or waits has failed; the next call starts another process. */
+  cut(): void {
     this.#end();
     for (const { name, done } of this.#waiting.splice(0)) done(this.#failed(name, 'it was cut short'));
     const current = this.#current;

@@ -34,8 +34,14 @@ export class HookRunner {
   /** As `run`, without that last; rejects with whatever the hook throws. */
   async call(name: HookName, subject: object): Promise<void> {
     if (!this.#file?.names.includes(name)) return;
+    await (await this.hooks()).get(name)?.(subject);
+  }
+
+  /** All of the file, which is loaded once. Rejects with whatever it throws. */
+  async hooks(): Promise<Hooks> {
+    if (!this.#file) return new Map();
     this.#hooks ??= configValue(this.#file.file).then((exported) => separateHooks(exported).hooks);
-    await (await this.#hooks).get(name)?.(subject);
+    return await this.#hooks;
   }
 }
 

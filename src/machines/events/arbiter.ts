@@ -7,7 +7,7 @@ import type { Fault } from '../faults.ts';
 import type { Leave } from './child.ts';
 
 /** Who asked: shown in the log. */
-export type OrderSource = `SIG${string}` | 'control' | 'settings' | 'internal' | 'test';
+export type OrderSource = `SIG${string}` | 'control' | 'settings' | 'change' | 'internal' | 'test';
 
 /** What every order carries. */
 interface Asked {

@@ -3,7 +3,7 @@
  * beside what every supervised process says, orders and reports of the dirty pool.
  */
 import * as v from 'valibot';
-import { count, FaultSchema, leaveOrders, lifecycleReports, ms, text } from './lifecycle.ts';
+import { count, FaultSchema, HooksSchema, leaveOrders, lifecycleReports, ms, text } from './lifecycle.ts';
 
 /** A dirty app of one generation, as it was found before any of its code runs in a dirty worker. */
 export const DirtyAppSpecSchema = v.object({
@@ -20,9 +20,6 @@ export const DirtyAppSpecSchema = v.object({
   resources: v.record(v.string(), count),
 });
 export type DirtyAppSpec = v.InferOutput<typeof DirtyAppSpecSchema>;
-
-/** Which hooks there are to be called, and where; how long one may take, in milliseconds. */
-const HooksSchema = v.nullable(v.object({ file: text, names: v.array(text), limitMs: ms }));
 
 /** What a generation of dirty workers is: code, place, environment and limits. */
 export const DirtyGenerationSchema = v.object({
@@ -48,7 +45,7 @@ export const DirtyGenerationSchema = v.object({
   timeoutMs: ms,
   graceMs: ms,
   settleMs: ms,
-  hooks: HooksSchema,
+  hooks: v.nullable(HooksSchema),
   surge: v.union([v.object({ count }), v.object({ percent: v.number() })]),
 });
 export type DirtyGeneration = v.InferOutput<typeof DirtyGenerationSchema>;
@@ -84,7 +81,7 @@ export const DirtyWorkerSpecSchema = v.object({
   heartbeatMs: ms,
   /** The tokens that it holds, by resource. */
   tokens: v.record(v.string(), v.pipe(v.array(count), v.readonly())),
-  hooks: HooksSchema,
+  hooks: v.nullable(HooksSchema),
   name: v.optional(text),
 });
 export type DirtyWorkerSpec = v.InferOutput<typeof DirtyWorkerSpecSchema>;

@@ -15,6 +15,9 @@ export const FaultSchema = v.object({
   stack: v.optional(text),
 });
 
+/** Which hooks there are to be called, and where; how long one may take, in milliseconds. */
+export const HooksSchema = v.object({ file: text, names: v.array(text), limitMs: ms });
+
 /** Orders to leave, from a parent down to a process. */
 export const leaveOrders = {
   /** Take no more work, finish what is in flight within `graceMs`, close, exit. */

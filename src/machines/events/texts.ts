@@ -127,6 +127,7 @@ export const EVENT_TEXTS: Readonly<Record<EventName, string>> = {
   'worker.resumed': 'The worker accepts connections again.',
   'worker.metrics': 'What was counted of the requests of a worker, for whoever asks for metrics.',
   'worker.reopen': 'Log files were renamed: the worker goes on in new ones.',
+  'worker.modules': 'The worker has loaded these files.',
   'worker.pauseFailed': 'The worker cannot pause, and accepts as before.',
   'worker.draining': 'The process takes no more work, on an order or of its own accord.',
   'worker.drained': 'The last work is done, or was cut when the grace ended.',

@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot';
 import type { Fault } from '../faults.ts';
-import { count, FaultSchema, leaveOrders, lifecycleReports, ms, text } from './lifecycle.ts';
+import { count, FaultSchema, HooksSchema, leaveOrders, lifecycleReports, ms, text } from './lifecycle.ts';
 import { metricsReports } from './metrics.ts';
 
 export type { Heartbeat } from './lifecycle.ts';
@@ -84,6 +84,10 @@ export const WorkerSpecSchema = v.object({
   accessLog: v.optional(v.object({ file: text, format: text })),
   /** Whether requests are counted for metrics. */
   metrics: v.optional(v.boolean()),
+  /** What the worker calls of the configuration; undefined: nothing. */
+  hooks: v.optional(HooksSchema),
+  /** Whether it tells what it loads; default: it does not. */
+  tellsModules: v.optional(v.boolean()),
   /** How to reach the dirty workers, where there are any. */
   dirty: v.nullable(v.object({ socket: text, timeoutMs: ms })),
 });
@@ -108,6 +112,16 @@ export const trafficReports = {
   'worker.pauseFailed': v.object({ type: v.literal('worker.pauseFailed'), fault: FaultSchema }),
 };
 
+/** What the app is made of, as it is loaded; told where a change of it is to be noticed, and to no machine. */
+export const developmentReports = {
+  'worker.modules': v.object({
+    type: v.literal('worker.modules'),
+    generation: count,
+    /** With when each was changed last, in milliseconds; 0: it is missing. */
+    files: v.array(v.object({ path: text, mtimeMs: ms })),
+  }),
+};
+
 /** Orders, from the arbiter down to a worker. */
 export const workerOrders = {
   'worker.boot': v.object({ type: v.literal('worker.boot'), spec: WorkerSpecSchema }),
@@ -116,11 +130,17 @@ export const workerOrders = {
 };
 
 /** Reports, from a worker up to the arbiter. */
-export const workerReports = { ...lifecycleReports, ...trafficReports, ...metricsReports };
+export const workerReports = {
+  ...lifecycleReports,
+  ...trafficReports,
+  ...metricsReports,
+  ...developmentReports,
+};
 
 type Outputs<T extends Record<string, v.GenericSchema>> = v.InferOutput<T[keyof T]>;
 export type TrafficOrder = Outputs<typeof trafficOrders>;
 export type TrafficReport = Outputs<typeof trafficReports> | Outputs<typeof metricsReports>;
+export type ModulesReport = Outputs<typeof developmentReports>;
 export type WorkerOrder = Outputs<typeof workerOrders>;
 export type WorkerReport = Outputs<typeof workerReports>;
 
