@@ -462,7 +462,7 @@ test('a deadline ends what waits and what runs, and the action knows it', async 
     client.with({ timeoutMs: 100 }).execute(APP, 'hang'),
     client.with({ timeoutMs: 50 }).execute(APP, 'echo', 1),
   ];
-  for (const call of calls) await assert.rejects(call, DirtyTimeoutError);
+  await Promise.all(calls.map((call) => assert.rejects(call, DirtyTimeoutError)));
   const limit = await client.with({ timeoutMs: 5000 }).execute<number>(APP, 'limit');
   assert.ok(limit > 0 && limit <= 5000, String(limit));
   assert.equal(await client.with({ timeoutMs: 0 }).execute(APP, 'limit'), 0);
