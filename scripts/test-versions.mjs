@@ -18,6 +18,7 @@ const CORE = [
   'system/keeping-alive',
   'system/killing',
   'system/pausing',
+  'system/process-settings',
   'system/queueing',
   'system/reloading',
   'system/serving',

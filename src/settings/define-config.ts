@@ -1,6 +1,7 @@
 /** For those who write a configuration file in TypeScript, or in an editor that completes. Runs where the file is evaluated. */
 import type { ConfigKeys, OtherKeys } from './config.ts';
-import type { HookName } from './hooks-table.ts';
+import type { Hooks } from './hook-types.ts';
+import type { HOOKS, HookName } from './hooks-table.ts';
 import type { TypedOptions } from './typed-options.ts';
 
 type Snake<S extends string> = S extends `${infer First}${infer Rest}`
@@ -11,15 +12,22 @@ type Camel<S extends string> = S extends `${infer Head}_${infer Rest}`
   ? `${Head}${Capitalize<Camel<Rest>>}`
   : S;
 
+/** Settings, and functions that are called when something happens: docs/hooks.md. */
+type Written = ConfigKeys & Hooks;
+
 /** `other_name` and `otherName` for `OtherKeys`, and `snake_case` for all. */
-type Spelled = ConfigKeys & {
-  [K in keyof ConfigKeys as Snake<K>]?: ConfigKeys[K];
+type Spelled = Written & {
+  [K in keyof Written as Snake<K>]?: Written[K];
 } & {
   [K in keyof OtherKeys as K | Snake<K>]?: ConfigKeys[OtherKeys[K]];
 };
 
-/** Functions that are called when something happens: docs/hooks.md. */
-type HookFunctions = { [K in HookName as K | Camel<K>]?: (...given: never[]) => unknown };
+/** Hooks by the names that Gunicorn has for them. */
+type HookFunctions = {
+  [K in HookName as (typeof HOOKS)[K] extends { gunicorn: infer Other extends string }
+    ? Other | Camel<Other>
+    : never]?: Hooks[Camel<K> & keyof Hooks];
+};
 
 /** What a configuration file may hold; undefined: not given. */
 export type Config = { [K in keyof (Spelled & HookFunctions)]?: (Spelled & HookFunctions)[K] | undefined };

@@ -84,6 +84,7 @@ describe('options of Node.js', () => {
     const dirtyApp = site.write(
       'dirty.mjs',
       `const { DirtyApp } = await import(process.env.TEST_KIRIN);
+       gc();
        export class Telling extends DirtyApp {
          found() { return [process.env.UV_THREADPOOL_SIZE, typeof gc]; }
        }`,

@@ -11,7 +11,10 @@ defineConfig({
   error_logfile: undefined,
   bind: [8000, 'unix:/x.sock'],
   rawEnv: { A: 'b' },
-  dirtyWorkerInit: () => {},
+  dirtyWorkerInit: ({ resources }) => console.log(resources['gpu']),
+  workerExit: ({ slot }) => console.log(slot.toFixed()),
+  post_fork: ({ age }) => console.log(age.toFixed()),
+  preExec: ({ pid }) => console.log(pid.toFixed()),
   dirty_worker_exit: async () => {},
 });
 defineConfig(() => ({ loglevel: 'debug' }));
@@ -27,6 +30,8 @@ defineConfig({ workers: 2, wrokers: 2 });
 defineConfig({ workers: 'many' });
 // @ts-expect-error: not one of these
 const wrong: Config = { loglevel: 'loud' };
+// @ts-expect-error: no such thing is given
+defineConfig({ worker_exit: ({ requests }) => requests });
 // @ts-expect-error: a hook is a function
 const hook: Config = { dirtyWorkerInit: true };
 

@@ -16,6 +16,7 @@ const ENTRIES = import.meta.url.endsWith('.ts')
 export interface Inspection {
   cwd: string;
   env: Record<string, string>;
+  nodeArgs: readonly string[];
   signal: AbortSignal;
   limitMs: number;
 }

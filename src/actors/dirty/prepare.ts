@@ -44,7 +44,7 @@ export async function prepareDirty(
 ): Promise<NonNullable<Generation['dirty']> | undefined> {
   if (settings.dirtyWorkers === 0) return undefined;
   const found = findDirtyApps(settings.dirtyApps, cwd);
-  const apps = await inspectDirtyApps(found, { cwd, env, signal, limitMs: settings.bootTimeoutMs });
+  const apps = await inspectDirtyApps(found, { cwd, env, nodeArgs, signal, limitMs: settings.bootTimeoutMs });
   const generation: DirtyGeneration = {
     generation: number,
     apps,

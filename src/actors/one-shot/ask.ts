@@ -21,6 +21,8 @@ export interface OneShot {
   argument: string;
   env: NodeJS.ProcessEnv;
   cwd: string;
+  /** Options of Node.js. */
+  nodeArgs?: readonly string[] | undefined;
   signal?: AbortSignal | undefined;
   limitMs: number;
   /** What it does, for the error of being given up. */
@@ -75,12 +77,12 @@ export function askOnce(shot: OneShot): Promise<unknown> {
   });
 }
 
-function start({ entries, argument, env, cwd }: OneShot): ChildProcess {
+function start({ entries, argument, env, cwd, nodeArgs = [] }: OneShot): ChildProcess {
   const files = entries.map((entry) => fileURLToPath(entry));
   const file = files.find((one) => existsSync(one)) ?? files[0]!;
   // Among the sources the entry is TypeScript. Options of Node come with NODE_OPTIONS; the arbiter's own stay its own.
   const options = file.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [];
-  return spawn(process.execPath, [...options, file, argument], {
+  return spawn(process.execPath, [...options, ...nodeArgs, file, argument], {
     cwd,
     env: inheritedEnv(env),
     stdio: childStdio(['ignore', 2, 2, 'pipe', 'pipe']),
