@@ -2,7 +2,16 @@
 // what an app may import, and gathers the licences of what was bundled. `node scripts/build.mjs [DIRECTORY]` builds
 // into a directory of its own (default dist) below this one, so that `node_modules` is found from there.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 import { buildInspector } from './build-inspector.mjs';
@@ -54,6 +63,8 @@ const common = {
   },
 };
 const server = await Promise.all(groups.map((entryPoints) => build({ ...common, entryPoints })));
+// Loaded by Node.js itself before anything else, as it is.
+copyFileSync('src/actors/entry/join-groups.cjs', join(outdir, 'join-groups.cjs'));
 // Apart from the server: the shell must read no more code than it runs.
 const shell = await buildShell(common);
 const inspector = await buildInspector(outdir);

@@ -30,6 +30,7 @@ import type { HeadStart } from './head-start.ts';
 import { HeartbeatTable } from './heartbeat.ts';
 import { ArbiterHooks } from './hooks/arbiter-hooks.ts';
 import { hookWatch } from './hooks/hook-watch.ts';
+import type { Identity } from './identity.ts';
 import { Inspector } from './inspect/inspector.ts';
 import { ListenerTable } from './listeners.ts';
 import { createLog, type Log } from './log.ts';
@@ -48,6 +49,8 @@ export interface ArbiterOptions {
   /** Reads the settings afresh, at a reload. */
   source: SettingsSource;
   signals: Signals;
+  /** Whose workers are to be; undefined: the arbiter's own. */
+  identity: Identity | undefined;
   /** Knows what must not be told; of generation 1 already. */
   redactor: Redactor;
   /** The files that a worker and a dirty arbiter run. */
@@ -59,13 +62,15 @@ export interface ArbiterOptions {
   isTrial?: boolean;
   /** With `--reload`: told what is loaded, and orders reloads. */
   development?: Development | undefined;
+  /** Called once it serves. */
+  serving?: (() => void) | undefined;
   /** What has been started already, if anything has. */
   head?: HeadStart | undefined;
 }
 
 /** Runs a server until it is told to stop; resolves with the exit code. A bug ends the process itself, with 70. */
 export async function runArbiter(options: ArbiterOptions): Promise<number> {
-  const { settings, redactor, head, signals } = options;
+  const { settings, identity, redactor, head, signals } = options;
   const journal = new Journal();
   const written = createLog({
     level: settings.logLevel,
@@ -109,6 +114,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
           live,
           guardian,
           redactor,
+          identity,
           stashBytesMax: settings.dirtyStashBytesMax,
           printed: printed?.('dirty arbiter'),
           arbiterFile: options.dirtyArbiterFile,
@@ -123,6 +129,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
       dirtySocket: dirty?.socket,
       dirtyPrepared: (first) => dirty?.begin(first),
       source: options.source,
+      identity,
       table,
       random: Math.random,
       redactor,
@@ -165,6 +172,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   } catch (error) {
     const fault = toFault(error, 'file.unusable');
     log.fatal(fault.message);
+    if (settings.daemon) sayAtTheEnd(`kirin: ${fault.message}`);
     head?.drop();
     table.close();
     await log.close();
@@ -199,7 +207,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
       exitCodeOf(fault) >= EXIT.boot ? `the first start failed: ${fault.message}` : fault.message;
     log.fatal(reason);
     // Whoever started it by hand looks at the terminal, not into the log file.
-    if (settings.errorLogfile !== '-') sayAtTheEnd(`kirin: ${reason}`);
+    if (settings.errorLogfile !== '-' || settings.daemon) sayAtTheEnd(`kirin: ${reason}`);
   }
   if (!fault) log.info('stopped');
   else if (options.development && exitCodeOf(fault) >= EXIT.boot && !signals.stopped.aborted)
@@ -240,7 +248,7 @@ interface House {
 }
 
 function supervise(
-  { settings, signals, workerFile, redactor, head, development, isTrial }: ArbiterOptions,
+  { settings, signals, workerFile, redactor, head, development, isTrial, serving }: ArbiterOptions,
   {
     log,
     generations,
@@ -270,6 +278,7 @@ function supervise(
       logs: fromCallback<LogOrder>(({ receive }) =>
         receive(() => {
           log.reopen();
+          generations.giveLogs();
           rotation.reopen();
         }),
       ),
@@ -343,13 +352,12 @@ function supervise(
       }),
     );
 
-  if (isTrial) {
-    const tried = actor.subscribe(({ context }) => {
-      if (!context.webOpened) return;
-      tried.unsubscribe();
-      actor.send(signalOrders.SIGTERM);
-    });
-  }
+  const opened = actor.subscribe(({ context: { webOpened, hasDirty, dirtyOpened } }) => {
+    if (!webOpened || (hasDirty && !dirtyOpened)) return;
+    opened.unsubscribe();
+    serving?.();
+    if (isTrial) actor.send(signalOrders.SIGTERM);
+  });
   return new Promise<ArbiterOutput>((resolve) => {
     actor.subscribe({
       complete: () => resolve(actor.getSnapshot().output ?? { exitCode: EXIT.bug, fault: null }),

@@ -13,8 +13,10 @@ import { parseAddress } from './address.ts';
 import { resolveApp } from './app-path.ts';
 import { generationEnv, withPort } from './environment.ts';
 import { toFault } from './fault-error.ts';
+import { giveFile } from './given-file.ts';
 import type { ArbiterHooks } from './hooks/arbiter-hooks.ts';
 import { resolvedHooks } from './hooks/hook-file.ts';
+import type { Identity } from './identity.ts';
 import type { BoundListener, ListenerTable } from './listeners.ts';
 import { nodeOptions } from './node-options.ts';
 import { FIRST_FD, type ProcessLaunch } from './process-spawn.ts';
@@ -45,6 +47,8 @@ interface Launch {
 export interface GenerationsDeps {
   settings: Settings;
   source: SettingsSource;
+  /** Whose its processes are to be; undefined: the arbiter's own. */
+  identity: Identity | undefined;
   table: ListenerTable;
   /** Chance, for the jitter of `max-requests`; in [0, 1). */
   random(): number;
@@ -85,6 +89,7 @@ export class Generations {
       hangStack: settings.hangStack,
       isCaptured: this.#deps.settings.captureOutput,
       debuggerPort: debuggerOf(settings, slot)?.port,
+      identity: this.#deps.identity,
       boot: { type: 'worker.boot', spec: launch.spec(age, slot) },
     };
   }
@@ -113,7 +118,7 @@ export class Generations {
     for (const flag of needsRestart(this.#deps.settings, settings))
       notice(`${flag} was changed, which needs a restart: it stays as it was`);
     const { cwd, app } = resolveApp(settings);
-    const node = await nodeOptions(settings, cwd, notice);
+    const node = await nodeOptions(settings, cwd, notice, this.#deps.identity);
     const env = { ...generationEnv(settings), ...node.env };
     await this.#callHooks(number, settings, { cwd, env, signal });
     const dirty = this.#deps.dirtySocket
@@ -122,6 +127,7 @@ export class Generations {
           env,
           nodeArgs: node.args,
           name: this.#deps.settings.procName,
+          identity: this.#deps.identity,
           signal,
           notice,
         })
@@ -131,6 +137,7 @@ export class Generations {
       signal,
       onRetry: notice,
       ipv6Only: this.#deps.settings.ipv6Only,
+      owner: this.#deps.identity,
     });
     const parts = {
       cwd,
@@ -139,6 +146,7 @@ export class Generations {
       nodeArgs: node.args,
       listeners,
     };
+    this.#giveLog(settings);
     const generation: Generation = {
       number,
       limits: {
@@ -170,6 +178,16 @@ export class Generations {
     const limitMs = settings.hookTimeoutMs;
     await hooks.keep(number, file && { file: resolvedHooks(file), cwd, env, limitMs });
     await (number === 1 ? hooks.starting(signal) : hooks.reloading(number, signal));
+  }
+
+  /** Log files were renamed: before workers open theirs again, there are new ones that they may open. */
+  giveLogs(): void {
+    for (const { settings } of this.#launches.values()) this.#giveLog(settings);
+  }
+
+  #giveLog({ accessLogfile: file }: Settings): void {
+    const { identity } = this.#deps;
+    if (identity && file !== undefined && file !== '-') giveFile(file, identity);
   }
 
   /** Why a generation is refused, without what must not be told of it. */

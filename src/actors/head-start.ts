@@ -13,6 +13,7 @@ import type { Settings, SettingsSource } from '../settings.ts';
 import { killChild } from './child-kill.ts';
 import { encodeFrame, HEADER_BYTES } from './frame.ts';
 import { Generations } from './generations.ts';
+import type { Identity } from './identity.ts';
 import { ListenerTable } from './listeners.ts';
 import { LINK_FD, type Placed, spawnProcess } from './process-spawn.ts';
 import type { Redactor } from './redaction.ts';
@@ -28,6 +29,7 @@ const FIRST = 1;
 export interface HeadStartOptions {
   settings: Settings;
   source: SettingsSource;
+  identity: Identity | undefined;
   redactor: Redactor;
   workerFile: string;
   /** Aborted when the server is to stop. */
@@ -47,7 +49,7 @@ export interface HeadStart {
 
 /** Undefined where the machines are to do it all. */
 export async function headStart(options: HeadStartOptions): Promise<HeadStart | undefined> {
-  const { settings, source, redactor, workerFile, stopped } = options;
+  const { settings, source, identity, redactor, workerFile, stopped } = options;
   // Dirty workers are prepared by a process of their own, and a pid file may name a server that lives.
   // Hooks may have to be called before anything is bound or started.
   if (hooksAt('arbiter', settings.hooks)) return undefined;
@@ -60,6 +62,7 @@ export async function headStart(options: HeadStartOptions): Promise<HeadStart | 
     dirtySocket: undefined,
     dirtyPrepared: () => {},
     source,
+    identity,
     table,
     random: Math.random,
     redactor,

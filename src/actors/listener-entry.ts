@@ -12,7 +12,7 @@ import {
 import { FaultError } from './fault-error.ts';
 import { type Lookup, resolveHosts } from './host-name.ts';
 import { bindTcpHandle, openHandle, SocketError, type SocketHandle } from './socket-handle.ts';
-import { bindUnixSocket, DRAFT_NAME_LENGTH } from './unix-socket.ts';
+import { bindUnixSocket, DRAFT_NAME_LENGTH, type Owner } from './unix-socket.ts';
 
 export interface BoundListener {
   /** As shown to people, with the real port: `127.0.0.1:8000`, `unix:/run/app.sock`. */
@@ -85,8 +85,8 @@ const hasRoom = (path: string): boolean =>
 const pathOf = (address: Address, place: { path: string }): string =>
   address.kind === 'unix' ? address.path : place.path;
 
-/** Binds an address, or takes over its descriptor, at the place that was found for it. */
-export async function openEntry(address: Address, place: Place): Promise<Entry> {
+/** Binds an address, or takes over its descriptor, at the place that was found for it; a Unix socket becomes its owner's. */
+export async function openEntry(address: Address, place: Place, owner?: Owner): Promise<Entry> {
   if (place.kind === 'unix') {
     // By its real path, so that it is found again at its end though a link has moved.
     const { mode, group } = place;
@@ -94,6 +94,7 @@ export async function openEntry(address: Address, place: Place): Promise<Entry> 
     const socket = await bindUnixSocket(hasRoom(place.path) ? place.path : path, {
       ...(mode === undefined ? {} : { mode }),
       ...(group === undefined ? {} : { group }),
+      ...(owner ? { owner } : {}),
     });
     const shown = `unix:${path}`;
     const entry = entryOf(shown, 'unix', socket.handle, undefined, () => socket.release());

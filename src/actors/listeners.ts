@@ -20,6 +20,7 @@ import {
   type Place,
   placesOf,
 } from './listener-entry.ts';
+import type { Owner } from './unix-socket.ts';
 
 export type { BoundListener };
 
@@ -27,6 +28,8 @@ export interface BindOptions {
   signal?: AbortSignal;
   /** IPv6 addresses take no IPv4 connections. */
   ipv6Only?: boolean;
+  /** Whose Unix sockets are to be; undefined: the arbiter's own. */
+  owner?: Owner | undefined;
   onRetry?(text: string): void;
 }
 
@@ -176,7 +179,7 @@ export class ListenerTable {
       }
       try {
         if (place.kind === 'tcp') this.#refuseOverlap(place.tcp, text, claim);
-        const made = await openEntry(address, place);
+        const made = await openEntry(address, place, options.owner);
         made.names.add(name);
         this.#admit(made, text, claim);
         return claimEntry(made, claim);

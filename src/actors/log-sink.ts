@@ -191,8 +191,16 @@ function isTerminal(fd: number): boolean {
   }
 }
 
+let listener: ((text: string) => void) | undefined;
+
+/** From now on `listener` is told what is said at the end, where there is one. */
+export function tellAtTheEnd(to: typeof listener): void {
+  listener = to;
+}
+
 /** A line on standard error before the process ends. A reader that is gone, or does not read, is no reason to end differently. */
 export function sayAtTheEnd(text: string): void {
+  if (listener) return listener(text);
   const sink = new LogSink('-');
   sink.write(text);
   sink.close();

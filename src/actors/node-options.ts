@@ -9,6 +9,7 @@ import { isPackage, moduleFile } from './app-path.ts';
 import { compileCacheOf } from './compile-cache.ts';
 import { FaultError } from './fault-error.ts';
 import { inheritedEnv } from './inherited.ts';
+import type { Owner } from './unix-socket.ts';
 
 /** How long Node.js may take to say what it thinks of its options. */
 const TRIAL_MS = 10_000;
@@ -27,10 +28,11 @@ export async function nodeOptions(
   settings: Wanted,
   cwd: string,
   notice: (text: string) => void,
+  owner?: Owner,
 ): Promise<NodeOptions> {
   const { nodeArgs, maxOldSpaceMib, threadpoolSize, preload } = settings;
   if (nodeArgs.length > 0) await tryOptions(nodeArgs);
-  const cache = compileCacheOf(settings.compileCache, notice);
+  const cache = compileCacheOf(settings.compileCache, notice, undefined, owner);
   return {
     args: [
       ...nodeArgs,

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Down, LinkKind } from '../machines/events/link.ts';
+import { type Identity, spawnAs } from './identity.ts';
 import { childStdio, inheritedEnv, inheritedOptions } from './inherited.ts';
 import type { MemoryLimits } from './memory.ts';
 
@@ -22,6 +23,8 @@ export interface ProcessLaunch<K extends LinkKind> {
   /** Descriptors it inherits, from `FIRST_FD` on; a pipe ends with its parent (`owner.ts`). */
   fds: readonly (number | 'pipe')[];
   boot: Down<K>;
+  /** Whose it is to be; undefined: its parent's own. */
+  identity?: Identity | undefined;
   /** The memory it may hold, in bytes; 0: any. */
   memory?: MemoryLimits;
   /** Whether a thread in it can be asked where it hangs, over the descriptor after the last of `fds`. */
@@ -40,7 +43,7 @@ export interface Placed {
 
 /** Throws, or the process tells of an error, where the system cannot start it. */
 export function spawnProcess<K extends LinkKind>(
-  { cwd, env, nodeArgs = [], fds, hangStack, isCaptured }: ProcessLaunch<K>,
+  { cwd, env, nodeArgs = [], fds, hangStack, isCaptured, identity }: ProcessLaunch<K>,
   { age, slot }: Placed,
   file: string,
 ): ChildProcess {
@@ -53,7 +56,7 @@ export function spawnProcess<K extends LinkKind>(
   };
   return spawn(process.execPath, [...inheritedOptions(), ...nodeArgs, file], {
     cwd,
-    env: variables,
+    ...spawnAs(identity, variables),
     stdio: childStdio([
       'ignore',
       printed,

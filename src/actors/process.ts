@@ -186,7 +186,7 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
     function spawned(launch: ProcessLaunch<K>): ChildProcess | undefined {
       const failed = (error: Error): void => {
         hooks.gone?.(age);
-        report({ type: 'process.spawnFailed', fault: spawnFault(deps.title, error, launch.cwd) });
+        report({ type: 'process.spawnFailed', fault: spawnFault(deps.title, error, launch) });
       };
       try {
         const started = spawnProcess(launch, input, deps.file);
@@ -300,9 +300,18 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
 }
 
 /** A missing directory looks like a missing program to spawn(2). */
-const spawnFault = (title: string, error: Error, cwd: string): Fault => ({
+const spawnFault = (title: string, error: NodeJS.ErrnoException, { cwd, identity }: SpawnedAs): Fault => ({
   code: 'process.spawnFailed',
   message: existsSync(cwd)
-    ? `a ${title} could not be started: ${error.message}`
+    ? `a ${title} could not be started: ${error.message}${hintOf(error, cwd, identity)}`
     : `a ${title} could not be started: the directory ${cwd} is gone; a reload finds the new one`,
 });
+
+type SpawnedAs = Pick<ProcessLaunch<LinkKind>, 'cwd' | 'identity'>;
+
+/** What the system does not say of it. */
+function hintOf({ code }: NodeJS.ErrnoException, cwd: string, identity: SpawnedAs['identity']): string {
+  const user = identity?.uid ?? process.geteuid?.();
+  if (code === 'EACCES') return `: user ${user} must be able to run it and to enter ${cwd}`;
+  return code === 'EPERM' && identity ? `: it may not become user ${user} (CAP_SETUID, CAP_SETGID)` : '';
+}

@@ -33,10 +33,18 @@ export interface UnixSocket {
   release(): void;
 }
 
+/** A user and a group by their numbers. */
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 export interface UnixSocketOptions {
   mode?: number;
   /** By name or number. Default: the process's own. */
   group?: string;
+  /** Whose it is to be; the group counts less than `group`. Default: the process's own. */
+  owner?: Owner;
   /** The setting that asked for it, for messages. Default `--bind`. */
   flag?: string;
 }
@@ -108,19 +116,19 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-function place(path: string, lock: LockFile, { mode, group }: UnixSocketOptions): UnixSocket {
+function place(path: string, lock: LockFile, { mode, group, owner }: UnixSocketOptions): UnixSocket {
   // Short, since its path may be no longer than the socket's own may be; of chance, since a killed process may have
   // left its own, and in a container the next one has the same number.
   const first = join(dirname(path), `.k${randomBytes(4).toString('base64url')}`);
   if (Buffer.byteLength(first) > UNIX_PATH_BYTES_MAX)
     throw new FaultError('bind.badAddress', `cannot bind unix:${path}: the path is too long`);
-  const gid = group === undefined ? undefined : groupId(group);
+  const gid = group === undefined ? owner?.gid : groupId(group);
   if (group !== undefined && gid === undefined)
     throw new FaultError('bind.badAddress', `cannot bind unix:${path}: there is no group "${group}"`);
   let handle: SocketHandle | undefined;
   try {
     handle = withUmask(gid === undefined ? mode : PRIVATE, () => bindUnixHandle(first));
-    if (gid !== undefined) giveTo(first, gid, mode, `unix:${path}`);
+    if (gid !== undefined) giveTo(first, owner?.uid, gid, mode, `unix:${path}`);
     const own = lstatSync(first);
     renameSync(first, path);
     return socketOf(path, handle, own, lock);
@@ -165,9 +173,15 @@ function removeOwn(path: string, own: Stats): void {
 }
 
 /** Nobody of another group can have connected before. */
-function giveTo(file: string, gid: number, mode: number | undefined, shown: string): void {
+function giveTo(
+  file: string,
+  uid: number | undefined,
+  gid: number,
+  mode: number | undefined,
+  shown: string,
+): void {
   try {
-    lchownSync(file, -1, gid);
+    lchownSync(file, uid ?? -1, gid);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'EPERM') throw error;

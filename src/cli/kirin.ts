@@ -5,9 +5,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { daemonHere, startDaemon } from '../actors/daemon.ts';
 import { isExhausted } from '../actors/descriptors.ts';
 import type { Development } from '../actors/development/development.ts';
 import { FaultError } from '../actors/fault-error.ts';
+import { type Identity, identityOf } from '../actors/identity.ts';
 import { sayAtTheEnd } from '../actors/log-sink.ts';
 import { letLostTerminalGo } from '../actors/lost-terminal.ts';
 import { becomeMaster } from '../actors/own-process.ts';
@@ -18,6 +20,7 @@ import type { Settings, SettingsSource } from '../settings.ts';
 
 // First of all: without a handler SIGUSR1 opens the debugger, and SIGHUP ends the process.
 const signals = takeSignals();
+const daemon = daemonHere();
 letLostTerminalGo();
 
 /** Put in by the build. */
@@ -56,11 +59,21 @@ async function main(argv: string[]): Promise<number> {
     process.stdout.write((await import('./settings-report.ts')).printedSettings(settings));
     return EXIT.ok;
   }
+  // Once: what a name means stays as it was while the server runs.
+  const identity = identityOf(settings);
+  if (parsed.kind === 'run' && settings.daemon && !daemon) return await detach(argv, settings);
   becomeMaster(settings);
-  if (parsed.kind === 'check') return await check(settings, source);
+  if (parsed.kind === 'check') return await check(settings, source, identity);
   const { headStart } = await import('../actors/head-start.ts');
   const workerFile = entryFile('worker');
-  const head = await headStart({ settings, source, redactor, workerFile, stopped: signals.stopped });
+  const head = await headStart({
+    settings,
+    source,
+    identity,
+    redactor,
+    workerFile,
+    stopped: signals.stopped,
+  });
   const { runArbiter } = await import('../actors/arbiter-process.ts');
   let first = head;
   const run = (current: Settings, development?: Development): Promise<number> => {
@@ -70,9 +83,11 @@ async function main(argv: string[]): Promise<number> {
       source,
       settings: current,
       signals,
+      identity,
       redactor,
       workerFile,
       development,
+      serving: daemon?.serving,
       head: early,
       dirtyArbiterFile: entryFile('dirty-arbiter'),
       version: version(),
@@ -88,8 +103,19 @@ async function main(argv: string[]): Promise<number> {
   });
 }
 
+/** What is wrong with the settings was found before, in the foreground. */
+async function detach(argv: string[], { errorLogfile }: Settings): Promise<number> {
+  if (errorLogfile === '-')
+    process.stderr.write('kirin: a daemon without --error-logfile: its log goes nowhere\n');
+  return await startDaemon(argv, signals.stopped);
+}
+
 /** Says whether it would start. What stands in the way is told as at a start, with the same exit code. */
-async function check(settings: Settings, source: SettingsSource): Promise<number> {
+async function check(
+  settings: Settings,
+  source: SettingsSource,
+  identity: Identity | undefined,
+): Promise<number> {
   const { trialOf } = await import('./settings-report.ts');
   const { runArbiter } = await import('../actors/arbiter-process.ts');
   const trial = trialOf(settings);
@@ -98,6 +124,7 @@ async function check(settings: Settings, source: SettingsSource): Promise<number
       source,
       settings: trial.settings,
       signals,
+      identity,
       redactor,
       isTrial: true,
       workerFile: entryFile('worker'),

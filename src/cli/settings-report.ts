@@ -40,6 +40,7 @@ export function trialOf(settings: Settings): Trial {
       dirtyApps: [],
       reloadSettleMs: 0,
       pid: undefined,
+      daemon: false,
       errorLogfile: '-',
       accessLogfile: undefined,
       logLevel: 'error',

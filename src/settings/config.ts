@@ -114,6 +114,14 @@ export interface ConfigKeys {
   compileCache?: string;
   /** Put what workers print into the log, line by line. `--capture-output`, `KIRIN_CAPTURE_OUTPUT`. A change needs a restart. */
   captureOutput?: boolean;
+  /** User that workers run as, by name or number; only root can give another. Default: the arbiter's. `--user`, `KIRIN_USER`. A change needs a restart. */
+  user?: string;
+  /** Group that workers run as, by name or number. Default: the user's. `--group`, `KIRIN_GROUP`. A change needs a restart. */
+  group?: string;
+  /** Workers are in every group that their user is a member of. `--initgroups`, `KIRIN_INITGROUPS`. A change needs a restart. */
+  initgroups?: boolean;
+  /** Detach from the terminal; returns once the server serves, or has failed to. `--daemon`, `KIRIN_DAEMON`. A change needs a restart. */
+  daemon?: boolean;
   /** MODULE:CLASS[:N], loaded by N dirty workers or by all; may be repeated. `--dirty-app`, `KIRIN_DIRTY_APP`. */
   dirtyApps?: string | string[];
   /** Number of dirty workers; 0: no dirty arbiter. Default: 0. `--dirty-workers`, `KIRIN_DIRTY_WORKERS`. */

@@ -26,6 +26,12 @@ export function refuseContradictions(settings: Settings): void {
   refuseFormat(settings);
   if (settings.reload && settings.reloadEngine === 'inotify' && process.platform !== 'linux')
     throw invalid('--reload-engine inotify is of Linux alone: use auto, which does as the system does');
+  if (settings.daemon && settings.reload)
+    throw invalid('--reload is for the terminal of whoever writes the app: leave out --daemon');
+  if (settings.daemon && settings.bind.some((address) => address.startsWith('fd://')))
+    throw invalid(
+      '--daemon leaves no descriptor open for fd://: whoever gives sockets starts Kirin without --daemon',
+    );
   refuseWatching(settings);
   refuseProcessSettings(settings);
   refuseOpenInspector(settings);

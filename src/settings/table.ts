@@ -9,6 +9,7 @@ import { DIRTY_SETTINGS } from './dirty-table.ts';
 import { EDGE_SETTINGS } from './edge-table.ts';
 import { INSPECTOR_SETTINGS } from './inspector-table.ts';
 import { METRICS_SETTINGS } from './metrics-table.ts';
+import { PRIVILEGES_SETTINGS } from './privileges-table.ts';
 import { PROCESS_SETTINGS } from './process-table.ts';
 import { WATCHING_SETTINGS } from './watching-table.ts';
 
@@ -57,6 +58,7 @@ export type Group =
   | 'Logs and files'
   | 'TLS and HTTP'
   | 'Metrics and health'
+  | 'Privileges'
   | 'Dirty workers'
   | 'Development'
   | 'Control'
@@ -380,6 +382,7 @@ export const SETTINGS = {
   ...EDGE_SETTINGS,
   ...METRICS_SETTINGS,
   ...PROCESS_SETTINGS,
+  ...PRIVILEGES_SETTINGS,
   ...DIRTY_SETTINGS,
   ...DEVELOPMENT_SETTINGS,
   ...CONTROL_SETTINGS,

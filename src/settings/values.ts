@@ -102,6 +102,14 @@ export interface Settings extends DevelopmentSettings, ProcessSettings {
   controlQueue: number;
   /** Default 600,000. */
   controlCommandMs: number;
+  /** Name or number; undefined: the arbiter's own. */
+  user: string | undefined;
+  /** Name or number; undefined: the user's. */
+  group: string | undefined;
+  /** Default false. */
+  initgroups: boolean;
+  /** Default false. */
+  daemon: boolean;
   /** HOST:PORT of the inspector's page; undefined: it is not served. */
   inspector: string | undefined;
   /** Default false. */
@@ -202,6 +210,10 @@ export const DEFAULTS: Omit<Settings, 'app'> = {
   controlIdleMs: 300_000,
   controlQueue: 64,
   controlCommandMs: 600_000,
+  user: undefined,
+  group: undefined,
+  initgroups: false,
+  daemon: false,
   inspector: undefined,
   inspectorAllowRemote: false,
   inspectorToken: undefined,

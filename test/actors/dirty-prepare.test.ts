@@ -21,7 +21,7 @@ const prepare = (more: Partial<Settings>, cwd = process.cwd()) =>
   prepareDirty(
     1,
     { ...settings, ...more },
-    { cwd, env: {}, signal: new AbortController().signal, notice: () => {} },
+    { cwd, env: {}, identity: undefined, signal: new AbortController().signal, notice: () => {} },
   );
 
 const rows: [hooks: HookName[], boot: number, hook: number, limit: number, why: string][] = [

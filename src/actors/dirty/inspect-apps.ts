@@ -5,6 +5,7 @@
 import type { DirtyAppSpec } from '../../machines/events/dirty.ts';
 import type { Fault } from '../../machines/faults.ts';
 import { FaultError } from '../fault-error.ts';
+import type { Identity } from '../identity.ts';
 import { askOnce } from '../one-shot/ask.ts';
 import type { FoundApp } from './apps.ts';
 
@@ -17,6 +18,7 @@ export interface Inspection {
   cwd: string;
   env: Record<string, string>;
   nodeArgs: readonly string[];
+  identity: Identity | undefined;
   signal: AbortSignal;
   limitMs: number;
 }

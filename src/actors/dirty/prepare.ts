@@ -9,6 +9,7 @@ import type { ChildLimits, Generation } from '../../machines/events/generation.t
 import type { Settings } from '../../settings.ts';
 import { FaultError } from '../fault-error.ts';
 import { resolvedHooks } from '../hooks/hook-file.ts';
+import type { Identity } from '../identity.ts';
 import { findDirtyApps } from './apps.ts';
 import { inspectDirtyApps } from './inspect-apps.ts';
 
@@ -32,6 +33,7 @@ export interface Preparation {
   nodeArgs?: readonly string[];
   /** What the server is called; default: as its app. */
   name?: string | undefined;
+  identity: Identity | undefined;
   signal: AbortSignal;
   notice(text: string): void;
 }
@@ -40,11 +42,12 @@ export interface Preparation {
 export async function prepareDirty(
   number: number,
   settings: Settings,
-  { cwd, env, nodeArgs = [], name = settings.app, signal, notice }: Preparation,
+  { cwd, env, nodeArgs = [], name = settings.app, identity, signal, notice }: Preparation,
 ): Promise<NonNullable<Generation['dirty']> | undefined> {
   if (settings.dirtyWorkers === 0) return undefined;
   const found = findDirtyApps(settings.dirtyApps, cwd);
-  const apps = await inspectDirtyApps(found, { cwd, env, nodeArgs, signal, limitMs: settings.bootTimeoutMs });
+  const limitMs = settings.bootTimeoutMs;
+  const apps = await inspectDirtyApps(found, { cwd, env, nodeArgs, identity, signal, limitMs });
   const generation: DirtyGeneration = {
     generation: number,
     apps,

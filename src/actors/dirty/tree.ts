@@ -3,7 +3,7 @@
  * link to the one that lives, and questions to it. Runs in the arbiter.
  */
 import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { chownSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromCallback } from 'xstate';
@@ -22,6 +22,7 @@ import { backoffOf } from '../../machines/pool-context.ts';
 import { FaultError } from '../fault-error.ts';
 import type { Guardian } from '../guardian.ts';
 import type { HeartbeatTable } from '../heartbeat.ts';
+import type { Identity } from '../identity.ts';
 import type { InspectedChildren } from '../inspect/children.ts';
 import { type ProcessDeps, type ProcessHooks, type ProcessLaunch, processActor } from '../process.ts';
 import type { Redactor } from '../redaction.ts';
@@ -44,6 +45,8 @@ export interface TreeDeps {
   stashBytesMax: number;
   /** Takes what dirty processes print, if it is captured. */
   printed: ProcessDeps<'dirtyArbiter'>['printed'] | undefined;
+  /** Whose the dirty arbiter is to be, and all it starts; undefined: the arbiter's own. */
+  identity: Identity | undefined;
   /** The file that a dirty arbiter runs. */
   arbiterFile: string;
   notice(text: string): void;
@@ -68,6 +71,8 @@ export class DirtyTree {
     this.#deps = deps;
     // Short, since a socket lies in it, and 0700 from its first moment.
     this.#directory = mkdtempSync(join(realpathSync(tmpdir()), 'kirin-'));
+    const { identity } = deps;
+    if (identity) chownSync(this.#directory, identity.uid, identity.gid);
   }
 
   /** What callers connect to; the same after each restart of the dirty arbiter. */
@@ -179,6 +184,7 @@ export class DirtyTree {
       env: ownEnvironment(),
       fds: [],
       isCaptured: this.#deps.printed !== undefined,
+      identity: this.#deps.identity,
       boot: {
         type: 'worker.boot',
         spec: {

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { killChild } from '../child-kill.ts';
 import { stdioOf } from '../child-stdio.ts';
 import { FaultError } from '../fault-error.ts';
+import { type Identity, spawnAs } from '../identity.ts';
 import { childStdio, inheritedEnv } from '../inherited.ts';
 import { OWNER_FD } from '../owner.ts';
 
@@ -23,6 +24,8 @@ export interface OneShot {
   cwd: string;
   /** Options of Node.js. */
   nodeArgs?: readonly string[] | undefined;
+  /** Whose its process is to be. Default: the arbiter's own. */
+  identity?: Identity | undefined;
   signal?: AbortSignal | undefined;
   limitMs: number;
   /** What it does, for the error of being given up. */
@@ -77,14 +80,14 @@ export function askOnce(shot: OneShot): Promise<unknown> {
   });
 }
 
-function start({ entries, argument, env, cwd, nodeArgs = [] }: OneShot): ChildProcess {
+function start({ entries, argument, env, cwd, nodeArgs = [], identity }: OneShot): ChildProcess {
   const files = entries.map((entry) => fileURLToPath(entry));
   const file = files.find((one) => existsSync(one)) ?? files[0]!;
   // Among the sources the entry is TypeScript. Options of Node come with NODE_OPTIONS; the arbiter's own stay its own.
   const options = file.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [];
   return spawn(process.execPath, [...options, ...nodeArgs, file, argument], {
     cwd,
-    env: inheritedEnv(env),
+    ...spawnAs(identity, inheritedEnv(env)),
     stdio: childStdio(['ignore', 2, 2, 'pipe', 'pipe']),
   });
 }
