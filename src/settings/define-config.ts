@@ -1,5 +1,6 @@
 /** For those who write a configuration file in TypeScript, or in an editor that completes. Runs where the file is evaluated. */
 import type { ConfigKeys, OtherKeys } from './config.ts';
+import type { Hooks } from './hook-types.ts';
 import type { HookName } from './hooks-table.ts';
 import type { TypedOptions } from './typed-options.ts';
 
@@ -19,7 +20,7 @@ type Spelled = ConfigKeys & {
 };
 
 /** Functions that are called when something happens: docs/hooks.md. */
-type HookFunctions = { [K in HookName as K | Camel<K>]?: (...given: never[]) => unknown };
+type HookFunctions = { [K in HookName as K | Camel<K>]?: Hooks[Camel<K> & keyof Hooks] };
 
 /** What a configuration file may hold; undefined: not given. */
 export type Config = { [K in keyof (Spelled & HookFunctions)]?: (Spelled & HookFunctions)[K] | undefined };
