@@ -32,7 +32,6 @@ const REASONS: Readonly<Record<string, string>> = {
     'processes of Node.js are not forked, so that an app loaded once could not be shared: preload names modules that each worker imports first, and compile_cache makes that fast',
   pythonpath: 'modules are found by the rules of Node.js, from the directory of the app: use chdir',
   raw_paste_global_conf: 'it is a way to configure Python apps: use raw_env or args',
-  reload_engine: 'the watcher is the one that the system has',
   sendfile: 'the app sends files by itself; none passes through Kirin',
   spew: 'it traces lines of Python: use inspect, a debugger port for each worker',
   ssl_version: 'Node.js speaks TLS 1.2 and 1.3 and nothing older',

@@ -1,5 +1,5 @@
 /** Every hook of the table has a type for whoever writes a configuration, and no other has. Compiled, never run. */
-import type { Hooks } from '../../src/index.ts';
+import { defineConfig, type Hooks } from '../../src/index.ts';
 import type { HookName } from '../../src/settings/hooks-table.ts';
 
 type Camel<S extends string> = S extends `${infer Head}_${infer Tail}`
@@ -17,3 +17,9 @@ export const config: Hooks & { workers: number } = {
   // @ts-expect-error: a hook is a function
   onExit: 3,
 };
+
+export const configured = defineConfig({
+  workers: 2,
+  child_exit: ({ signal }) => signal?.startsWith('SIG'),
+  postRequest: ({ response, durationMs }) => response.statusCode + durationMs,
+});
