@@ -4,7 +4,9 @@
  */
 import { statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
+import { activationOf } from './actors/activation.ts';
 import { startDirectory } from './actors/app-path.ts';
+import { cgroupLimits, memoryShare } from './actors/cgroup.ts';
 import { overlayEnv } from './actors/environment.ts';
 import type { Learn } from './actors/redaction.ts';
 import { type ConfigFile, findConfigFile, loadConfigFile } from './settings/config-file.ts';
@@ -33,6 +35,9 @@ export interface CommandLine {
   /** Those of `KIRIN_CMD_ARGS`. */
   variableFlags?: CommandLine['flags'] | undefined;
 }
+
+/** The origin of addresses that are given open. */
+export const ACTIVATED = 'LISTEN_FDS';
 
 /** Where the values of settings came from; what is not in there is the default. */
 const origins = new WeakMap<Settings, ReadonlyMap<SettingKey | 'app', string>>();
@@ -100,6 +105,9 @@ class Reading {
       resolved[key] = value;
       found.set(key, this.#find(key)!.origin);
     }
+    if (resolved['maxMemoryBytes'] === 'auto')
+      resolved['maxMemoryBytes'] = memoryShare(resolved['workers'] as number, cgroupLimits());
+    this.#takeSockets(resolved, found);
     const { app, origin } = this.#app();
     found.set('app', origin);
     const hooks = this.#hooks();
@@ -115,6 +123,15 @@ class Reading {
     refuseContradictions(settings);
     origins.set(settings, found);
     return settings;
+  }
+
+  /** As in Gunicorn: sockets that are given count more than addresses that are asked for. */
+  #takeSockets(resolved: Record<string, unknown>, found: Map<SettingKey | 'app', string>): void {
+    const activation = activationOf(process.env);
+    if (!activation) return;
+    resolved['bind'] = activation.addresses;
+    const origin = found.get('bind');
+    found.set('bind', origin === undefined || origin === 'PORT' ? ACTIVATED : `${ACTIVATED}, not ${origin}`);
   }
 
   #hooks(): HookFile | undefined {

@@ -39,10 +39,12 @@ import { MemoryTable } from './memory.ts';
 import { MetricsOffice } from './metrics/office.ts';
 import { narrator, tellOrder } from './narrator.ts';
 import { type Pidfile, writePidfile } from './pidfile.ts';
+import { tellPlace } from './place-notices.ts';
 import { type ProcessDeps, processActor, together } from './process.ts';
 import type { Redactor } from './redaction.ts';
 import { Rotation } from './rotation.ts';
 import type { Signals } from './signals.ts';
+import { type Service, serviceOf } from './systemd/service.ts';
 
 export interface ArbiterOptions {
   settings: Settings;
@@ -160,6 +162,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     dirty,
     version: options.version,
   });
+  const service = options.isTrial ? undefined : serviceOf((text) => log.warn(text));
   process.on('uncaughtException', crash);
   // Node would write them to standard error itself, and wait where nobody reads it.
   // With `--no-warnings` nobody listens, and nobody shall.
@@ -179,6 +182,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     return exitCodeOf(fault);
   }
   log.info(`kirin ${options.version} on Node.js ${process.version}, pid ${process.pid}`);
+  tellPlace(settings, log);
   const unwatchClock = watchClock((byMs) => {
     log.info(jumpText(byMs));
     pidfile?.touch();
@@ -192,6 +196,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     control,
     dirty,
     metrics,
+    service,
     rotation,
     hooks,
     live,
@@ -219,6 +224,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   await guardian.end();
   await inspector.end('the server has stopped');
   await metrics.end();
+  await service?.end();
   process.off('uncaughtException', crash);
   // Last of all: for whoever waits for the end, the end of the connection is the end of the server.
   await control.close();
@@ -236,6 +242,8 @@ interface House {
   control: Control;
   dirty: DirtyTree | undefined;
   metrics: MetricsOffice;
+  /** Tells the service manager, if there is one. */
+  service: Service | undefined;
   rotation: Rotation;
   hooks: ArbiterHooks;
   /** Every process that lives. */
@@ -258,6 +266,7 @@ function supervise(
     control,
     dirty,
     metrics,
+    service,
     rotation,
     hooks,
     live,
@@ -342,11 +351,13 @@ function supervise(
   });
   inspector.attach(actor, control.attach(actor));
   development?.attach(log, (order) => actor.send(order));
+  service?.attach(actor);
   for (const type of REPORTS)
     actor.on(type, (report) =>
       harmless(log, () => {
         tellOrder(log, report);
         control.heard(report);
+        service?.heard(report);
         if (report.type !== 'order.taken') metrics.tally.ended(report);
         development?.heard(report);
       }),

@@ -16,7 +16,7 @@ export interface ConfigKeys {
   keepalive?: number;
   /** Leave connections where they are, however uneven. `--no-balance`, `KIRIN_NO_BALANCE`. */
   noBalance?: boolean;
-  /** Number of worker processes; "auto": one for each core. Default: 1, or $WEB_CONCURRENCY. `--workers`, `KIRIN_WORKERS`. */
+  /** Number of worker processes; "auto": one for each core that the machine and its container allow. Default: 1, or $WEB_CONCURRENCY. `--workers`, `KIRIN_WORKERS`. */
   workers?: number | 'auto';
   /** The most workers that orders (worker add, TTIN) can reach. Default: 4 for each core, at least 64. `--workers-max`, `KIRIN_WORKERS_MAX`. A change needs a restart. */
   workersMax?: number;
@@ -28,7 +28,7 @@ export interface ConfigKeys {
   maxRequests?: number;
   /** Up to so many requests more, at random, so that not all are replaced at once. Default: 0. `--max-requests-jitter`, `KIRIN_MAX_REQUESTS_JITTER`. */
   maxRequestsJitter?: number;
-  /** Memory of a worker, such as 512M, beyond which it is replaced; 0: no limit. Default: 0. `--max-memory`, `KIRIN_MAX_MEMORY`. */
+  /** Memory of a worker, such as 512M, beyond which it is replaced; "auto": its share of the container's; 0: no limit. Default: 0. `--max-memory`, `KIRIN_MAX_MEMORY`. */
   maxMemory?: number | string;
   /** Memory of a worker beyond which it is killed; 0: no limit. Default: 0. `--max-memory-hard`, `KIRIN_MAX_MEMORY_HARD`. */
   maxMemoryHard?: number | string;

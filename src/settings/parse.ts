@@ -5,6 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { type Address, formatAddress, parseAddress } from '../actors/address.ts';
+import { cgroupLimits, workersFor } from '../actors/cgroup.ts';
 import { FaultError } from '../actors/fault-error.ts';
 import { didYouMean } from './suggest.ts';
 import { type Kind, type Setting, WORKERS_MAX } from './table.ts';
@@ -92,7 +93,7 @@ function parseCount({ min, max }: Kind & { kind: 'count' }, raw: unknown, contex
 }
 
 function parseWorkers(raw: unknown, context: ParseContext): number {
-  if (raw === 'auto') return Math.min(availableParallelism(), WORKERS_MAX);
+  if (raw === 'auto') return Math.min(workersFor(availableParallelism(), cgroupLimits()), WORKERS_MAX);
   const value = numberIn(raw);
   if (isWholeWithin(value, 1, WORKERS_MAX)) return value;
   return must(context, `a whole number ${bounds(value, 1, WORKERS_MAX)} (or "auto")`, raw);
@@ -113,12 +114,21 @@ function parseChoice({ of }: Kind & { kind: 'choice' }, raw: unknown, context: P
 
 const UNITS: Record<string, number> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
 
-function parseBytes({ min, max }: Kind & { kind: 'bytes' }, raw: unknown, context: ParseContext): number {
+function parseBytes(
+  { min, max, auto }: Kind & { kind: 'bytes' },
+  raw: unknown,
+  context: ParseContext,
+): number | 'auto' {
+  if (auto && raw === 'auto') return 'auto';
   const [, digits = '', unit = ''] =
     /^(\d{1,12})\s*([KMG]?)(?:i?B)?$/i.exec(typeof raw === 'number' ? String(raw) : shownText(raw)) ?? [];
   const value = digits === '' ? undefined : Number(digits) * UNITS[unit.toUpperCase()]!;
   if (isWholeWithin(value, min, max)) return value;
-  return must(context, `a number of bytes ${bounds(value, min, max)}, or such as 64K or 1M`, raw);
+  return must(
+    context,
+    `a number of bytes ${bounds(value, min, max)}, or such as 64K or 1M${auto ? ' (or "auto")' : ''}`,
+    raw,
+  );
 }
 
 const shownText = (raw: unknown): string => (typeof raw === 'string' ? raw.trim() : '');

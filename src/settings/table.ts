@@ -25,8 +25,8 @@ export type Kind =
   | { kind: 'choice'; of: readonly string[] }
   /** A number of workers, or a share of them such as "25%". */
   | { kind: 'surge' }
-  /** A number of bytes, as text also with K, M or G. */
-  | { kind: 'bytes'; min: number; max: number }
+  /** A number of bytes, as text also with K, M or G; with `auto` also that word. */
+  | { kind: 'bytes'; min: number; max: number; auto?: true }
   /** Permissions of a file: octal as text, bits as a number. */
   | { kind: 'mode' }
   /** One line of text. */
@@ -172,7 +172,7 @@ export const SETTINGS = {
     type: { kind: 'workers' },
     defaultText: '1, or $WEB_CONCURRENCY',
     group: 'Workers',
-    text: 'Number of worker processes; "auto": one for each core',
+    text: 'Number of worker processes; "auto": one for each core that the machine and its container allow',
     reloadable: true,
     public: true,
   },

@@ -11,10 +11,10 @@ export const WATCHING_SETTINGS = {
   maxMemoryBytes: {
     name: 'max_memory',
     flag: 'max-memory',
-    type: { kind: 'bytes', min: 0, max: MEMORY_MAX },
+    type: { kind: 'bytes', min: 0, max: MEMORY_MAX, auto: true },
     defaultText: '0',
     group,
-    text: 'Memory of a worker, such as 512M, beyond which it is replaced; 0: no limit',
+    text: 'Memory of a worker, such as 512M, beyond which it is replaced; "auto": its share of the container\'s; 0: no limit',
     reloadable,
     public: true,
   },

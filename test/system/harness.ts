@@ -73,6 +73,8 @@ export interface ServerOptions {
   control?: boolean;
   /** Descriptors of the test that the server finds open by chance, under these numbers. */
   strays?: Readonly<Record<number, number>>;
+  /** A program and its arguments that becomes the server, or starts it. */
+  through?: readonly string[];
 }
 
 /** Polls until `condition` gives something true; throws with `what` when the deadline is over. */
@@ -136,9 +138,11 @@ export class Server {
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   #partial = '';
 
-  constructor(args: readonly string[], { cwd, env, plain, control, strays = {} }: ServerOptions = {}) {
+  constructor(args: readonly string[], given: ServerOptions = {}) {
+    const { cwd, env, plain, control, strays = {}, through = [] } = given;
     const options = plain ? [] : ['--log-format', 'json', '--log-level', 'debug'];
-    this.child = spawn(process.execPath, [command('kirin'), ...options, ...args], {
+    const [program = '', ...rest] = [...through, process.execPath, command('kirin'), ...options, ...args];
+    this.child = spawn(program, rest, {
       cwd: cwd ?? root,
       env: { ...cleanEnvironment(), ...(control ? {} : { KIRIN_NO_CONTROL_SOCKET: 'true' }), ...env },
       stdio: withStrays(['ignore', 'pipe', 'pipe'], strays),

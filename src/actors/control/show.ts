@@ -12,6 +12,7 @@ import type { DirtyTree } from '../dirty/tree.ts';
 import type { Generations } from '../generations.ts';
 import type { HeartbeatTable, Pulse } from '../heartbeat.ts';
 import type { ListenerTable } from '../listeners.ts';
+import { isPidOne, zombiesOf } from '../pid-one.ts';
 import type { Rotation } from '../rotation.ts';
 import type { Call } from './call.ts';
 import { type Command, CommandError, shown } from './grammar.ts';
@@ -162,6 +163,8 @@ export class Show {
       generation: pool?.committed.number ?? null,
       requests_per_second: rounded(sum(pulses.map((pulse) => pulse.requestsPerSecond)), 1),
       connections: sum(pulses.map(({ figures }) => figures?.connections ?? 0)),
+      // Only process 1 has any.
+      zombies: isPidOne() ? zombiesOf() : 0,
       in_flight: sum(pulses.map(({ figures }) => figures?.inFlight ?? 0)),
       rss_bytes: this.#rssBytes(),
     };
