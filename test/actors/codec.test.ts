@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { encodeFrame, FRAME_BYTES_MAX, frameReader, type LinkEvent } from '../../src/actors/codec.ts';
 import { linkSchemas, type Up } from '../../src/machines/events/link.ts';
+import { DURATION_BOUNDS } from '../../src/machines/events/metrics.ts';
 import type { WorkerReport } from '../../src/machines/events/worker.ts';
 import { FAULT_CODES } from '../../src/machines/faults.ts';
 
@@ -69,6 +70,25 @@ const reports: fc.Arbitrary<Up<'web'>> = fc
     fc.record({ type: fc.constant('worker.paused' as const) }),
     fc.record({ type: fc.constant('worker.resumed' as const) }),
     fc.record({ type: fc.constant('worker.pauseFailed' as const), fault }),
+    fc.record(
+      {
+        type: fc.constant('worker.metrics' as const),
+        statuses: fc.array(fc.tuple(count, count), { maxLength: 4 }),
+        durations: fc.array(count, {
+          minLength: DURATION_BOUNDS.length + 1,
+          maxLength: DURATION_BOUNDS.length + 1,
+        }),
+        totalMs: ms,
+        aborted: count,
+        app: fc.string(),
+      },
+      { requiredKeys: ['type', 'statuses', 'durations', 'totalMs', 'aborted'] },
+    ),
+    fc.record({
+      type: fc.constant('worker.modules' as const),
+      generation: count,
+      files: fc.array(fc.record({ path: fc.string(), mtimeMs: ms }), { maxLength: 4 }),
+    }),
     fc.record({
       type: fc.constant('worker.draining' as const),
       orderId: count,
