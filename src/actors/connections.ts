@@ -2,10 +2,12 @@
  * The open connections of one server. Runs in web workers, on the data plane: a request costs one addition, a
  * connection one entry in a set; whatever else is asked is computed when asked.
  */
+import type { EventEmitter } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import https from 'node:https';
 import type { Server, Socket } from 'node:net';
 import tls from 'node:tls';
+import { HEAD_AWAITED } from './proxy-header.ts';
 
 /** A socket as Node's HTTP server leaves it: with the response that is being sent on it, if there is one. */
 export type HttpSocket = Socket & { _httpMessage?: ServerResponse | null };
@@ -41,7 +43,7 @@ export class Connections {
   readonly lastQueued = new WeakMap<Socket, ServerResponse>();
   /** Where HTTP is spoken: the TLS sockets of an HTTPS server, else the sockets themselves. */
   readonly #spoken: Set<Socket>;
-  /** Connections of a TLS server that are not secured yet. */
+  /** Connections of a TLS server that are not secured yet, and those whose proxy has not spoken yet. */
   readonly #greeting = new Set<Socket>();
   readonly #server: Server;
   #onEmpty: (() => void) | undefined;
@@ -58,9 +60,18 @@ export class Connections {
       if (sockets.size === 0) this.#onEmpty?.();
     };
     server.prependListener('connection', (socket: Socket) => {
+      // One whose proxy was awaited is known.
+      if (sockets.has(socket)) this.#greeting.delete(socket);
+      else enter(socket);
+    });
+    (server as EventEmitter).on(HEAD_AWAITED, (socket: Socket) => {
+      this.#greeting.add(socket);
+      enter(socket);
+    });
+    function enter(socket: Socket): void {
       sockets.add(socket);
       socket.on('close', onClose);
-    });
+    }
     function onClose(this: Socket): void {
       leave(this);
     }

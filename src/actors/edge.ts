@@ -7,6 +7,7 @@ import http, { type RequestListener } from 'node:http';
 import type { Server } from 'node:net';
 import type { EdgeSpec } from '../machines/events/worker.ts';
 import { FaultError } from './fault-error.ts';
+import type { Notice } from './supervised.ts';
 
 /** How often Node looks for requests that take too long; half the shortest limit is soon enough. */
 const CHECK_MS_MAX = 30_000;
@@ -15,9 +16,12 @@ const CHECK_MS_MIN = 100;
 let edge: EdgeSpec = {};
 let make: (listener: RequestListener) => Server = (listener) => http.createServer(listener);
 
+let takeProxied: typeof import('./proxied.ts').takeProxied | undefined;
+
 /** Said once by the worker, before it loads the app. Throws FaultError `settings.invalid` for files that are no certificate or key. */
 export async function prepareEdge(spec: EdgeSpec): Promise<void> {
   edge = spec;
+  if (spec.proxy) ({ takeProxied } = await import('./proxied.ts'));
   const limits = limitsOf(spec);
   make = (listener) => http.createServer(limits, listener);
   if (!spec.tls) return;
@@ -52,6 +56,11 @@ export function refuseOpenServer(server: Server, ours: boolean): FaultError | un
   );
 }
 
+/** Before anything else listens to it: whoever does meets connections whose proxy has spoken. */
+export function awaitProxies(server: Server, notice: Notice): void {
+  if (edge.proxy) takeProxied?.(server, edge.proxy, notice);
+}
+
 function limitsOf({ maxHeaderBytes, headersTimeoutMs, requestTimeoutMs }: EdgeSpec): http.ServerOptions {
   const limits = [headersTimeoutMs, requestTimeoutMs].filter(
     (ms): ms is number => ms !== undefined && ms > 0,
@@ -79,6 +88,7 @@ async function secureOptions(tls: NonNullable<EdgeSpec['tls']>) {
     ...(tls.caCerts === undefined ? {} : { ca: read('--ca-certs', tls.caCerts) }),
     ...(tls.ciphers === undefined ? {} : { ciphers: tls.ciphers }),
     minVersion: tls.minVersion,
+    maxVersion: tls.maxVersion,
     requestCert: tls.clients !== 'none',
     rejectUnauthorized: tls.clients === 'required',
   };

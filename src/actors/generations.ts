@@ -8,6 +8,7 @@ import type { Generation } from '../machines/events/generation.ts';
 import type { AppSpec, WorkerSpec } from '../machines/events/worker.ts';
 import type { Fault } from '../machines/faults.ts';
 import { hooksAt } from '../settings/hooks-table.ts';
+import { splitList } from '../settings/networks.ts';
 import { inForce, needsRestart, type Settings, type SettingsSource } from '../settings.ts';
 import { parseAddress } from './address.ts';
 import { resolveApp } from './app-path.ts';
@@ -269,7 +270,9 @@ export class Generations {
 function edgeOf(settings: Settings): WorkerSpec['edge'] {
   const { certfile, keyfile, caCerts, certReqs, ciphers, sslMinVersion, http2, http2Streams } = settings;
   const { maxHeaderBytes, headersTimeoutMs, requestTimeoutMs } = settings;
-  const limits = { maxHeaderBytes, headersTimeoutMs, requestTimeoutMs };
+  const { proxyProtocol: versions, proxyAllowIps } = settings;
+  const proxy = versions === 'off' ? undefined : { versions, allow: splitList(proxyAllowIps) };
+  const limits = { maxHeaderBytes, headersTimeoutMs, requestTimeoutMs, proxy };
   if (certfile === undefined)
     return Object.values(limits).every((limit) => limit === undefined) ? undefined : limits;
   return {
@@ -281,6 +284,7 @@ function edgeOf(settings: Settings): WorkerSpec['edge'] {
       clients: certReqs,
       ciphers,
       minVersion: sslMinVersion,
+      maxVersion: settings.sslMaxVersion,
     },
     http2Streams: http2 ? http2Streams : undefined,
   };

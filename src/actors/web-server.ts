@@ -14,7 +14,7 @@ import { type Exports, loadModule } from './app-loader.ts';
 import { signalShield } from './app-signals.ts';
 import { Connections } from './connections.ts';
 import { Drain } from './drain.ts';
-import { refuseOpenServer } from './edge.ts';
+import { awaitProxies, refuseOpenServer } from './edge.ts';
 import { FaultError } from './fault-error.ts';
 import { hookListen } from './listen-hook.ts';
 import { hopeful, type Outcome, settles } from './patience.ts';
@@ -192,6 +192,7 @@ class AppServer implements WebServer {
       return Promise.reject(refusal);
     }
     this.#server = server;
+    awaitProxies(server, this.#options.notice);
     this.#options.chosen?.(server);
     this.#connections = new Connections(server, maxRequests, (requests) => this.#recycle(requests));
     watchRequests(server, this.#options.watchers ?? []);

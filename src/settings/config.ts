@@ -80,6 +80,8 @@ export interface ConfigKeys {
   ciphers?: string;
   /** The oldest version of TLS that is spoken. Default: TLSv1.2. `--ssl-min-version`, `KIRIN_SSL_MIN_VERSION`. */
   sslMinVersion?: 'TLSv1.2' | 'TLSv1.3';
+  /** The newest version of TLS that is spoken. Default: TLSv1.3. `--ssl-max-version`, `KIRIN_SSL_MAX_VERSION`. */
+  sslMaxVersion?: 'TLSv1.2' | 'TLSv1.3';
   /** Speak HTTP/2 with those who can (needs TLS), HTTP/1.1 with the others. `--http2`, `KIRIN_HTTP2`. */
   http2?: boolean;
   /** Requests at once on one HTTP/2 connection. Default: 100. `--http2-max-concurrent-streams`, `KIRIN_HTTP2_MAX_CONCURRENT_STREAMS`. */
@@ -90,6 +92,10 @@ export interface ConfigKeys {
   headersTimeout?: number;
   /** Seconds a whole request, its body included, may take to arrive; 0: no limit. Default: 300. `--request-timeout`, `KIRIN_REQUEST_TIMEOUT`. */
   requestTimeout?: number;
+  /** Connections begin with a head of the PROXY protocol of this version; auto: of either. Default: off. `--proxy-protocol`, `KIRIN_PROXY_PROTOCOL`. */
+  proxyProtocol?: 'off' | 'v1' | 'v2' | 'auto';
+  /** Proxies that may connect then: addresses and networks with commas between them, or *. Default: 127.0.0.1,::1. `--proxy-allow-from`, `KIRIN_PROXY_ALLOW_FROM`. */
+  proxyAllowIps?: string;
   /** Prometheus metrics, /healthz and /readyz, at 127.0.0.1:9180 unless HOST:PORT, PORT or unix:PATH follows. Default: off. `--metrics`, `KIRIN_METRICS`. A change needs a restart. */
   metrics?: boolean | number | string;
   /** Send what is counted to statsd, at 127.0.0.1:8125 unless HOST:PORT or PORT follows. Default: off. `--statsd-host`, `KIRIN_STATSD_HOST`. A change needs a restart. */
@@ -191,6 +197,7 @@ export interface OtherKeys {
   accessLogformat: 'accessLogFormat';
   errorLogfile: 'errorlog';
   pid: 'pidfile';
+  proxyAllowFrom: 'proxyAllowIps';
   nodeArg: 'nodeArgs';
   dirtyApp: 'dirtyApps';
   dirtyResource: 'dirtyResources';

@@ -5,6 +5,7 @@
 import { isLoopback, parseAddress } from '../actors/address.ts';
 import { compileFormat } from '../actors/requests/access-format.ts';
 import type { Settings } from '../settings.ts';
+import { badNetwork, splitList } from './networks.ts';
 import { invalid } from './parse.ts';
 import { refuseProcessSettings } from './process-contradictions.ts';
 
@@ -23,6 +24,11 @@ export function refuseContradictions(settings: Settings): void {
   if (!settings.controlSocketDisable && settings.controlSocketReadonly === settings.controlSocket)
     throw invalid('--control-socket and --control-socket-readonly must be two paths');
   refuseHalfTls(settings);
+  const network = badNetwork(splitList(settings.proxyAllowIps));
+  if (network !== undefined)
+    throw invalid(
+      `--proxy-allow-from: "${network}" is neither an address nor a network such as 10.0.0.0/8, nor * for all`,
+    );
   refuseFormat(settings);
   if (settings.reload && settings.reloadEngine === 'inotify' && process.platform !== 'linux')
     throw invalid('--reload-engine inotify is of Linux alone: use auto, which does as the system does');
@@ -37,7 +43,10 @@ export function refuseContradictions(settings: Settings): void {
   refuseOpenInspector(settings);
 }
 
-function refuseHalfTls({ certfile, keyfile, caCerts, certReqs, ciphers, http2 }: Settings): void {
+function refuseHalfTls(settings: Settings): void {
+  const { certfile, keyfile, caCerts, certReqs, ciphers, http2 } = settings;
+  if (settings.sslMinVersion > settings.sslMaxVersion)
+    throw invalid('--ssl-min-version is newer than --ssl-max-version: no version is left');
   const alone = [
     keyfile === undefined ? '' : '--keyfile',
     caCerts === undefined ? '' : '--ca-certs',

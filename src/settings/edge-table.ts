@@ -65,6 +65,16 @@ export const EDGE_SETTINGS = {
     reloadable,
     public: true,
   },
+  sslMaxVersion: {
+    name: 'ssl_max_version',
+    flag: 'ssl-max-version',
+    type: { kind: 'choice', of: ['TLSv1.2', 'TLSv1.3'] },
+    defaultText: 'TLSv1.3',
+    group,
+    text: 'The newest version of TLS that is spoken',
+    reloadable,
+    public: true,
+  },
   http2: {
     name: 'http2',
     flag: 'http2',
@@ -113,5 +123,25 @@ export const EDGE_SETTINGS = {
     text: 'Seconds a whole request, its body included, may take to arrive; 0: no limit',
     reloadable,
     public: true,
+  },
+  proxyProtocol: {
+    name: 'proxy_protocol',
+    flag: 'proxy-protocol',
+    type: { kind: 'choice', of: ['off', 'v1', 'v2', 'auto'] },
+    defaultText: 'off',
+    group,
+    text: 'Connections begin with a head of the PROXY protocol of this version; auto: of either',
+    reloadable,
+    public: true,
+  },
+  /** Gunicorn's name and flag. */
+  proxyAllowIps: {
+    name: 'proxy_allow_ips',
+    flag: 'proxy-allow-from',
+    type: { kind: 'text', lengthMax: 4096 },
+    defaultText: '127.0.0.1,::1',
+    group,
+    text: 'Proxies that may connect then: addresses and networks with commas between them, or *',
+    reloadable,
   },
 } as const satisfies Record<string, Setting>;

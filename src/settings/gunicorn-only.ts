@@ -20,6 +20,10 @@ const REASONS: Readonly<Record<string, string>> = {
   enable_stdio_inheritance:
     'workers have the standard output and error of Kirin; capture_output puts them into the log',
   http_parser: 'requests are read by the parser of Node.js',
+  limit_request_field_size: 'the parser of Node.js has one bound for the whole head: use max_header_size',
+  limit_request_fields:
+    'Node.js would leave out the fields beyond it instead of refusing the request: use max_header_size',
+  limit_request_line: 'the parser of Node.js has one bound for the whole head: use max_header_size',
   logconfig: 'it is a file of the logging module of Python: use errorlog, loglevel and log_format',
   logconfig_dict: 'it is of the logging module of Python: use errorlog, loglevel and log_format',
   logconfig_json: 'it is a file of the logging module of Python: use errorlog, loglevel and log_format',

@@ -134,6 +134,8 @@ export interface Settings extends DevelopmentSettings, ProcessSettings {
   ciphers: string | undefined;
   /** Default `TLSv1.2`. */
   sslMinVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** Default `TLSv1.3`. */
+  sslMaxVersion: 'TLSv1.2' | 'TLSv1.3';
   /** Default false. */
   http2: boolean;
   /** Default 100. */
@@ -144,6 +146,10 @@ export interface Settings extends DevelopmentSettings, ProcessSettings {
   headersTimeoutMs: number | undefined;
   /** Undefined: Node's own 300,000. */
   requestTimeoutMs: number | undefined;
+  /** Default `off`. */
+  proxyProtocol: 'off' | 'v1' | 'v2' | 'auto';
+  /** Addresses and networks, or `*`, with commas between them; default the machine itself. */
+  proxyAllowIps: string;
   /** HOST:PORT or unix:PATH of /metrics, /healthz and /readyz; undefined: they are not served. */
   metrics: string | undefined;
   /** HOST:PORT; undefined: nothing is sent. */
@@ -228,11 +234,14 @@ export const DEFAULTS: Omit<Settings, 'app'> = {
   certReqs: 'none',
   ciphers: undefined,
   sslMinVersion: 'TLSv1.2',
+  sslMaxVersion: 'TLSv1.3',
   http2: false,
   http2Streams: 100,
   maxHeaderBytes: undefined,
   headersTimeoutMs: undefined,
   requestTimeoutMs: undefined,
+  proxyProtocol: 'off',
+  proxyAllowIps: '127.0.0.1,::1',
   metrics: undefined,
   statsdHost: undefined,
   statsdPrefix: '',

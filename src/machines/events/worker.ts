@@ -43,6 +43,7 @@ export const EdgeSpecSchema = v.object({
       clients: v.picklist(['none', 'optional', 'required']),
       ciphers: v.optional(text),
       minVersion: v.picklist(['TLSv1.2', 'TLSv1.3']),
+      maxVersion: v.picklist(['TLSv1.2', 'TLSv1.3']),
     }),
   ),
   /** Requests at once on one connection; undefined: no HTTP/2. */
@@ -50,6 +51,8 @@ export const EdgeSpecSchema = v.object({
   maxHeaderBytes: v.optional(count),
   headersTimeoutMs: v.optional(ms),
   requestTimeoutMs: v.optional(ms),
+  /** The head by which proxies say who their clients are, and which proxies; undefined: none is read. */
+  proxy: v.optional(v.object({ versions: v.picklist(['v1', 'v2', 'auto']), allow: v.array(text) })),
 });
 export type EdgeSpec = v.InferOutput<typeof EdgeSpecSchema>;
 
