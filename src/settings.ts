@@ -6,13 +6,14 @@ import { statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { activationOf } from './actors/activation.ts';
 import { startDirectory } from './actors/app-path.ts';
-import { cgroupLimits, memoryShare } from './actors/cgroup.ts';
+import { cgroupLimits } from './actors/cgroup.ts';
 import { overlayEnv } from './actors/environment.ts';
 import type { Learn } from './actors/redaction.ts';
 import { type ConfigFile, findConfigFile, loadConfigFile } from './settings/config-file.ts';
 import { refuseContradictions } from './settings/contradictions.ts';
 import { IN_DEVELOPMENT } from './settings/development-table.ts';
 import type { HookFile } from './settings/hooks-table.ts';
+import { sharedMemory } from './settings/memory-share.ts';
 import { invalid, parseValue } from './settings/parse.ts';
 import { isList, variablesIn } from './settings/raw-values.ts';
 import { SETTINGS, type Setting, type SettingKey, settingList, variableOf } from './settings/table.ts';
@@ -106,7 +107,7 @@ class Reading {
       found.set(key, this.#find(key)!.origin);
     }
     if (resolved['maxMemoryBytes'] === 'auto')
-      resolved['maxMemoryBytes'] = memoryShare(resolved['workers'] as number, cgroupLimits());
+      resolved['maxMemoryBytes'] = sharedMemory(resolved['workers'] as number, cgroupLimits());
     this.#takeSockets(resolved, found);
     const { app, origin } = this.#app();
     found.set('app', origin);

@@ -3,6 +3,7 @@ import { mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { cgroupLimits, workersFor } from '../src/actors/cgroup.ts';
 import { didYouMean, nearest } from '../src/settings/suggest.ts';
 import { fileKeysOf, type SettingKey, settingList, variableOf } from '../src/settings/table.ts';
 import { type CommandLine, needsRestart, type Settings, settingsSource } from '../src/settings.ts';
@@ -139,7 +140,7 @@ describe('values', () => {
     ['args', '', ['']],
     ['args', ' -p ', [' -p ']],
     ['workers', '4', 4],
-    ['workers', 'auto', availableParallelism()],
+    ['workers', 'auto', workersFor(availableParallelism(), cgroupLimits())],
     ['backlog', '1', 1],
     ['timeoutMs', '0', 0],
     ['timeoutMs', '0.5', 500],

@@ -11,7 +11,7 @@ import { refuseProcessSettings } from './process-contradictions.ts';
 
 const PORT_MAX = 65_535;
 /** A limit of memory below this is a number that lacks its unit. */
-const MEMORY_MIN = 16 * 1024 ** 2;
+export const MEMORY_MIN = 16 * 1024 ** 2;
 
 /** Throws FaultError `settings.invalid`. */
 export function refuseContradictions(settings: Settings): void {

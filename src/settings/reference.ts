@@ -86,7 +86,7 @@ function taken(type: Kind): string {
     case 'surge':
       return 'a whole number, or a share such as `25%`';
     case 'bytes':
-      return `bytes, ${sizeOf(type.min)} to ${sizeOf(type.max)}`;
+      return `bytes, ${sizeOf(type.min)} to ${sizeOf(type.max)}${type.auto ? ', or `auto`' : ''}`;
     case 'mode':
       return 'permissions, octal, 0 to 0777';
     case 'label':

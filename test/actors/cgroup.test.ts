@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { cgroupLimits, memoryShare, workersFor } from '../../src/actors/cgroup.ts';
+import { sharedMemory } from '../../src/settings/memory-share.ts';
+import { settingsSource } from '../../src/settings.ts';
 
 const MIB = 1024 ** 2;
 const none = { cpus: undefined, memoryBytes: undefined };
@@ -72,6 +74,21 @@ test('auto: a worker for each processor that may be used, as far as there is mem
   assert.equal(workersFor(2, { ...none, cpus: 16 }), 2);
   assert.equal(workersFor(8, { ...none, memoryBytes: 200 * MIB }), 3);
   assert.equal(workersFor(8, { ...none, memoryBytes: MIB }), 1);
+});
+
+test('a share that no worker can live on is one line', () => {
+  assert.equal(sharedMemory(3, { ...none, memoryBytes: 64 * MIB }), 16 * MIB);
+  assert.throws(
+    () => sharedMemory(8, { ...none, memoryBytes: 128 * MIB }),
+    /^FaultError: --max-memory auto: the container has 128M, too little for 8 workers and 16M each/,
+  );
+});
+
+test('--max-memory auto is the share, and there is no such thing for the hard limit', async () => {
+  const read = (flags: object) => settingsSource({ app: 'app.js', flags }, {}, tmpdir())();
+  const settings = await read({ maxMemoryBytes: ['auto'], workers: ['3'] });
+  assert.equal(settings.maxMemoryBytes, sharedMemory(3, cgroupLimits()));
+  await assert.rejects(read({ maxMemoryHardBytes: ['auto'] }), /--max-memory-hard must be a number of bytes/);
 });
 
 test('a share of the memory leaves one over; without a limit there is none', () => {

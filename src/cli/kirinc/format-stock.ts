@@ -87,6 +87,8 @@ export function statsText(data: Data): string[] {
     line('Workers killed', cell(data['workers_killed'])),
     line('Reloads', cell(data['reloads'])),
   ];
+  // Only where there are any: else the lines are those that scripts know.
+  if (numberOf(data['zombies'])) lines.push(line('Zombies', cell(data['zombies'])));
   const dirty = data['dirty_arbiter_pid'];
   return dirty === null || dirty === undefined ? lines : [...lines, line('Dirty arbiter', cell(dirty))];
 }
