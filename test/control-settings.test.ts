@@ -180,6 +180,7 @@ describe('settings as they are shown', () => {
       'certfile',
       'keyfile',
       'ca_certs',
+      'proxy_allow_ips',
       'proc_name',
       'node_args',
       'preload',
