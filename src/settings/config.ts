@@ -74,7 +74,7 @@ export interface ConfigKeys {
   keyfile?: string;
   /** Certificates (PEM) that those of clients are checked against. `--ca-certs`, `KIRIN_CA_CERTS`. */
   caCerts?: string;
-  /** Whether clients are asked for a certificate: none, optional or required. Default: none. `--cert-reqs`, `KIRIN_CERT_REQS`. */
+  /** Whether clients are asked for a certificate: none, optional or required; also 0, 1, 2. Default: none. `--cert-reqs`, `KIRIN_CERT_REQS`. */
   certReqs?: 'none' | 'optional' | 'required';
   /** Ciphers that are offered, as OpenSSL writes them. Default: Node.js's own. `--ciphers`, `KIRIN_CIPHERS`. */
   ciphers?: string;

@@ -37,10 +37,10 @@ export const EDGE_SETTINGS = {
   certReqs: {
     name: 'cert_reqs',
     flag: 'cert-reqs',
-    type: { kind: 'choice', of: ['none', 'optional', 'required'] },
+    type: { kind: 'choice', of: ['none', 'optional', 'required'], numbered: true },
     defaultText: 'none',
     group,
-    text: 'Whether clients are asked for a certificate: none, optional or required',
+    text: 'Whether clients are asked for a certificate: none, optional or required; also 0, 1, 2',
     reloadable,
     public: true,
   },

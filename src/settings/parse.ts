@@ -105,8 +105,14 @@ function parseSeconds({ min, max }: Kind & { kind: 'seconds' }, raw: unknown, co
   return must(context, `a number of seconds ${bounds(value, min, max)}`, raw);
 }
 
-function parseChoice({ of }: Kind & { kind: 'choice' }, raw: unknown, context: ParseContext): string {
+function parseChoice(
+  { of, numbered }: Kind & { kind: 'choice' },
+  raw: unknown,
+  context: ParseContext,
+): string {
   if (typeof raw === 'string' && of.includes(raw)) return raw;
+  const one = numbered && /^\d$/.test(String(raw)) ? of[Number(raw)] : undefined;
+  if (one !== undefined) return one;
   const list = `${of.slice(0, -1).join(', ')} or ${of.at(-1)}`;
   const hint = typeof raw === 'string' ? didYouMean(raw, of) : '';
   throw invalid(`${context.origin} must be ${list}, not ${shown(raw)}${hint}`);

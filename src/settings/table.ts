@@ -22,7 +22,8 @@ export type Kind =
   | { kind: 'workers' }
   /** Given in seconds, decimals allowed; kept in milliseconds. */
   | { kind: 'seconds'; min: number; max: number }
-  | { kind: 'choice'; of: readonly string[] }
+  /** `numbered`: the place in the list, from 0, is understood too, where Gunicorn has numbers. */
+  | { kind: 'choice'; of: readonly string[]; numbered?: true }
   /** A number of workers, or a share of them such as "25%". */
   | { kind: 'surge' }
   /** A number of bytes, as text also with K, M or G; with `auto` also that word. */

@@ -71,7 +71,7 @@ describe('TLS', { concurrency: 2 }, () => {
     const own = certify(site, 'server');
     const client = certify(site, 'client');
     const ca = site.read('server.pem');
-    const server = await withTls(t, own, ['--ca-certs', client.cert, '--cert-reqs', 'required']);
+    const server = await withTls(t, own, ['--ca-certs', client.cert, '--cert-reqs', '2']);
     await assert.rejects(ask(server.port, { ca }));
     const shown = { cert: site.read('client.pem'), key: site.read('client.key') };
     assert.equal((await ask(server.port, { ca, ...shown })).status, 200);
@@ -111,6 +111,11 @@ describe('TLS', { concurrency: 2 }, () => {
       [['--keyfile', key], app, /--keyfile without a certificate: add --certfile FILE/],
       [['--http2'], app, /--http2 without a certificate/],
       [['--certfile', cert, '--keyfile', key, '--cert-reqs', 'required'], app, /add --ca-certs FILE/],
+      [
+        ['--certfile', cert, '--cert-reqs', '3'],
+        app,
+        /--cert-reqs must be none, optional or required, not "?3/,
+      ],
       [['--certfile', cert, '--keyfile', key], own, /the app has made its own server, which speaks no TLS/],
       [
         ['--certfile', cert, '--keyfile', key],
