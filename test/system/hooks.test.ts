@@ -217,7 +217,7 @@ describe('hooks that fail', { concurrency: true }, () => {
       ],
       [],
     ],
-    ['hang', HANGS, ['pre_spawn', 'worker_ready', 'worker_exit', 'on_exit'], ['--hook-timeout', '0.3']],
+    ['hang', HANGS, ['pre_spawn', 'worker_ready', 'worker_exit', 'on_exit'], ['--hook-timeout', '1']],
   ];
   for (const [what, failing, names, args] of passedOver)
     test(`all the others that ${what} are warnings, and are passed over`, async (t) => {
@@ -300,7 +300,7 @@ describe('hooks of requests', { concurrency: true }, () => {
 
   test('are called before the app and after the answer; what fails before it answers 500', async (t) => {
     const app = "import http from 'node:http'; http.createServer((q, s) => s.end('app')).listen(1);";
-    const hooked = await Hooked.serve(t, config({}, more, []), ['--hook-timeout', '0.5'], app);
+    const hooked = await Hooked.serve(t, config({}, more, []), ['--hook-timeout', '2'], app);
     const { server } = hooked;
     for (const [path, status, body] of [
       ['/', 200, 'app'],
