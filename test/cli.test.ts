@@ -53,7 +53,8 @@ describe('the command line', () => {
 
   const wrong: [string, RegExp][] = [
     ['--wrokers 3 app.js', /^unknown option --wrokers \(did you mean "--workers"\?\) \(see kirin --help\)$/],
-    ['--daemonize app.js', /^unknown option --daemonize \(see/],
+    ['--daemonize app.js', /^unknown option --daemonize \(did you mean "--daemon"\?\) \(see/],
+    ['--gateway app.js', /^unknown option --gateway \(see/],
     ['-z app.js', /^unknown option -z \(see/],
     ['--no-workers app.js', /^unknown option --no-workers/],
     ['app.js -w', /^-w needs a value/],
