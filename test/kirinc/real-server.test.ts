@@ -31,7 +31,7 @@ describe('kirinc and kirin', { concurrency: 2 }, () => {
       ['show workers', /^PID .*\n-{40}\n\d+ +1 +yes +[\d.]+s ago\n\d+ +2 .*\n\nTotal: 2 workers\n$/],
       ['show workers wide', /^ *PID .*\n-+\n.* ready .*\n.*\n\nTotal: 2 workers\n$/],
       ['show dirty', /^Dirty arbiter not running\n$/],
-      ['show config', /^app: .*\n(.*\n)*backlog: /],
+      ['show config', /^access_log_format: .*\n(.*\n)*backlog: /],
       ['show config origin', /^workers: 2 +\(--workers\)$/m],
       [
         'show stats',
