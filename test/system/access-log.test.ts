@@ -114,6 +114,7 @@ describe('the access log', { concurrency: 2 }, () => {
     ]);
     await server.settled(2);
     let asked = 0;
+    let answered = 0;
     let isDone = false;
     const agent = new http.Agent({ keepAlive: true });
     t.after(() => agent.destroy());
@@ -121,12 +122,17 @@ describe('the access log', { concurrency: 2 }, () => {
       while (!isDone) {
         const id = asked++;
         assert.equal((await server.get(`/n${id}n`, { agent })).status, 200);
+        answered++;
       }
     };
     const loads = Array.from({ length: 8 }, load);
     const files = (): string[] => readdirSync(site.directory).filter((name) => name.startsWith('access.log'));
     for (let at = 0; at < 100; at++) {
-      await eventually('there is a file to rename', () => files().includes('access.log'));
+      const before = answered;
+      await eventually(
+        'there is a file to rename, and load',
+        () => files().includes('access.log') && answered > before,
+      );
       renameSync(site.path('access.log'), site.path(`access.log.${at}`));
       server.signal('SIGUSR1');
     }
