@@ -66,14 +66,17 @@ async function main(argv: string[]): Promise<number> {
   if (parsed.kind === 'check') return await check(settings, source, identity);
   const { headStart } = await import('../actors/head-start.ts');
   const workerFile = entryFile('worker');
-  const head = await headStart({
-    settings,
-    source,
-    identity,
-    redactor,
-    workerFile,
-    stopped: signals.stopped,
-  });
+  // With `--reload` files are watched first: what a worker has loaded and changes at once would be missed.
+  const head = settings.reload
+    ? undefined
+    : await headStart({
+        settings,
+        source,
+        identity,
+        redactor,
+        workerFile,
+        stopped: signals.stopped,
+      });
   const { runArbiter } = await import('../actors/arbiter-process.ts');
   let first = head;
   const run = (current: Settings, development?: Development): Promise<number> => {

@@ -2,6 +2,7 @@
  * `--reload`: a change of a file of the app orders a reload, and a start that fails waits for the change that mends it. Runs in the
  * arbiter, with that option alone, and outlives a server that could not start. Which files these are workers tell.
  */
+import { statSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import type { InspectionEvent } from 'xstate';
 import type { ArbiterEvent } from '../../machines/arbiter.ts';
@@ -120,7 +121,7 @@ export class Development {
   #fixOne(path: string): void {
     if (this.#fixed.has(path)) return;
     this.#fixed.add(path);
-    this.#files.add([{ path }]);
+    this.#files.add([{ path, mtimeMs: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }]);
   }
 
   #fix(settings: Settings): void {

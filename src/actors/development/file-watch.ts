@@ -56,6 +56,8 @@ export class FileWatch {
       ignored: (path, stats) => this.#isIgnored(resolve(path), stats?.isDirectory()),
     });
     this.#watcher.on('all', (_event, path) => void this.#touched(resolve(path)));
+    // What changed before the system watches tells nobody else.
+    this.#watcher.on('ready', () => void this.#look(this.#known()));
     this.#watcher.on('addDir', (path) => void this.#entered(resolve(path)));
     clearInterval(this.#missing);
     this.#missing = setInterval(() => this.#lookForMissing(), LOOKS_MS[1]).unref();
@@ -148,6 +150,10 @@ export class FileWatch {
       this.#changed.clear();
       this.#options.changed(paths);
     }, leftMs);
+  }
+
+  #known(): { path: string; mtimeMs: number | undefined }[] {
+    return Array.from(this.#files, ([path, mtimeMs]) => ({ path, mtimeMs }));
   }
 
   /** One that was changed between being used and being watched. */
