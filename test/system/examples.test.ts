@@ -157,8 +157,16 @@ describe('the examples', { concurrency: 2 }, () => {
 
   after(() => {
     const folders = readdirSync('examples', { withFileTypes: true }).filter((entry) => entry.isDirectory());
-    assert.deepEqual(folders.map(({ name }) => name).sort(), [...tried].sort(), 'every example is tested');
+    // Those of no app are of places where servers live, and have tests of their own.
+    const isApp = (name: string): boolean =>
+      readdirSync(`examples/${name}`).some((file) => file.startsWith('app.'));
+    const [apps, places] = [true, false].map((is) =>
+      folders.flatMap(({ name }) => (isApp(name) === is ? name : [])).sort(),
+    );
+    assert.deepEqual(apps, [...tried].sort(), 'every example is tested');
+    assert.deepEqual(places, ['docker', 'kubernetes', 'systemd']);
     const readme = readFileSync('examples/README.md', 'utf8');
+    for (const name of places) assert.ok(readme.includes(`(${name}`), `${name} is in examples/README.md`);
     for (const name of tried) assert.ok(readme.includes(`(${name}/app.`), `${name} is in examples/README.md`);
   });
 });
