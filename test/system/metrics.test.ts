@@ -122,7 +122,10 @@ describe('/metrics', { concurrency: 2 }, () => {
     await server.settled(2);
     for (let at = 0; at < 6; at++) await server.get();
     const orders = async () => sampleOf(await scrape(server), 'orders_total', { shop: 'north' });
-    await eventually('all are there', async () => (await orders()) === 12);
+    await eventually(
+      'both workers have told everything',
+      async () => (await orders()) === 12 && sampleOf(await scrape(server), 'theirs_total') === 2,
+    );
     // Both have told what they have; what a worker has not told yet is lost with it.
     for (const { pid } of server.workers()) process.kill(pid, 'SIGKILL');
     await server.told(/worker 4 .* is ready/);

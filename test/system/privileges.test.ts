@@ -1,12 +1,13 @@
 /** Workers that belong to another user than the arbiter, which only root can have. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { chmodSync, lstatSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { ask } from './client.ts';
 import { controlled, type Data } from './controlled.ts';
 import { dirtyServer } from './dirty-server.ts';
 import { command, eventually, launch, type Server, Site, serve, type WorkerSeen } from './harness.ts';
+import { isAlive } from './processes.ts';
 
 const isRoot = process.getuid?.() === 0;
 const needsRoot = isRoot && process.platform === 'linux' ? false : 'only root can give processes to others';
@@ -159,7 +160,7 @@ describe('--user', { skip: needsRoot, concurrency: 2 }, () => {
     server.get('/hang').catch(() => {});
     await server.printed(/hanging/);
     server.signal('SIGKILL');
-    await eventually('the worker is gone', () => !existsSync(`/proc/${pid}`));
+    await eventually('the worker is gone', () => !isAlive(pid));
   });
 });
 
