@@ -35,10 +35,12 @@ export function writePidfile(path: string, pid: number = process.pid): Pidfile {
     const lock = takeLock(path);
     try {
       refuseIfOwned(path, pid);
-      const { dev, ino } = replace(path, `${pid}\n`);
+      const text = `${pid}\n`;
+      const { dev, ino } = replace(path, text);
+      const own = { path, dev, ino, text };
       return {
-        touch: () => ifOwn(path, dev, ino, () => utimesSync(path, new Date(), new Date())),
-        remove: () => ifOwn(path, dev, ino, () => unlinkSync(path)),
+        touch: () => ifOwn(own, () => utimesSync(path, new Date(), new Date())),
+        remove: () => ifOwn(own, () => unlinkSync(path)),
       };
     } finally {
       lock.release();
@@ -50,6 +52,13 @@ export function writePidfile(path: string, pid: number = process.pid): Pidfile {
       `cannot write the pid file ${path}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
     );
   }
+}
+
+interface OwnFile {
+  path: string;
+  dev: number;
+  ino: number;
+  text: string;
 }
 
 function takeLock(path: string): LockFile {
@@ -94,10 +103,11 @@ function refuseIfOwned(path: string, pid: number): void {
   );
 }
 
-function ifOwn(path: string, dev: number, ino: number, act: () => void): void {
+function ifOwn({ path, dev, ino, text }: OwnFile, act: () => void): void {
   try {
     const now = lstatSync(path);
-    if (now.dev === dev && now.ino === ino) act();
+    // The number of a file that was removed may be that of the next one.
+    if (now.dev === dev && now.ino === ino && readFileSync(path, 'utf8') === text) act();
   } catch {
     // It is gone already, or cannot be written any more.
   }

@@ -7,7 +7,7 @@ import { ask } from './client.ts';
 import { controlled, type Data } from './controlled.ts';
 import { dirtyServer } from './dirty-server.ts';
 import { command, eventually, launch, type Server, Site, serve, type WorkerSeen } from './harness.ts';
-import { isAlive } from './processes.ts';
+import { guardiansOf, isAlive } from './processes.ts';
 
 const isRoot = process.getuid?.() === 0;
 const needsRoot = isRoot && process.platform === 'linux' ? false : 'only root can give processes to others';
@@ -159,6 +159,8 @@ describe('--user', { skip: needsRoot, concurrency: 2 }, () => {
     const [{ pid }] = (await server.settled(1)) as [WorkerSeen];
     server.get('/hang').catch(() => {});
     await server.printed(/hanging/);
+    // It is started after the workers.
+    await eventually('there is a guardian', () => guardiansOf(server.pid).length === 1);
     server.signal('SIGKILL');
     await eventually('the worker is gone', () => !isAlive(pid));
   });
