@@ -177,6 +177,7 @@ describe('settings as they are shown', () => {
       'access_log_format',
       'errorlog',
       'pidfile',
+      'syslog_addr',
       'certfile',
       'keyfile',
       'ca_certs',

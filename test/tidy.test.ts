@@ -102,6 +102,7 @@ test('the wall clock, which may be set, is for people and for files: no limit is
     'src/actors/requests/access-format.ts': 'the time of a line',
     'src/actors/metrics/tally.ts': 'when a reload ended, for people',
     'src/actors/log.ts': 'the time of a line',
+    'src/actors/syslog/syslog.ts': 'the time of a message',
     'src/actors/inspect/door/stately.ts': 'the time of a record',
     'src/actors/dirty/packing-read.ts': 'a date that an app sent',
     'src/actors/dirty/runtime-call.ts': 'the deadline as the app sees it',

@@ -44,6 +44,7 @@ import { type ProcessDeps, processActor, together } from './process.ts';
 import type { Redactor } from './redaction.ts';
 import { Rotation } from './rotation.ts';
 import type { Signals } from './signals.ts';
+import { syslogOf } from './syslog/own-log.ts';
 import { type Service, serviceOf } from './systemd/service.ts';
 
 export interface ArbiterOptions {
@@ -78,6 +79,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     level: settings.logLevel,
     format: settings.logFormat,
     file: settings.errorLogfile,
+    syslog: await syslogOf(settings, (text) => log.warn(text)),
   });
   const log = journal.over(written);
   const printed = settings.captureOutput ? printedTo(written, redactor) : undefined;

@@ -22,6 +22,7 @@ import type { BoundListener, ListenerTable } from './listeners.ts';
 import { nodeOptions } from './node-options.ts';
 import { FIRST_FD, type ProcessLaunch } from './process-spawn.ts';
 import { type Learn, type Redactor, VALUES_MAX } from './redaction.ts';
+import { accessLogOf } from './syslog/own-log.ts';
 
 /** Limits that are not settings, in milliseconds. */
 const QUIT_MS = 2000;
@@ -250,10 +251,7 @@ export class Generations {
         hangStackFd: settings.hangStack ? FIRST_FD + 2 * listeners.length : undefined,
         inspect: debuggerOf(settings, slot),
         edge: edgeOf(settings),
-        accessLog:
-          settings.accessLogfile === undefined
-            ? undefined
-            : { file: settings.accessLogfile, format: settings.accessLogformat },
+        accessLog: accessLogOf(settings, this.#deps.settings),
         metrics: settings.metrics !== undefined || settings.statsdHost !== undefined,
         hooks,
         ...(settings.reload ? { tellsModules: true } : {}),

@@ -28,11 +28,15 @@ export function jsonLine({ time, level, msg, fields }: LogLine, pid: number): st
  * forge a line or paint a terminal.
  */
 export function textLine({ time, level, msg, fields }: LogLine, pid: number, colour: boolean): string {
-  const { stack } = fields;
   const name = paint(level.padEnd(LEVEL_WIDTH), COLOURS[level], colour);
   const head = `${paint(time, '2', colour)} ${name} ${paint(`kirin[${pid}]`, '2', colour)}`;
-  const below = typeof stack === 'string' ? stack.split('\n').map((line) => `\n  ${visible(line)}`) : [];
-  return `${head} ${visible(msg)}${below.join('')}`;
+  return `${head} ${wordsOf({ msg, fields }).join('\n')}`;
+}
+
+/** What a line of text says behind its head, and the lines of a stack. */
+export function wordsOf({ msg, fields: { stack } }: Pick<LogLine, 'msg' | 'fields'>): string[] {
+  const below = typeof stack === 'string' ? stack.split('\n').map((line) => `  ${visible(line)}`) : [];
+  return [visible(msg), ...below];
 }
 
 const paint = (text: string, code: string | undefined, colour: boolean) =>

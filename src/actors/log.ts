@@ -5,8 +5,9 @@
  * disk, can end or stop supervision.
  */
 import { FaultError } from './fault-error.ts';
-import { jsonLine, type LogLine, textLine } from './log-format.ts';
+import { jsonLine, type LogLine, textLine, wordsOf } from './log-format.ts';
 import { LogSink, lossOf } from './log-sink.ts';
+import type { Syslog } from './syslog/syslog.ts';
 
 export interface Log {
   debug(msg: string, fields?: object): void;
@@ -32,6 +33,8 @@ export interface LogOptions {
   format: 'text' | 'json';
   /** Path, or "-" for standard error. */
   file: string;
+  /** Told the same. */
+  syslog?: Syslog | undefined;
 }
 
 export const LEVELS = { fatal: 0, error: 1, warn: 2, info: 3, debug: 4 };
@@ -49,15 +52,21 @@ export interface LogPipe {
 const LATE_MS = 1_000;
 
 /** Throws FaultError `file.unusable` where the file cannot be opened. */
-export function createLog({ level, format, file }: LogOptions): OutputLog {
+export function createLog({ level, format, file, syslog }: LogOptions): OutputLog {
   const sink = openSink(file, (lost) =>
     render({ time: now(), level: 'warn', msg: lossOf(lost), fields: { lost } }),
   );
   const colour = sink.isTerminal && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
   const render = (line: LogLine) =>
     format === 'json' ? jsonLine(line, process.pid) : textLine(line, process.pid, colour);
-  const emit: Emit = (name, msg, fields) =>
-    sink.write(render({ time: now(), level: name, msg, fields: { ...fields } }));
+  const emit: Emit = (name, msg, fields) => {
+    const line: LogLine = { time: now(), level: name, msg, fields: { ...fields } };
+    sink.write(render(line));
+    if (!syslog) return;
+    // Its head has what stands before the words of a line of text.
+    const lines = format === 'json' ? [jsonLine(line, process.pid)] : wordsOf(line);
+    for (const words of lines) syslog.send(name, words, line.time);
+  };
   let pipe: LogPipe = {
     log: (name, msg, fields) => LEVELS[name] <= LEVELS[level] && emit(name, msg, fields),
     close: () => {},
@@ -94,6 +103,7 @@ export function createLog({ level, format, file }: LogOptions): OutputLog {
       clearTimeout(late);
       pipe.close();
       sink.close();
+      await syslog?.end();
     },
   };
 }

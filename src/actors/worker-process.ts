@@ -97,7 +97,7 @@ function servingRequests({ notice, recycleDue, tell, tellNow }: WorkerVoice): Wo
       if (wanted) {
         // Whoever has none loads none.
         const { AccessLog: Made } = await import('./requests/access-log.ts');
-        accessLog = new Made(wanted.file, wanted.format, (text) => notice('warn', text));
+        accessLog = await Made.open(wanted, (text) => notice('warn', text));
         watchers.push(accessLog.ended);
       }
       modules?.add(app.path);

@@ -43,6 +43,7 @@ export function trialOf(settings: Settings): Trial {
       daemon: false,
       errorLogfile: '-',
       accessLogfile: undefined,
+      syslog: false,
       logLevel: 'error',
       inspect: undefined,
       // The app may need what these do; the others tell the world of a server.

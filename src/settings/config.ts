@@ -68,6 +68,16 @@ export interface ConfigKeys {
   errorlog?: string;
   /** File to write the process id to. `--pid`, `KIRIN_PID`. A change needs a restart. */
   pidfile?: string;
+  /** Send both logs to a syslog server as well. `--syslog`, `KIRIN_SYSLOG`. A change needs a restart. */
+  syslog?: boolean;
+  /** Where it is: udp://HOST[:PORT], tcp://HOST[:PORT] or unix:PATH of a stream socket. Default: udp://localhost:514. `--syslog-to`, `KIRIN_SYSLOG_TO`. A change needs a restart. */
+  syslogAddr?: string;
+  /** What the server is called there (APP-NAME). Default: kirin. `--syslog-prefix`, `KIRIN_SYSLOG_PREFIX`. A change needs a restart. */
+  syslogPrefix?: string;
+  /** user, daemon, local0 to local7 or another facility of syslog. Default: user. `--syslog-facility`, `KIRIN_SYSLOG_FACILITY`. A change needs a restart. */
+  syslogFacility?: 'kern' | 'user' | 'mail' | 'daemon' | 'auth' | 'syslog' | 'lpr' | 'news' | 'uucp' | 'cron' | 'authpriv' | 'ftp' | 'local0' | 'local1' | 'local2' | 'local3' | 'local4' | 'local5' | 'local6' | 'local7';
+  /** Send no lines about requests there. `--disable-redirect-access-to-syslog`, `KIRIN_DISABLE_REDIRECT_ACCESS_TO_SYSLOG`. A change needs a restart. */
+  disableRedirectAccessToSyslog?: boolean;
   /** Certificate (PEM, with its chain): serve TLS; read again at each reload. `--certfile`, `KIRIN_CERTFILE`. */
   certfile?: string;
   /** Its private key (PEM). Default: the certificate file. `--keyfile`, `KIRIN_KEYFILE`. */
@@ -197,6 +207,7 @@ export interface OtherKeys {
   accessLogformat: 'accessLogFormat';
   errorLogfile: 'errorlog';
   pid: 'pidfile';
+  syslogTo: 'syslogAddr';
   proxyAllowFrom: 'proxyAllowIps';
   nodeArg: 'nodeArgs';
   dirtyApp: 'dirtyApps';

@@ -4,10 +4,12 @@
  */
 import { isLoopback, parseAddress } from '../actors/address.ts';
 import { compileFormat } from '../actors/requests/access-format.ts';
+import { targetOf } from '../actors/syslog/message.ts';
 import type { Settings } from '../settings.ts';
 import { badNetwork, splitList } from './networks.ts';
 import { invalid } from './parse.ts';
 import { refuseProcessSettings } from './process-contradictions.ts';
+import { SYSLOG_DEFAULTS } from './syslog-table.ts';
 
 const PORT_MAX = 65_535;
 /** A limit of memory below this is a number that lacks its unit. */
@@ -30,6 +32,7 @@ export function refuseContradictions(settings: Settings): void {
       `--proxy-allow-from: "${network}" is neither an address nor a network such as 10.0.0.0/8, nor * for all`,
     );
   refuseFormat(settings);
+  refuseSyslog(settings);
   if (settings.reload && settings.reloadEngine === 'inotify' && process.platform !== 'linux')
     throw invalid('--reload-engine inotify is of Linux alone: use auto, which does as the system does');
   if (settings.daemon && settings.reload)
@@ -65,6 +68,17 @@ function refuseFormat({ accessLogformat }: Settings): void {
   } catch (error) {
     throw invalid(`--access-logformat: ${(error as Error).message}`);
   }
+}
+
+function refuseSyslog({ syslog, syslogTo, disableRedirectAccessToSyslog }: Settings): void {
+  if (!targetOf(syslogTo))
+    throw invalid(
+      `--syslog-to: "${syslogTo}" is none of udp://HOST[:PORT], tcp://HOST[:PORT] and unix:PATH with an absolute path`,
+    );
+  if (!syslog && syslogTo !== SYSLOG_DEFAULTS.syslogTo)
+    throw invalid('--syslog-to without anything to send there: add --syslog');
+  if (!syslog && disableRedirectAccessToSyslog)
+    throw invalid('--disable-redirect-access-to-syslog without a syslog server: add --syslog');
 }
 
 /** What the inspector shows is not for everybody. */

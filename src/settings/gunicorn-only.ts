@@ -13,7 +13,6 @@ const REASONS: Readonly<Record<string, string>> = {
   asgi_loop: 'Node.js has one event loop, its own',
   casefold_http_method: 'the HTTP parser of Node.js refuses methods it does not know, in any case',
   default_proc_name: 'it is not meant to be set: use proc_name',
-  disable_redirect_access_to_syslog: 'nothing is redirected unless it is asked for',
   django_settings: 'there is no Django: an app is MODULE[:EXPORT]',
   do_handshake_on_connect:
     'Node.js makes the handshake as soon as a client connects, without holding up others',

@@ -11,6 +11,7 @@ import { INSPECTOR_SETTINGS } from './inspector-table.ts';
 import { METRICS_SETTINGS } from './metrics-table.ts';
 import { PRIVILEGES_SETTINGS } from './privileges-table.ts';
 import { PROCESS_SETTINGS } from './process-table.ts';
+import { SYSLOG_SETTINGS } from './syslog-table.ts';
 import { WATCHING_SETTINGS } from './watching-table.ts';
 
 /** What a setting takes; `parse.ts` reads each kind. */
@@ -380,6 +381,7 @@ export const SETTINGS = {
     text: 'File to write the process id to',
     reloadable: false,
   },
+  ...SYSLOG_SETTINGS,
   ...EDGE_SETTINGS,
   ...METRICS_SETTINGS,
   ...PROCESS_SETTINGS,

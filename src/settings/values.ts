@@ -4,9 +4,10 @@ import { DEFAULT_FORMAT } from '../actors/requests/access-format.ts';
 import { DEVELOPMENT_DEFAULTS, type DevelopmentSettings } from './development-table.ts';
 import type { HookFile } from './hooks-table.ts';
 import { PROCESS_DEFAULTS, type ProcessSettings } from './process-table.ts';
+import { SYSLOG_DEFAULTS, type SyslogSettings } from './syslog-table.ts';
 
 /** Resolved settings. Times are in milliseconds; paths are absolute. */
-export interface Settings extends DevelopmentSettings, ProcessSettings {
+export interface Settings extends DevelopmentSettings, ProcessSettings, SyslogSettings {
   /** MODULE[:EXPORT] as typed. */
   app: string;
   ipv6Only: boolean;
@@ -192,6 +193,7 @@ export const DEFAULTS: Omit<Settings, 'app'> = {
   errorLogfile: '-',
   pid: undefined,
   ...PROCESS_DEFAULTS,
+  ...SYSLOG_DEFAULTS,
   workersMax: Math.max(64, 4 * availableParallelism()),
   dirtyApps: [],
   dirtyWorkers: 0,

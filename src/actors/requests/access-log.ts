@@ -1,12 +1,15 @@
 /**
  * The access log of one worker: lines are gathered and written in one go, at most a tenth of a second later. Runs in web workers;
- * loaded only where there is an access log, and with it sonic-boom.
+ * loaded only where there is an access log, and with it sonic-boom; what sends them to a syslog server only where there is one.
  *
  * All workers append to one file: each write holds whole lines, and the system puts none into another.
  */
 import { closeSync, openSync } from 'node:fs';
 import { SonicBoom } from 'sonic-boom';
+import type { WorkerSpec } from '../../machines/events/worker.ts';
 import { FaultError } from '../fault-error.ts';
+import type { Facility } from '../syslog/message.ts';
+import type { Syslog } from '../syslog/syslog.ts';
 import { compileFormat, type Line } from './access-format.ts';
 import type { Ended } from './watch.ts';
 
@@ -21,9 +24,12 @@ const TOLD_MS = 10_000;
 /** At the end, for what is still to be written. */
 const END_MS = 1000;
 
+type AccessLogSpec = NonNullable<WorkerSpec['accessLog']>;
+
 export class AccessLog {
-  readonly #file: string;
-  readonly #stream: SonicBoom;
+  readonly #file: string | undefined;
+  readonly #stream: SonicBoom | undefined;
+  readonly #syslog: Syslog | undefined;
   readonly #line: Line;
   readonly #notice: (text: string) => void;
   readonly #timer: NodeJS.Timeout;
@@ -32,16 +38,28 @@ export class AccessLog {
   #toldMs = Number.NEGATIVE_INFINITY;
   #hasFailed = false;
 
-  /** Throws FaultError `file.unusable`. `file` may be "-": standard output. */
-  constructor(file: string, format: string, notice: (text: string) => void) {
+  /** Throws FaultError `file.unusable`. */
+  static async open(wanted: AccessLogSpec, notice: (text: string) => void): Promise<AccessLog> {
+    if (!wanted.syslog) return new AccessLog(wanted, undefined, notice);
+    const { Syslog: Made } = await import('../syslog/syslog.ts');
+    const facility = wanted.syslog.facility as Facility;
+    return new AccessLog(wanted, new Made({ ...wanted.syslog, facility, log: 'access', notice }), notice);
+  }
+
+  private constructor(
+    { file, format }: AccessLogSpec,
+    syslog: Syslog | undefined,
+    notice: (text: string) => void,
+  ) {
     this.#file = file;
+    this.#syslog = syslog;
     this.#line = compileFormat(format);
     this.#notice = notice;
-    this.#stream = openStream(file);
-    this.#stream.on('drop', (lines: string) => {
+    this.#stream = file === undefined ? undefined : openStream(file);
+    this.#stream?.on('drop', (lines: string) => {
       this.#dropped += lines.split('\n').length - 1;
     });
-    this.#stream.on('error', (error: NodeJS.ErrnoException) => this.#failed(error));
+    this.#stream?.on('error', (error: NodeJS.ErrnoException) => this.#failed(error));
     this.#timer = setInterval(() => this.#beat(), FLUSH_MS);
     this.#timer.unref();
     // However this process ends by itself, an uncaught error included.
@@ -49,22 +67,31 @@ export class AccessLog {
   }
 
   readonly ended = (ended: Ended): void => {
-    this.#waiting += `${this.#line(ended)}\n`;
+    const line = this.#line(ended);
+    this.#syslog?.send('info', line);
+    if (!this.#stream) return;
+    this.#waiting += `${line}\n`;
     if (this.#waiting.length >= WRITE_LENGTH) this.#write();
   };
 
   /** The file was renamed: what is written from now on goes to a new one of its name. */
   reopen(): void {
-    if (this.#file !== '-') this.#stream.reopen(this.#file);
+    if (this.#file !== undefined && this.#file !== '-') this.#stream?.reopen(this.#file);
   }
 
   /** Resolves when all is written, or soon. */
   async end(): Promise<void> {
     clearInterval(this.#timer);
     this.#write();
+    await Promise.all([this.#flushed(), this.#syslog?.end()]);
+  }
+
+  async #flushed(): Promise<void> {
+    const stream = this.#stream;
+    if (!stream) return;
     await new Promise<void>((resolve) => {
       const limit = setTimeout(resolve, END_MS);
-      this.#stream.flush(() => {
+      stream.flush(() => {
         clearTimeout(limit);
         resolve();
       });
@@ -73,7 +100,7 @@ export class AccessLog {
 
   #write(): void {
     if (this.#waiting === '') return;
-    this.#stream.write(this.#waiting);
+    this.#stream?.write(this.#waiting);
     this.#waiting = '';
   }
 
@@ -88,7 +115,7 @@ export class AccessLog {
   #flushNow(): void {
     try {
       this.#write();
-      this.#stream.flushSync();
+      this.#stream?.flushSync();
     } catch {
       // Nobody is left to be told.
     }

@@ -84,7 +84,13 @@ export const WorkerSpecSchema = v.object({
   inspect: v.optional(v.object({ host: text, port: count })),
   edge: v.optional(EdgeSpecSchema),
   /** Where each request is written down, and how; undefined: nowhere. */
-  accessLog: v.optional(v.object({ file: text, format: text })),
+  accessLog: v.optional(
+    v.object({
+      file: v.optional(text),
+      format: text,
+      syslog: v.optional(v.object({ to: text, facility: text, name: text })),
+    }),
+  ),
   /** Whether requests are counted for metrics. */
   metrics: v.optional(v.boolean()),
   /** What the worker calls of the configuration; undefined: nothing. */
