@@ -15,6 +15,14 @@ const limitDescriptors = (pid: number, soft: number | 'hard'): void => {
 
 const SERVES_ANYWAY = /is ready[\s\S]*a worker could not be replaced/;
 
+/** The number that the next descriptor of a process would have. */
+function lowestFree(pid: number): number {
+  const taken = new Set(descriptors(pid).map(Number));
+  let free = 0;
+  while (taken.has(free)) free++;
+  return free;
+}
+
 /** Runs kirin under a shell that does something first, and lives on: whatever happens to kirin, its process group is left alone. */
 async function runAfter(t: TestContext, before: string, args: readonly string[], cwd: string) {
   const child = spawn(
@@ -110,13 +118,21 @@ describe('no descriptor left', { concurrency: 2 }, () => {
       });
     await told(/worker 2 .* is ready/);
     const port = Number(/:(\d+)$/.exec((await told(/^bound /)).msg)?.[1]);
-    limitDescriptors(server.pid, descriptors(server.pid).length - 3);
-    server.signal('SIGHUP');
-    await told(/^reload failed: kirin.config.mjs: no process could be started for it \(EMFILE\)/);
-    server.signal('SIGUSR1');
-    await told(/^cannot reopen .*EMFILE/);
-    server.signal('SIGTTIN');
-    await told(/^a worker could not be replaced: .*EMFILE/);
+    /** What was open for a moment only leaves room behind it. */
+    const exhausted = async (signal: NodeJS.Signals, pattern: RegExp): Promise<void> => {
+      await eventually(`the log tells ${pattern}`, () => {
+        limitDescriptors(server.pid, lowestFree(server.pid));
+        const found = lines().some(({ msg }) => pattern.test(msg));
+        if (!found) server.signal(signal);
+        return found;
+      });
+    };
+    await exhausted(
+      'SIGHUP',
+      /^reload failed: kirin.config.mjs: no process could be started for it \(EMFILE\)/,
+    );
+    await exhausted('SIGUSR1', /^cannot reopen .*EMFILE/);
+    await exhausted('SIGTTIN', /^a worker could not be replaced: .*EMFILE/);
     assert.equal((await server.get('/', { port })).status, 200);
     limitDescriptors(server.pid, 'hard');
     await told(/worker \d+ .* is ready/);
