@@ -3,77 +3,35 @@
  * the pid file, the sockets, the log's last lines, and the emergency exit that leaves no orphan.
  */
 import type { ChildProcess } from 'node:child_process';
-import { createActor, fromCallback } from 'xstate';
-import { type ArbiterOutput, arbiterMachine } from '../machines/arbiter.ts';
-import { childMachine } from '../machines/child.ts';
-import { type ArbiterReport, type LogOrder, signalOrders } from '../machines/events/arbiter.ts';
 import { EXIT, exitCodeOf } from '../machines/faults.ts';
-import { jittered } from '../machines/policy.ts';
-import { poolMachine } from '../machines/pool.ts';
-import { backoffOf } from '../machines/pool-context.ts';
-import type { Settings, SettingsSource } from '../settings.ts';
-import { Balancer } from './balancer.ts';
 import { printedTo } from './captured-output.ts';
 import { killChild } from './child-kill.ts';
 import { jumpText, watchClock } from './clock.ts';
 import { Control } from './control/control.ts';
 import { Journal } from './control/journal.ts';
 import { Ledger } from './control/ledger.ts';
-import { Scene } from './control/scene.ts';
-import type { Development } from './development/development.ts';
 import { DirtyTree } from './dirty/tree.ts';
 import { toFault } from './fault-error.ts';
 import { Generations } from './generations.ts';
-import { generationsActor } from './generations-actor.ts';
 import { Guardian } from './guardian.ts';
-import type { HeadStart } from './head-start.ts';
 import { HeartbeatTable } from './heartbeat.ts';
 import { ArbiterHooks } from './hooks/arbiter-hooks.ts';
-import { hookWatch } from './hooks/hook-watch.ts';
-import type { Identity } from './identity.ts';
 import { Inspector } from './inspect/inspector.ts';
 import { ListenerTable } from './listeners.ts';
-import { createLog, type Log } from './log.ts';
+import { createLog } from './log.ts';
 import { sayAtTheEnd } from './log-sink.ts';
-import { MemoryTable } from './memory.ts';
 import { MetricsOffice } from './metrics/office.ts';
-import { narrator, tellOrder } from './narrator.ts';
-import { type Pidfile, writePidfile } from './pidfile.ts';
 import { tellPlace } from './place-notices.ts';
-import { type ProcessDeps, processActor, together } from './process.ts';
-import type { Redactor } from './redaction.ts';
 import { Rotation } from './rotation.ts';
 import type { Signals } from './signals.ts';
+import { type ArbiterOptions, supervise } from './supervision.ts';
 import { syslogOf } from './syslog/own-log.ts';
-import { type Service, serviceOf } from './systemd/service.ts';
-
-export interface ArbiterOptions {
-  settings: Settings;
-  /** Reads the settings afresh, at a reload. */
-  source: SettingsSource;
-  signals: Signals;
-  /** Whose workers are to be; undefined: the arbiter's own. */
-  identity: Identity | undefined;
-  /** Knows what must not be told; of generation 1 already. */
-  redactor: Redactor;
-  /** The files that a worker and a dirty arbiter run. */
-  workerFile: string;
-  dirtyArbiterFile: string;
-  /** Kirin's own, for the log. */
-  version: string;
-  /** It stops as soon as it serves. */
-  isTrial?: boolean;
-  /** With `--reload`: told what is loaded, and orders reloads. */
-  development?: Development | undefined;
-  /** Called once it serves. */
-  serving?: (() => void) | undefined;
-  /** What has been started already, if anything has. */
-  head?: HeadStart | undefined;
-}
+import { serviceOf } from './systemd/service.ts';
+import { Upgrade } from './upgrade/upgrade.ts';
 
 /** Runs a server until it is told to stop; resolves with the exit code. A bug ends the process itself, with 70. */
 export async function runArbiter(options: ArbiterOptions): Promise<number> {
-  const { settings, identity, redactor, head, signals } = options;
+  const { settings, identity, redactor, head, signals, predecessor } = options;
   const journal = new Journal();
   const written = createLog({
     level: settings.logLevel,
@@ -95,7 +53,6 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     log,
     version: options.version,
   });
-  let pidfile: Pidfile | undefined;
   /** No machine supervises any more: nothing that was started may live, and nothing may be left behind. */
   const crash = (error: unknown): never => {
     for (const child of live) killChild(child);
@@ -106,7 +63,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     inspector.crash();
     table.close();
     control.remove();
-    pidfile?.remove();
+    upgrade.pidfile?.remove();
     dirty?.remove();
     process.exit(EXIT.bug);
   };
@@ -122,6 +79,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
           stashBytesMax: settings.dirtyStashBytesMax,
           printed: printed?.('dirty arbiter'),
           arbiterFile: options.dirtyArbiterFile,
+          stash: predecessor?.heritage.stash,
           notice: (text) => log.warn(text),
         })
       : undefined;
@@ -153,6 +111,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     listeners: table,
     inspector,
     rotation,
+    heritage: predecessor?.heritage.controls,
     version: options.version,
   });
   const metrics = new MetricsOffice({
@@ -165,6 +124,19 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     version: options.version,
   });
   const service = options.isTrial ? undefined : serviceOf((text) => log.warn(text));
+  const upgrade = new Upgrade({
+    pid: settings.pid,
+    reload: settings.reload,
+    log,
+    start: options.start,
+    predecessor,
+    table,
+    control,
+    metrics,
+    dirty,
+    hooks,
+    service,
+  });
   process.on('uncaughtException', crash);
   // Node would write them to standard error itself, and wait where nobody reads it.
   // With `--no-warnings` nobody listens, and nobody shall.
@@ -173,7 +145,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
       .removeAllListeners('warning')
       .on('warning', ({ name, message, stack }) => log.warn(`${name}: ${message}`, { stack }));
   try {
-    if (settings.pid !== undefined) pidfile = writePidfile(settings.pid);
+    upgrade.writePidfile();
   } catch (error) {
     const fault = toFault(error, 'file.unusable');
     log.fatal(fault.message);
@@ -187,7 +159,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   tellPlace(settings, log);
   const unwatchClock = watchClock((byMs) => {
     log.info(jumpText(byMs));
-    pidfile?.touch();
+    upgrade.pidfile?.touch();
   });
   const { exitCode, fault } = await supervise(options, {
     log,
@@ -199,6 +171,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     dirty,
     metrics,
     service,
+    upgrade,
     rotation,
     hooks,
     live,
@@ -221,7 +194,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     log.info('waiting for a change that mends it');
   table.close();
   unwatchClock();
-  pidfile?.remove();
+  upgrade.pidfile?.remove();
   dirty?.remove();
   await guardian.end();
   await inspector.end('the server has stopped');
@@ -234,154 +207,6 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   return exitCode;
 }
 
-/** What is shared between the machine's actors and the emergency exit. */
-interface House {
-  log: Log;
-  generations: Generations;
-  heartbeats: HeartbeatTable;
-  inspector: Inspector;
-  ledger: Ledger;
-  control: Control;
-  dirty: DirtyTree | undefined;
-  metrics: MetricsOffice;
-  /** Tells the service manager, if there is one. */
-  service: Service | undefined;
-  rotation: Rotation;
-  hooks: ArbiterHooks;
-  /** Every process that lives. */
-  live: Set<ChildProcess>;
-  /** Sees to it that none outlives us. */
-  guardian: Guardian;
-  /** Takes what workers print, if it is captured. */
-  printed: ProcessDeps<'web'>['printed'] | undefined;
-  crash(error: unknown): never;
-}
-
-function supervise(
-  { settings, signals, workerFile, redactor, head, development, isTrial, serving }: ArbiterOptions,
-  {
-    log,
-    generations,
-    heartbeats,
-    inspector,
-    ledger,
-    control,
-    dirty,
-    metrics,
-    service,
-    rotation,
-    hooks,
-    live,
-    guardian,
-    printed,
-    crash,
-  }: House,
-) {
-  const isBalanced = (): boolean => {
-    const committed = new Scene(actor).pool()?.context.committed.number ?? 1;
-    return !generations.settingsOf(committed).noBalance;
-  };
-  const balancer = new Balancer(heartbeats, isBalanced, (age) => rotation.isPaused(age));
-  const machine = arbiterMachine.provide({
-    actors: {
-      signals: fromCallback(({ sendBack }) => signals.attach(sendBack)),
-      generations: generationsActor(generations),
-      logs: fromCallback<LogOrder>(({ receive }) =>
-        receive(() => {
-          log.reopen();
-          generations.giveLogs();
-          rotation.reopen();
-        }),
-      ),
-      control: control.machine,
-      ...(dirty ? { dirty: dirty.machine } : {}),
-      pool: poolMachine.provide({
-        delays: {
-          backoff: ({ context }) => jittered(backoffOf(context), Math.random()),
-        },
-        actors: {
-          child: childMachine.provide({
-            actors: {
-              process: processActor({
-                kind: 'web',
-                title: 'worker',
-                launch: (input) => generations.launchOf(input),
-                early: (input) => head?.take(input),
-                before: (input) => hooks.spawning(input),
-                hooks: together(
-                  rotation.hooks,
-                  balancer.hooks,
-                  metrics.tally.hooks,
-                  ...(development ? [development.hooks] : []),
-                ),
-                heartbeats,
-                inspected: inspector.children,
-                live,
-                guardian,
-                memory: new MemoryTable(),
-                ...(printed ? { printed } : {}),
-                file: workerFile,
-                redactor,
-                linkNotice: (text) => log.warn(text),
-              }),
-            },
-          }),
-        },
-      }),
-    },
-  });
-  const narrate = narrator(log, {
-    app: () => settings.app,
-    addresses: (generation) => generations.addresses(generation),
-  });
-  const tellHooks = hookWatch(hooks, { addresses: (generation) => generations.addresses(generation) });
-  const actor = createActor(machine, {
-    id: 'arbiter',
-    input: {
-      workersMax: Math.max(settings.workersMax, settings.workers),
-      controls: control.wishes,
-      lameDuckMs: settings.lameDuckMs,
-    },
-    inspect: (inspection) =>
-      harmless(log, () => {
-        ledger.note(inspection);
-        metrics.tally.note(inspection);
-        narrate(inspection);
-        tellHooks(inspection);
-        development?.watch(inspection);
-      }),
-  });
-  inspector.attach(actor, control.attach(actor));
-  development?.attach(log, (order) => actor.send(order));
-  service?.attach(actor);
-  for (const type of REPORTS)
-    actor.on(type, (report) =>
-      harmless(log, () => {
-        tellOrder(log, report);
-        control.heard(report);
-        service?.heard(report);
-        if (report.type !== 'order.taken') metrics.tally.ended(report);
-        development?.heard(report);
-      }),
-    );
-
-  const opened = actor.subscribe(({ context: { webOpened, hasDirty, dirtyOpened } }) => {
-    if (!webOpened || (hasDirty && !dirtyOpened)) return;
-    opened.unsubscribe();
-    serving?.();
-    if (isTrial) actor.send(signalOrders.SIGTERM);
-  });
-  return new Promise<ArbiterOutput>((resolve) => {
-    actor.subscribe({
-      complete: () => resolve(actor.getSnapshot().output ?? { exitCode: EXIT.bug, fault: null }),
-      error: crash,
-    });
-    actor.start();
-    void inspector.open();
-    void metrics.open(actor);
-  });
-}
-
 /** Everything is gone but hooks; whoever cannot wait for these says it by a signal, as to a server that stops. */
 async function lastHooks(hooks: ArbiterHooks, signals: Signals, exitCode: number): Promise<void> {
   const hasten = new AbortController();
@@ -391,22 +216,3 @@ async function lastHooks(hooks: ArbiterHooks, signals: Signals, exitCode: number
   await hooks.exit({ pid: process.pid, exitCode }, hasten.signal);
   detach();
 }
-
-/** Those who only watch: a bug in them is told, and puts no machine in error. */
-function harmless(log: Log, watch: () => void): void {
-  try {
-    watch();
-  } catch (error) {
-    log.error('this is a bug in Kirin: what watches its machines failed', {
-      stack: error instanceof Error ? error.stack : String(error),
-    });
-  }
-}
-
-const REPORTS = [
-  'order.taken',
-  'order.done',
-  'order.refused',
-  'order.failed',
-  'order.superseded',
-] as const satisfies ArbiterReport['type'][];

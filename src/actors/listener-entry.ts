@@ -12,7 +12,15 @@ import {
 import { FaultError } from './fault-error.ts';
 import { type Lookup, resolveHosts } from './host-name.ts';
 import { bindTcpHandle, openHandle, SocketError, type SocketHandle } from './socket-handle.ts';
-import { bindUnixSocket, DRAFT_NAME_LENGTH, type Owner } from './unix-socket.ts';
+import {
+  bindUnixSocket,
+  DRAFT_NAME_LENGTH,
+  type InheritedUnixSocket,
+  inheritUnixSocket,
+  type Owner,
+  type UnixSocket,
+} from './unix-socket.ts';
+import type { HandedListener } from './upgrade/heritage.ts';
 
 export interface BoundListener {
   /** As shown to people, with the real port: `127.0.0.1:8000`, `unix:/run/app.sock`. */
@@ -34,6 +42,8 @@ export interface Entry extends BoundListener {
   inherited: boolean;
   /** Closing needs it, and garbage collection of it would close the socket. */
   handle: SocketHandle;
+  /** Of a Unix socket that Kirin has made: this process, or the old arbiter of an upgrade. */
+  socket?: UnixSocket;
   close(): void;
 }
 
@@ -100,6 +110,7 @@ export async function openEntry(address: Address, place: Place, owner?: Owner): 
     const entry = entryOf(shown, 'unix', socket.handle, undefined, () => socket.release());
     entry.names.delete(shown);
     entry.access = accessOf(place);
+    entry.socket = socket;
     return entry;
   }
   if (place.kind === 'fd') return inherit(place.fd);
@@ -145,6 +156,40 @@ function inherit(fd: number): Entry {
   entry.names.add(text);
   entry.inherited = true;
   return entry;
+}
+
+/** What a new arbiter is to be told of a listener. */
+export const handedOf = ({
+  fd,
+  address,
+  type,
+  names,
+  tcp,
+  access,
+  inherited,
+  socket,
+}: Entry): HandedListener => ({
+  fd,
+  address,
+  type,
+  names: [...names],
+  ...(tcp ? { tcp } : {}),
+  access,
+  inherited,
+  ...(socket ? { placed: { path: socket.path, ...socket.mark } } : {}),
+});
+
+/** Takes over what the old arbiter of an upgrade has bound. Throws SocketError where the descriptor is no such socket. */
+export function inheritEntry(handed: HandedListener): Entry & { socket?: InheritedUnixSocket } {
+  const { fd, address, type, tcp, access, inherited, placed } = handed;
+  const names = new Set(handed.names);
+  const parts = { address, type, fd, names, tcp, access, inherited, generations: new Set<number>() };
+  if (!placed) {
+    const { handle } = openHandle(fd);
+    return { ...parts, handle, close: () => handle.close() };
+  }
+  const socket = inheritUnixSocket(placed.path, fd, placed);
+  return { ...parts, handle: socket.handle, socket, close: () => socket.release() };
 }
 
 function entryOf(

@@ -15,12 +15,15 @@ import {
   accessOf,
   type BoundListener,
   type Entry,
+  handedOf,
+  inheritEntry,
   nameOf,
   openEntry,
   type Place,
   placesOf,
 } from './listener-entry.ts';
-import type { Owner } from './unix-socket.ts';
+import type { InheritedUnixSocket, Owner } from './unix-socket.ts';
+import type { HandedListener } from './upgrade/heritage.ts';
 
 export type { BoundListener };
 
@@ -59,6 +62,9 @@ export class ListenerTable {
   readonly #wait: (ms: number, signal?: AbortSignal) => Promise<unknown>;
   readonly #lookup: Lookup | undefined;
   #entries: Entry[] = [];
+  /** Unix sockets that a new arbiter inherits from us, and those that we inherited. */
+  #handed: Entry[] = [];
+  #inherited: InheritedUnixSocket[] = [];
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor({ retries = 5, retryMs = 1000, wait, lookup }: TableOptions = {}) {
@@ -84,6 +90,7 @@ export class ListenerTable {
       const wanted = addresses.map((text) => parseAddress(text));
       for (const address of wanted) await this.#take(address, claim, options);
       throwIfAborted(options.signal);
+      this.#dropUnclaimed();
     } catch (error) {
       for (const entry of claim.fresh) this.#drop(entry, generation);
       throw error;
@@ -228,6 +235,36 @@ export class ListenerTable {
     if (entry.generations.size > 0 || entry.inherited) return;
     this.#entries = this.#entries.filter((other) => other !== entry);
     entry.close();
+  }
+
+  /** The old arbiter's, which are found by their names from now on; those that nobody asks for are closed at the first `bind`. */
+  inherit(handed: readonly HandedListener[]): void {
+    for (const one of handed) {
+      const entry = inheritEntry(one);
+      this.#entries.push(entry);
+      if (entry.socket) this.#inherited.push(entry.socket);
+    }
+  }
+
+  /** The old arbiter is gone: what it had is ours. */
+  succeed(): void {
+    for (const socket of this.#inherited.splice(0)) socket.succeed();
+  }
+
+  /** For a new arbiter; from now on names of Unix sockets are left to it, until `takeBack`. */
+  handOver(): HandedListener[] {
+    this.#handed = [...this.#entries];
+    for (const { socket } of this.#handed) socket?.keepName(true);
+    return this.#handed.map(handedOf);
+  }
+
+  takeBack(): void {
+    for (const { socket } of this.#handed.splice(0)) socket?.keepName(false);
+  }
+
+  #dropUnclaimed(): void {
+    for (const entry of [...this.#entries])
+      if (entry.generations.size === 0 && !entry.inherited) this.#drop(entry, 0);
   }
 
   /** What generations have, and which; an inherited socket that none has any more is left out. */

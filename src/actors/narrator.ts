@@ -231,7 +231,22 @@ function tellArbiter(
     case 'arbiter.retire':
     case 'arbiter.reopen':
     case 'arbiter.scale':
+    case 'arbiter.upgrade':
+    case 'arbiter.rest':
       return log.info(describeOrder(event));
+    case 'successor.serving':
+      return log.info(
+        `the new arbiter (pid ${event.pid}) serves; TERM to this one (pid ${process.pid}) completes the upgrade, TERM to the new one takes it back`,
+        { successorPid: event.pid },
+      );
+    case 'successor.gone':
+      return log.warn(`the new arbiter (pid ${event.pid}) has ended: this one goes on alone`, {
+        successorPid: event.pid,
+      });
+    case 'predecessor.gone':
+      return log.info(`the old arbiter (pid ${event.pid}) has ended: this one takes its place`, {
+        predecessorPid: event.pid,
+      });
     case 'arbiter.stop':
       if (arbiter.stops < 2) return log.info(describeOrder(event));
       return log.warn(
@@ -260,8 +275,10 @@ function describeOrder(order: ArbiterOrder): string {
       return `${order.source}: ${order.by > 0 ? 'add' : 'remove'} ${workers(Math.abs(order.by))}`;
     case 'arbiter.stop':
       return `${order.source}${order.source === 'SIGHUP' ? ', the terminal has gone' : ''}: ${order.mode} shutdown`;
-    case 'arbiter.unsupported':
-      return `${order.source}`;
+    case 'arbiter.upgrade':
+      return `${order.source}: upgrade`;
+    case 'arbiter.rest':
+      return `${order.source}: let the workers go, the new arbiter serves`;
   }
 }
 
@@ -298,13 +315,12 @@ function tellOrderEnd(log: Log, end: OrderEnded): void {
         : '; nothing was changed';
   switch (end.type) {
     case 'order.done':
+      if (what === 'reload' && end.replaced === undefined)
+        return log.info('reload done: the workers come back, of the same generation', fields);
       if (what === 'reload') return log.info(`reload done: ${replacedIn(end)} of the new generation`, fields);
       return log.debug(`${what} done`, fields);
     case 'order.refused':
-      return log.warn(
-        `${what === 'unsupported' ? end.source : what} refused: ${end.fault?.message ?? ''}`,
-        fields,
-      );
+      return log.warn(`${what} refused: ${end.fault?.message ?? ''}`, fields);
     case 'order.failed':
       return log.error(`${what} failed: ${end.fault?.message ?? ''}${counts}`, fields);
     case 'order.superseded':

@@ -27,14 +27,17 @@ const CLOCK_SLACK_MS = 2000;
 
 /**
  * Writes the file in one step: it is never seen empty. Throws FaultError `file.unusable` where it names another
- * process that lives, is no pid file, or cannot be written.
+ * process that lives, is no pid file, or cannot be written. What names the `predecessor`, which has ended, is replaced.
  */
-export function writePidfile(path: string, pid: number = process.pid): Pidfile {
+export function writePidfile(
+  path: string,
+  { pid = process.pid, predecessor }: { pid?: number; predecessor?: number } = {},
+): Pidfile {
   try {
     // Between the look at the old file and the new one in its place no other arbiter may do the same.
     const lock = takeLock(path);
     try {
-      refuseIfOwned(path, pid);
+      refuseIfOwned(path, [pid, predecessor]);
       const text = `${pid}\n`;
       const { dev, ino } = replace(path, text);
       const own = { path, dev, ino, text };
@@ -85,7 +88,7 @@ function replace(path: string, text: string): Stats {
   }
 }
 
-function refuseIfOwned(path: string, pid: number): void {
+function refuseIfOwned(path: string, own: readonly (number | undefined)[]): void {
   if (!statSync(path, { throwIfNoEntry: false })) return;
   const text = readFileSync(path, 'utf8').trim();
   if (text === '') return;
@@ -93,7 +96,7 @@ function refuseIfOwned(path: string, pid: number): void {
   if (!/^\d{1,10}$/.test(text))
     throw new FaultError('file.unusable', `${path} is no pid file: choose another --pid`);
   const other = Number(text);
-  if (other === pid || other === 0 || !isRunning(other)) return;
+  if (own.includes(other) || other === 0 || !isRunning(other)) return;
   // A process that started after the file was written has merely the same number: a container's pids begin anew.
   const startedMs = startedAtMs(other);
   if (startedMs !== undefined && startedMs > statSync(path).mtimeMs + CLOCK_SLACK_MS) return;

@@ -7,7 +7,7 @@
  * 2. bind a name of its own in the same directory, the umask set only around that call,
  * 3. rename it into place, which replaces a stale socket without a moment in between (libuv then unlinks the
  *    first name, which is gone: harmless),
- * 4. at the end remove the name only if device and inode are still the socket's own.
+ * 4. at the end remove the name only if device and inode are still the socket's own, and nobody inherits it.
  */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, lchownSync, lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
@@ -18,7 +18,7 @@ import { inUseFault } from './bind-fault.ts';
 import { FaultError } from './fault-error.ts';
 import { groupId } from './group-id.ts';
 import { acquireLock, type LockFile } from './lock-file.ts';
-import { bindUnixHandle, SocketError, type SocketHandle } from './socket-handle.ts';
+import { bindUnixHandle, openHandle, SocketError, type SocketHandle } from './socket-handle.ts';
 import { processName, unixHolder } from './socket-holder.ts';
 import { withUmask } from './umask.ts';
 
@@ -29,8 +29,24 @@ export interface UnixSocket {
   readonly handle: SocketHandle;
   /** Whether the name still leads to this very socket. */
   isOurs(): boolean;
+  /** What shows that the name is still this socket's. */
+  readonly mark: FileMark;
+  /** Whether the name is left at the release: somebody inherits the socket. */
+  keepName(isKept: boolean): void;
   /** Closes the socket here, removes its name if that is still ours, and frees the lock. */
   release(): void;
+}
+
+/** One that was inherited from a process which may live: its name and its lock are that one's until `succeed`. */
+export interface InheritedUnixSocket extends UnixSocket {
+  /** The process that had it is gone: takes the lock, or, where it is not wanted any more, removes the name. */
+  succeed(): void;
+}
+
+/** Which file a name leads to. */
+export interface FileMark {
+  readonly dev: number;
+  readonly ino: number;
 }
 
 /** A user and a group by their numbers. */
@@ -138,24 +154,49 @@ function place(path: string, lock: LockFile, { mode, group, owner }: UnixSocketO
   }
 }
 
-function socketOf(path: string, handle: SocketHandle, own: Stats, lock: LockFile): UnixSocket {
-  let released = false;
+/** `lock` is undefined for one that is another's. */
+function socketOf(
+  path: string,
+  handle: SocketHandle,
+  { dev, ino }: FileMark,
+  lock: LockFile | undefined,
+): InheritedUnixSocket {
+  const own = { dev, ino };
+  let [released, isKept, isTheirs, held] = [false, false, lock === undefined, lock];
   return {
     path,
     handle,
     fd: handle.fd,
+    mark: own,
     isOurs: () => isOwn(path, own),
+    keepName(kept) {
+      isKept = kept;
+    },
     release() {
       if (released) return;
       released = true;
       handle.close();
-      removeOwn(path, own);
-      lock.release();
+      if (!isKept && !isTheirs) removeOwn(path, own);
+      held?.release();
+    },
+    succeed() {
+      isTheirs = false;
+      if (released) return removeOwn(path, own);
+      try {
+        const taken = acquireLock(path);
+        if ('lock' in taken) held ??= taken.lock;
+      } catch {
+        // Its directory is gone: there is no name to guard.
+      }
     },
   };
 }
 
-function isOwn(path: string, own: Stats): boolean {
+/** Takes over a socket that another process has bound, by its open descriptor. Throws SocketError where it is none. */
+export const inheritUnixSocket = (path: string, fd: number, mark: FileMark): InheritedUnixSocket =>
+  socketOf(path, openHandle(fd).handle, mark, undefined);
+
+function isOwn(path: string, own: FileMark): boolean {
   try {
     const now = lstatSync(path);
     return now.dev === own.dev && now.ino === own.ino;
@@ -164,7 +205,7 @@ function isOwn(path: string, own: Stats): boolean {
   }
 }
 
-function removeOwn(path: string, own: Stats): void {
+function removeOwn(path: string, own: FileMark): void {
   try {
     if (isOwn(path, own)) unlinkSync(path);
   } catch {

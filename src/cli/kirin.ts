@@ -15,12 +15,14 @@ import { letLostTerminalGo } from '../actors/lost-terminal.ts';
 import { becomeMaster } from '../actors/own-process.ts';
 import { Redactor } from '../actors/redaction.ts';
 import { takeSignals } from '../actors/signals.ts';
+import { startContext } from '../actors/upgrade/start-context.ts';
 import { EXIT, exitCodeOf } from '../machines/faults.ts';
 import type { Settings, SettingsSource } from '../settings.ts';
 
 // First of all: without a handler SIGUSR1 opens the debugger, and SIGHUP ends the process.
 const signals = takeSignals();
 const daemon = daemonHere();
+const start = startContext();
 letLostTerminalGo();
 
 /** Put in by the build. */
@@ -45,6 +47,7 @@ redactor.learn(0, process.env, { all: false });
 async function main(argv: string[]): Promise<number> {
   if (argv[0] === 'inspect')
     return await (await import('./inspect.ts')).inspectRecording(argv.slice(1), signals.stopped);
+  const predecessor = await predecessorHere();
   const { parseCommandLine } = await import('./options.ts');
   const parsed = await parseCommandLine(argv, version(), process.env['KIRIN_CMD_ARGS']);
   if (parsed.kind === 'print') {
@@ -61,22 +64,24 @@ async function main(argv: string[]): Promise<number> {
   }
   // Once: what a name means stays as it was while the server runs.
   const identity = identityOf(settings);
-  if (parsed.kind === 'run' && settings.daemon && !daemon) return await detach(argv, settings);
+  if (parsed.kind === 'run' && settings.daemon && !daemon && !predecessor)
+    return await detach(argv, settings);
   becomeMaster(settings);
   if (parsed.kind === 'check') return await check(settings, source, identity);
   const { headStart } = await import('../actors/head-start.ts');
   const workerFile = entryFile('worker');
   // With `--reload` files are watched first: what a worker has loaded and changes at once would be missed.
-  const head = settings.reload
-    ? undefined
-    : await headStart({
-        settings,
-        source,
-        identity,
-        redactor,
-        workerFile,
-        stopped: signals.stopped,
-      });
+  const head =
+    settings.reload || predecessor
+      ? undefined
+      : await headStart({
+          settings,
+          source,
+          identity,
+          redactor,
+          workerFile,
+          stopped: signals.stopped,
+        });
   const { runArbiter } = await import('../actors/arbiter-process.ts');
   let first = head;
   const run = (current: Settings, development?: Development): Promise<number> => {
@@ -86,6 +91,8 @@ async function main(argv: string[]): Promise<number> {
       source,
       settings: current,
       signals,
+      start,
+      predecessor,
       identity,
       redactor,
       workerFile,
@@ -104,6 +111,18 @@ async function main(argv: string[]): Promise<number> {
     stopped: signals.stopped,
     run,
   });
+}
+
+/** The old arbiter, where this is the new one of an upgrade. */
+async function predecessorHere() {
+  if (process.env['KIRIN_UPGRADE'] === undefined) return undefined;
+  const { inheritedFrom } = await import('../actors/upgrade/heritage.ts');
+  const heritage = inheritedFrom(process.env);
+  if (!heritage) return undefined;
+  // Sockets that a service manager gave were for the process that was started first; they are inherited, by their old names.
+  if (process.env['LISTEN_PID'] === String(heritage.pid)) process.env['LISTEN_PID'] = String(process.pid);
+  const { Predecessor } = await import('../actors/upgrade/predecessor.ts');
+  return new Predecessor(heritage);
 }
 
 /** What is wrong with the settings was found before, in the foreground. */
@@ -127,6 +146,7 @@ async function check(
       source,
       settings: trial.settings,
       signals,
+      start,
       identity,
       redactor,
       isTrial: true,

@@ -6,6 +6,7 @@ import type { Leave } from './events/child.ts';
 import type { ControlReport, ControlSocketName } from './events/control.ts';
 import type { Generation, GenerationReport } from './events/generation.ts';
 import type { PoolReport } from './events/pool.ts';
+import type { PredecessorReport, SuccessorReport } from './events/upgrade.ts';
 import type { Fault } from './faults.ts';
 import type { Joint } from './joint-reload.ts';
 
@@ -19,6 +20,12 @@ export interface ControlWish {
   readonly required: boolean;
   /** Most connections at once. */
   readonly sessionsMax: number;
+}
+
+/** A new arbiter. */
+export interface Successor {
+  readonly pid: number;
+  readonly isServing: boolean;
 }
 
 export interface ArbiterContext {
@@ -48,6 +55,12 @@ export interface ArbiterContext {
   lameDuckMs: number;
   /** How everybody is to leave. */
   leave: Leave;
+  /** The new arbiter of an upgrade, from the order on until it is gone; `pid` 0 until it serves. */
+  successor: Successor | null;
+  /** The process number of the old arbiter, while this one is the new one of an upgrade. */
+  predecessor: number | null;
+  /** Why this server cannot be upgraded; null: it can. */
+  noUpgrade: string | null;
   exitCode: number;
   fault: Fault | null;
 }
@@ -58,6 +71,10 @@ export interface ArbiterInput {
   controls?: readonly ControlWish[];
   /** How long everything serves on after a graceful stop was ordered. Default 0. */
   lameDuckMs?: number;
+  /** The process number of the old arbiter, whose sockets were inherited. Default: there is none. */
+  predecessor?: number | undefined;
+  /** Why this server cannot be upgraded. Default: it can. */
+  noUpgrade?: string | undefined;
 }
 
 export interface ArbiterOutput {
@@ -74,6 +91,8 @@ export type ArbiterEvent =
   | PoolReport
   | ControlReport
   | DirtyTreeReport
+  | SuccessorReport
+  | PredecessorReport
   | ActorError;
 
 /**

@@ -15,10 +15,12 @@ import { type ControlListenerInput, controlListenerMachine } from './control-lis
 import { dirtyTreeMachine } from './dirty-tree.ts';
 import type { ArbiterReport, LogOrder, OrderEnded } from './events/arbiter.ts';
 import type { GenerationOrder } from './events/generation.ts';
+import type { PredecessorOrder } from './events/upgrade.ts';
 import { crashFault, exitCodeOf } from './faults.ts';
 import { withoutJoint } from './joint-reload.ts';
 import { poolMachine } from './pool.ts';
 import { port } from './ports.ts';
+import { successorMachine } from './successor.ts';
 
 export const arbiterSetup = setup({
   types: {
@@ -35,6 +37,8 @@ export const arbiterSetup = setup({
       control: 'control';
       controlReadonly: 'control';
       dirty: 'dirty';
+      successor: 'successor';
+      predecessor: 'predecessor';
     },
   },
   actors: {
@@ -47,6 +51,9 @@ export const arbiterSetup = setup({
     pool: poolMachine,
     control: controlListenerMachine,
     dirty: dirtyTreeMachine,
+    successor: successorMachine,
+    /** Waits for the end of the old arbiter of an upgrade, and takes what it had. */
+    predecessor: port<PredecessorOrder>('predecessor'),
   },
   delays: {
     lameDuckTime: ({ context }) => context.lameDuckMs,
@@ -78,7 +85,8 @@ export const arbiterSetup = setup({
         'arbiter.retire',
         'arbiter.reopen',
         'arbiter.stop',
-        'arbiter.unsupported',
+        'arbiter.upgrade',
+        'arbiter.rest',
         'arbiter.dirtyScale',
         'arbiter.dirtyRetire',
         'arbiter.dirtyCancel',
@@ -122,14 +130,6 @@ export const arbiterSetup = setup({
       type: 'order.refused',
       ...lastOrder(context),
       fault: { code: 'order.tooMany', message: `${ORDERS_PENDING_MAX} orders wait already` },
-    })),
-    endUnsupported: emit(({ context }) => ({
-      type: 'order.refused',
-      ...lastOrder(context),
-      fault: {
-        code: 'order.unsupported',
-        message: 'not supported yet',
-      },
     })),
     dropOrder: assign({ pending: ({ context }) => context.pending.slice(0, -1) }),
     /** Passes on how the pool ended an order. */

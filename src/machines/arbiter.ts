@@ -9,7 +9,7 @@
  * Every order gets an id and ends in exactly one of `order.done | refused | failed | superseded`, emitted here.
  */
 import type { ActorRefFrom } from 'xstate';
-import { arbiterParts } from './arbiter-dirty.ts';
+import { arbiterWhole } from './arbiter-upgrade.ts';
 import { EXIT } from './faults.ts';
 import type { PoolInput } from './pool-context.ts';
 
@@ -33,7 +33,7 @@ const stopAgain = <T extends 'stopPool' | 'stopDirty'>(stop: T) =>
     { actions: ['takeOrder', 'tellTaken'] },
   ] as const;
 
-export const arbiterMachine = arbiterParts.createMachine({
+export const arbiterMachine = arbiterWhole.createMachine({
   id: 'arbiter',
   options: { maxIterations: 1000 },
   description: 'The root of the supervision tree.',
@@ -54,6 +54,9 @@ export const arbiterMachine = arbiterParts.createMachine({
     stops: 0,
     lameDuckMs: input.lameDuckMs ?? 0,
     leave: 'drain',
+    successor: null,
+    predecessor: input.predecessor ?? null,
+    noUpgrade: input.noUpgrade ?? null,
     exitCode: EXIT.ok,
     fault: null,
   }),
@@ -63,7 +66,7 @@ export const arbiterMachine = arbiterParts.createMachine({
     alive: {
       description: 'The arbiter takes signals and orders.',
       initial: 'preparing',
-      entry: 'openControls',
+      entry: ['openControls', 'watchPredecessor'],
       // Before what is invoked here stops: somebody may wait for the answer.
       exit: 'endAll',
       invoke: [
@@ -73,7 +76,7 @@ export const arbiterMachine = arbiterParts.createMachine({
       ],
       on: {
         'arbiter.reopen': { actions: ['takeOrder', 'reopenLogs', 'endDone', 'dropOrder'] },
-        'arbiter.unsupported': { actions: ['takeOrder', 'endUnsupported', 'dropOrder'] },
+        'predecessor.gone': { actions: ['forgetPredecessor', 'succeed'] },
         'control.opened': { actions: 'noLongerRequired' },
         'control.unavailable': {},
         'xstate.error.actor.control': { actions: 'giveUpControl' },
@@ -89,6 +92,8 @@ export const arbiterMachine = arbiterParts.createMachine({
             'arbiter.scale': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
             'arbiter.reload': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
             'arbiter.retire': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
+            'arbiter.upgrade': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
+            'arbiter.rest': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
             'arbiter.dirtyScale': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
             'arbiter.dirtyRetire': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
             'arbiter.dirtyCancel': { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
@@ -158,6 +163,9 @@ export const arbiterMachine = arbiterParts.createMachine({
               { actions: 'endAsDirty' },
             ],
             'dirty.stopped': { actions: 'forgetDirty' },
+            'successor.serving': { actions: 'noteSucceeded' },
+            'successor.failed': { actions: ['endUpgradeFailed', 'forgetSuccessor'] },
+            'successor.gone': { actions: 'forgetSuccessor' },
           },
           states: {
             serving: {
@@ -181,11 +189,33 @@ export const arbiterMachine = arbiterParts.createMachine({
                   { actions: 'noteWebCommitted' },
                 ],
                 'arbiter.retire': { actions: ['takeOrder', 'retire'] },
+                'arbiter.upgrade': [
+                  { guard: 'cannotUpgrade', actions: ['takeOrder', 'endNoUpgrade', 'dropOrder'] },
+                  { guard: 'hasSuccessor', actions: ['takeOrder', 'endHasSuccessor', 'dropOrder'] },
+                  { guard: 'hasPredecessor', actions: ['takeOrder', 'endHasPredecessor', 'dropOrder'] },
+                  { guard: 'isOpen', actions: ['takeOrder', 'tellTaken', 'openSuccessor'] },
+                  { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
+                ],
+                'arbiter.rest': [
+                  { guard: 'isReloading', actions: ['takeOrder', 'endReloading', 'dropOrder'] },
+                  { guard: 'isSucceeded', actions: ['takeOrder', 'rest'] },
+                  { actions: ['takeOrder', 'endNobodyElse', 'dropOrder'] },
+                ],
+                // Nobody serves any more but this arbiter, if it wakes.
+                'successor.gone': [
+                  { guard: 'isResting', actions: ['forgetSuccessor', 'wake'] },
+                  { actions: 'forgetSuccessor' },
+                ],
                 'arbiter.dirtyScale': orderToDirty,
                 'arbiter.dirtyRetire': orderToDirty,
                 'arbiter.dirtyCancel': orderToDirty,
                 'arbiter.reload': [
                   { guard: 'isOpening', actions: ['takeOrder', 'endStarting', 'dropOrder'] },
+                  // As in Gunicorn: who goes back to the old arbiter wants what it was, not what was to replace it.
+                  {
+                    guard: 'isResting',
+                    actions: ['takeOrder', 'tellTaken', 'endDone', 'dropOrder', 'wake'],
+                  },
                   { actions: ['supersedePreparing', 'takeOrder', 'tellTaken', 'prepare'] },
                 ],
                 'generation.prepared': [
@@ -221,6 +251,8 @@ export const arbiterMachine = arbiterParts.createMachine({
                 'arbiter.scale': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.reload': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.retire': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
+                'arbiter.upgrade': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
+                'arbiter.rest': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.dirtyScale': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.dirtyRetire': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.dirtyCancel': orderToDirty,
@@ -261,6 +293,8 @@ export const arbiterMachine = arbiterParts.createMachine({
                 'arbiter.scale': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.reload': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.retire': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
+                'arbiter.upgrade': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
+                'arbiter.rest': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.dirtyScale': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.dirtyRetire': { actions: ['takeOrder', 'endStopping', 'dropOrder'] },
                 'arbiter.dirtyCancel': [

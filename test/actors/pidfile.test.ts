@@ -184,7 +184,7 @@ describe('a pid file under a clock that is set', () => {
     mine.touch();
     assert.ok(statSync(path).mtimeMs > startedAtMs(process.pid)!);
     assert.throws(
-      () => writePidfile(path, process.pid + 1),
+      () => writePidfile(path, { pid: process.pid + 1 }),
       faultOf('file.unusable', /names process \d+, which is running/),
     );
     rmSync(path);

@@ -17,9 +17,16 @@ import type {
 import type { DirtyGeneration } from '../../src/machines/events/dirty.ts';
 import type { Generation, GenerationOrder, GenerationReport } from '../../src/machines/events/generation.ts';
 import type { PoolOrder, PoolReport } from '../../src/machines/events/pool.ts';
+import type {
+  PredecessorOrder,
+  PredecessorReport,
+  SuccessorNews,
+  SuccessorOrder,
+} from '../../src/machines/events/upgrade.ts';
 import type { Fault } from '../../src/machines/faults.ts';
 import type { poolMachine } from '../../src/machines/pool.ts';
 import type { Listener } from '../../src/machines/ports.ts';
+import { successorMachine } from '../../src/machines/successor.ts';
 import { simulate } from '../simulation/simulation.ts';
 import { transitionRecorder, transitionsOf } from './transitions.ts';
 
@@ -65,6 +72,8 @@ export interface Given {
   workersMax?: number;
   lameDuckMs?: number;
   controls?: ControlWish[];
+  predecessor?: number;
+  noUpgrade?: string;
   /** Where the control interface throws. */
   bug?: 'socket' | 'socket order' | 'connection' | 'connection order' | 'session' | 'listener';
 }
@@ -89,7 +98,14 @@ function standIn<TOrder extends EventObject, TReport extends EventObject>(
   });
 }
 
-export function arbiter({ workersMax = 8, lameDuckMs = 0, controls = [], bug }: Given = {}) {
+export function arbiter({
+  workersMax = 8,
+  lameDuckMs = 0,
+  controls = [],
+  predecessor,
+  noUpgrade,
+  bug,
+}: Given = {}) {
   const clock = new SimulatedClock();
   const sockets = new Map<ControlSocketName, (report: ControlSocketReport) => void>();
   const connections = new Map<number, (report: ConnectionReport) => void>();
@@ -101,6 +117,10 @@ export function arbiter({ workersMax = 8, lameDuckMs = 0, controls = [], bug }: 
   const toDirty: DirtyTreeOrder[] = [];
   const toGenerations: GenerationOrder[] = [];
   const toLogs: LogOrder[] = [];
+  const toSuccessor: SuccessorOrder[] = [];
+  const toPredecessor: PredecessorOrder[] = [];
+  let fromSuccessor = (_news: SuccessorNews): void => {};
+  let fromPredecessor = (_report: PredecessorReport): void => {};
   const ends: OrderEnded[] = [];
   const taken: OrderTaken[] = [];
   let fromPool = (_report: PoolReport): void => {};
@@ -135,6 +155,22 @@ export function arbiter({ workersMax = 8, lameDuckMs = 0, controls = [], bug }: 
         ),
         pool: pool as unknown as typeof poolMachine,
         dirty: dirty as unknown as typeof dirtyTreeMachine,
+        successor: successorMachine.provide({
+          actors: {
+            process: fromCallback<SuccessorOrder>(({ sendBack, receive }) => {
+              fromSuccessor = sendBack as (news: SuccessorNews) => void;
+              receive((order) => {
+                toSuccessor.push(order);
+              });
+            }),
+          },
+        }),
+        predecessor: fromCallback<PredecessorOrder>(({ sendBack, receive }) => {
+          fromPredecessor = sendBack as (report: PredecessorReport) => void;
+          receive((order) => {
+            toPredecessor.push(order);
+          });
+        }),
         control: controlListenerMachine.provide({
           actors: {
             socket: fromCallback<ControlSocketOrder, { name: ControlSocketName }>(
@@ -161,7 +197,11 @@ export function arbiter({ workersMax = 8, lameDuckMs = 0, controls = [], bug }: 
         }),
       },
     }),
-    { input: { workersMax, controls, lameDuckMs }, clock, inspect: recorder.watch },
+    {
+      input: { workersMax, controls, lameDuckMs, predecessor, noUpgrade },
+      clock,
+      inspect: recorder.watch,
+    },
   );
   for (const type of EVERY_END) actor.on(type, (end) => ends.push(end));
   actor.on('order.taken', (order) => taken.push(order));
@@ -183,11 +223,19 @@ export function arbiter({ workersMax = 8, lameDuckMs = 0, controls = [], bug }: 
     toDirty,
     toGenerations,
     toLogs,
+    toSuccessor,
+    toPredecessor,
     tell: (...orders: ArbiterOrder[]) => {
       for (const order of orders) actor.send(order);
     },
     pool: (...reports: PoolReport[]) => {
       for (const report of reports) fromPool(report);
+    },
+    successor: (...news: SuccessorNews[]) => {
+      for (const one of news) fromSuccessor(one);
+    },
+    predecessor: (...reports: PredecessorReport[]) => {
+      for (const report of reports) fromPredecessor(report);
     },
     dirty: (...reports: DirtyTreeReport[]) => {
       for (const report of reports) fromDirty(report);
@@ -234,8 +282,9 @@ export const inUse: Fault = { code: 'bind.inUse', message: 'in use' };
 export const failed: ControlSocketReport = { type: 'socket.failed', fault: inUse, permanent: false };
 
 /** Each transition is of one of the files of tests about this machine, so that together they see to all. */
-type Share = 'orders' | 'dirty' | 'control';
+type Share = 'orders' | 'dirty' | 'control' | 'upgrade';
 function shareOf(name: string): Share {
+  if (/arbiter\.(upgrade|rest)|successor|predecessor|isResting/.test(name)) return 'upgrade';
   if (/dirtyWorkers|dirty|Dirty|Joint|isOpening|pool\.standing/.test(name)) return 'dirty';
   return /: (control\.|xstate\.error)/.test(name) ? 'control' : 'orders';
 }

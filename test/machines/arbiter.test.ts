@@ -111,15 +111,15 @@ test('the listeners of a generation without processes are released', () => {
   assert.deepEqual(one.toGenerations.at(-1), { type: 'generation.release', number: 1 });
 });
 
-test('reopen, retire and what is not supported', () => {
+test('reopen, retire, and resting while nobody else serves', () => {
   const one = serving();
   one.tell(
     { type: 'arbiter.reopen', source: 'SIGUSR1' },
-    { type: 'arbiter.unsupported', source: 'SIGUSR2' },
+    { type: 'arbiter.rest', source: 'SIGWINCH' },
     { type: 'arbiter.retire', age: 2, leave: 'drain', source: 'control' },
   );
   assert.deepEqual(one.toLogs, [{ type: 'log.reopen' }]);
-  assert.deepEqual(one.ends, ['done reopen 1', 'refused unsupported 2']);
+  assert.deepEqual(one.ends, ['done reopen 1', 'refused rest 2']);
   assert.deepEqual(one.toPool, [{ type: 'pool.retire', orderId: 3, age: 2, leave: 'drain' }]);
 });
 
@@ -222,7 +222,7 @@ test('every report of an order carries its ticket, however it ends', () => {
   const one = serving();
   one.tell(
     { type: 'arbiter.reopen', source: 'control', ticket: 1 },
-    { type: 'arbiter.unsupported', source: 'control', ticket: 2 },
+    { type: 'arbiter.rest', source: 'control', ticket: 2 },
     { type: 'arbiter.retire', age: 1, leave: 'quit', source: 'control', ticket: 3 },
     { ...reload, ticket: 4 },
     { ...reload, ticket: 5 },

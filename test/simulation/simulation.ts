@@ -16,6 +16,7 @@ import { ControlWorld } from './control-world.ts';
 import { DirtyWorld } from './dirty-world.ts';
 import { Ledger } from './ledger.ts';
 import { Random } from './random.ts';
+import { UpgradeWorld } from './upgrade-world.ts';
 import { World } from './world.ts';
 
 export interface Outcome {
@@ -59,6 +60,7 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
 
   const control = new ControlWorld(clock, seed, violate);
   const dirty = new DirtyWorld(world, seed, { trace, violate, observe: (event) => observe?.(event) });
+  const upgrade = new UpgradeWorld(clock, seed, { trace, violate });
   const ledger = new Ledger(control, violate);
   let order = (_order: ArbiterOrder): void => {};
   const actor = createActor(
@@ -77,12 +79,20 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
         }),
         control: control.listenerMachine(),
         dirty: dirty.treeMachine(),
+        successor: upgrade.successorMachine(),
+        predecessor: upgrade.predecessorActor(),
       },
     }),
     {
       id: 'arbiter',
       clock,
-      input: { workersMax: 8, controls: control.wishes, lameDuckMs: seed % 3 === 0 ? 2000 : 0 },
+      input: {
+        workersMax: 8,
+        controls: control.wishes,
+        lameDuckMs: seed % 3 === 0 ? 2000 : 0,
+        predecessor: upgrade.predecessor,
+        noUpgrade: upgrade.noUpgrade,
+      },
       inspect: (event) => {
         watch(event, trace, violate);
         ledger.watch(event);
@@ -149,6 +159,7 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
     }
     if (dirty.wanted) dirty.disturb(send, run);
     disturb(world, dirty, random, send, trace, run);
+    upgrade.disturb();
     check();
     run(random.pick([0, 5, 50, 500, 3000, 20_000]));
   }
@@ -157,6 +168,7 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
   world.pacify();
   control.pacify();
   dirty.pacify();
+  upgrade.pacify();
   run(60_000);
   dirty.checkQuiet(ledger.open);
   run(60_000);
@@ -180,6 +192,7 @@ export function simulate(seed: number, observe?: (event: InspectionEvent) => voi
   if (world.live.size + dirty.left > 0)
     violate(`${world.live.size + dirty.left} processes left after the stop`);
   dirty.checkNobodyWaits();
+  upgrade.checkEnd();
   if (ledger.open.size > 0) violate(`orders never answered: ${[...ledger.open].join(', ')}`);
   const timers = timersOf(actor);
   if (timers > 0) violate(`${timers} timers of machines left after the stop`);
@@ -209,7 +222,8 @@ function disturb(
   else if (dice < 0.45)
     send({ type: 'arbiter.scale', by: random.pick([1, 1, 2, -1, -1, -2]), source: 'test' });
   else if (dice < 0.5) send({ type: 'arbiter.reopen', source: 'test' });
-  else if (dice < 0.52) send({ type: 'arbiter.unsupported', source: 'test' });
+  else if (dice < 0.515) send({ type: 'arbiter.upgrade', source: 'test' });
+  else if (dice < 0.525) send({ type: 'arbiter.rest', source: 'test' });
   else if (dice < 0.55)
     for (let n = random.pick([1, 1, 2, 3, 4]); n > 0; n--) {
       send({ type: 'arbiter.stop', mode: random.pick(['graceful', 'quick']), source: 'test', signal: 15 });

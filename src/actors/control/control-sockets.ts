@@ -15,7 +15,8 @@ import type {
 import { UNIX_PATH_BYTES_MAX } from '../address.ts';
 import { FaultError, toFault } from '../fault-error.ts';
 import { makeDirectory } from '../make-directory.ts';
-import { bindUnixSocket, type UnixSocket } from '../unix-socket.ts';
+import { bindUnixSocket, inheritUnixSocket, type UnixSocket } from '../unix-socket.ts';
+import type { HandedSocket } from '../upgrade/heritage.ts';
 import { Connection, type ConnectionDeps } from './connection.ts';
 import { encodeFrame } from './frames.ts';
 
@@ -38,6 +39,8 @@ const REFUSED_MAX = 256;
 /** At the end, for what is still to be written. */
 const LAST_WORDS_MS = 500;
 const BACKLOG = 512;
+/** While the old arbiter of an upgrade has its control sockets, the new one's are beside them. */
+export const BESIDE = '.2';
 
 let lastConnection = 0;
 
@@ -47,12 +50,22 @@ export class ControlSockets {
   readonly #connections = new Map<number, Connection>();
   readonly #sockets = new Set<Socket>();
   readonly #bound = new Set<UnixSocket>();
+  /** The old arbiter's, until they are taken over; their paths get an ending meanwhile. */
+  readonly #heritage: Map<string, HandedSocket>;
+  #hasSucceeded = false;
+  /** Whose names are to be given up: by the paths that they were wanted at. */
+  readonly #lost = new Map<string, () => void>();
   /** Those that were bound once. */
   readonly #opened = new Set<ControlSocketName>();
   #closed = false;
   #refused = 0;
 
-  constructor(specs: readonly ControlSocketSpec[], deps: Omit<ConnectionDeps, 'readonly'>) {
+  constructor(
+    specs: readonly ControlSocketSpec[],
+    deps: Omit<ConnectionDeps, 'readonly'>,
+    heritage: readonly HandedSocket[] = [],
+  ) {
+    this.#heritage = new Map(heritage.map((one) => [one.path, one]));
     this.#specs = new Map(specs.map((spec) => [spec.name, spec]));
     this.#deps = deps;
   }
@@ -80,7 +93,7 @@ export class ControlSockets {
         (opened) => {
           close = opened.close;
           if (over) return close();
-          report({ type: 'socket.opened', path: spec.path });
+          report({ type: 'socket.opened', path: this.#pathOf(spec) });
         },
         (error: unknown) => {
           const { code, message } = toFault(error, 'bind.failed');
@@ -111,6 +124,45 @@ export class ControlSockets {
     },
   );
 
+  /** For a new arbiter; from now on the names are left to it, until `takeBack`. */
+  handOver(): HandedSocket[] {
+    const bound = [...this.#bound];
+    for (const one of bound) one.keepName(true);
+    return bound.map(({ path, fd, mark }) => ({ path, fd, ...mark }));
+  }
+
+  takeBack(): void {
+    for (const one of this.#bound) one.keepName(false);
+  }
+
+  /** The old arbiter is gone: its sockets are opened in place of those beside them, and those that nobody wants are removed. */
+  succeed(): void {
+    this.#hasSucceeded = true;
+    const wanted = new Set([...this.#specs.values()].map(({ path }) => path));
+    for (const [path, { fd, ...mark }] of this.#heritage) {
+      if (wanted.has(path)) continue;
+      this.#heritage.delete(path);
+      const socket = inheritUnixSocket(path, fd, mark);
+      socket.succeed();
+      socket.release();
+    }
+    for (const path of this.#heritage.keys()) this.#lost.get(path)?.();
+  }
+
+  #pathOf({ path }: ControlSocketSpec): string {
+    return this.#heritage.has(path) && !this.#hasSucceeded ? `${path}${BESIDE}` : path;
+  }
+
+  async #bind(spec: ControlSocketSpec): Promise<UnixSocket> {
+    const { path } = spec;
+    const handed = this.#hasSucceeded ? this.#heritage.get(path) : undefined;
+    if (!handed) return await bindSpec({ ...spec, path: this.#pathOf(spec) }, !this.#opened.has(spec.name));
+    this.#heritage.delete(path);
+    const socket = inheritUnixSocket(path, handed.fd, handed);
+    socket.succeed();
+    return socket;
+  }
+
   /** Ends all connections, once what was said is written. */
   async close(): Promise<void> {
     const closed = [...this.#sockets].map(
@@ -136,7 +188,8 @@ export class ControlSockets {
     spec: ControlSocketSpec,
     { accepted, lost }: { accepted(socket: Socket): void; lost(): void },
   ): Promise<{ close(): void }> {
-    const bound = await bindSpec(spec, !this.#opened.has(spec.name));
+    const bound = await this.#bind(spec);
+    this.#lost.set(spec.path, lost);
     this.#opened.add(spec.name);
     // The end of the server did not wait for this.
     if (this.#closed) bound.release();

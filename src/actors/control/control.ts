@@ -10,7 +10,9 @@ import type { ArbiterReport } from '../../machines/events/arbiter.ts';
 import type { Settings } from '../../settings.ts';
 import type { Inspector } from '../inspect/inspector.ts';
 import type { Log } from '../log.ts';
+import type { HandedSocket } from '../upgrade/heritage.ts';
 import { Commands } from './commands.ts';
+import type { ConnectionDeps } from './connection.ts';
 import { type ControlSocketSpec, ControlSockets } from './control-sockets.ts';
 import { OrderBook } from './order-book.ts';
 import { Orders } from './orders.ts';
@@ -22,6 +24,8 @@ export interface ControlDeps extends Omit<ShowDeps, 'scene'> {
   settings: Settings;
   log: Log;
   inspector: Inspector;
+  /** The control sockets of the old arbiter of an upgrade. */
+  heritage?: readonly HandedSocket[] | undefined;
 }
 
 export class Control {
@@ -35,7 +39,7 @@ export class Control {
     const { settings, log } = deps;
     this.#deps = deps;
     this.#specs = specsOf(settings);
-    this.#sockets = new ControlSockets(this.#specs, {
+    const connections: Omit<ConnectionDeps, 'readonly'> = {
       limits: {
         requestBytesMax: settings.controlRequestBytesMax,
         replyBytesMax: settings.controlReplyBytesMax,
@@ -47,7 +51,8 @@ export class Control {
         else call.fail('The server is still starting');
       },
       bug: (error) => log.error('this is a bug in Kirin: a command failed', { stack: stackOf(error) }),
-    });
+    };
+    this.#sockets = new ControlSockets(this.#specs, connections, deps.heritage);
   }
 
   /** The sockets that the arbiter machine is to open. */
@@ -94,6 +99,20 @@ export class Control {
   close(): Promise<void> {
     this.#book?.close();
     return this.#sockets.close();
+  }
+
+  /** For a new arbiter, which inherits the sockets. */
+  handOver(): HandedSocket[] {
+    return this.#sockets.handOver();
+  }
+
+  takeBack(): void {
+    this.#sockets.takeBack();
+  }
+
+  /** The old arbiter is gone. */
+  succeed(): void {
+    this.#sockets.succeed();
   }
 
   /** Removes the sockets, in an emergency. */

@@ -82,6 +82,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   ]),
   change('reload', 'Start anew with code and settings read afresh', 'reload [--wait]', [wait]),
   change('reopen', 'Open the log file again'),
+  change('upgrade', 'Start a new arbiter beside this one, on its sockets', 'upgrade [--wait]', [wait]),
+  change('standby', 'Let all workers go while the new arbiter serves', 'standby [--wait]', [wait]),
   change('shutdown', 'Stop the server', 'shutdown [graceful|quick] [--wait]', [
     { kind: 'word', name: 'mode', of: ['graceful', 'quick'] },
     wait,

@@ -113,6 +113,7 @@ export class OrderBook {
         ...fields,
         ...this.#reloadFields(end),
         ...(end.order === 'arbiter.stop' ? { cut: waiting.cut } : {}),
+        ...(end.pid === undefined ? {} : { pid: end.pid }),
         duration_ms: Math.round(performance.now() - startedMs),
         ...(end.type === 'order.done' ? {} : { error: reasonOf(end) }),
         ...(end.fault?.stack === undefined ? {} : { stack: end.fault.stack }),

@@ -42,6 +42,8 @@ export class Orders {
     'dirty cancel': ({ text = '' }, call) => this.#dirtyCancel(call, text),
     reload: ({ wait }, call) => this.#reload(call, wait),
     reopen: (_, call) => this.#reopen(call),
+    upgrade: ({ wait }, call) => this.#upgrade(call, wait),
+    standby: ({ wait }, call) => this.#standby(call, wait),
     shutdown: ({ wait, word }, call) => this.#shutdown(call, wait, word === 'quick' ? 'quick' : 'graceful'),
   };
 
@@ -218,6 +220,21 @@ export class Orders {
   #reopen(call: Call): void {
     const accepted = () => ({ status: 'reopening' });
     this.#deps.book.place(call, false, { type: 'arbiter.reopen', source }, { accepted });
+  }
+
+  /** What the new arbiter does it logs itself. */
+  #upgrade(call: Call, waits: boolean): void {
+    const accepted = () => (waits ? {} : { status: 'upgrading' });
+    this.#deps.book.place(call, waits, { type: 'arbiter.upgrade', source }, { accepted });
+  }
+
+  #standby(call: Call, waits: boolean): void {
+    this.#deps.book.place(
+      call,
+      waits,
+      { type: 'arbiter.rest', source },
+      { accepted: () => (waits ? {} : { status: 'standing_by' }), ...this.#scaleSteps(-this.#workers()) },
+    );
   }
 
   #shutdown(call: Call, waits: boolean, mode: 'graceful' | 'quick'): void {

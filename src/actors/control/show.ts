@@ -85,13 +85,22 @@ export class Show {
         return { pid, type: 'web', age, booted, last_heartbeat, aborted, ...more };
       });
       return {
-        arbiter: { pid: process.pid, type: 'arbiter', role: 'master' },
+        arbiter: { pid: process.pid, type: 'arbiter', role: 'master', ...this.#otherArbiter() },
         web_workers: workers,
         web_worker_count: workers.length,
         ...dirtyInAll(dirty?.pid ?? null, status),
       };
     };
     return dirty ? dirty.describe().then(all) : all();
+  }
+
+  /** During an upgrade there is another arbiter. */
+  #otherArbiter(): object {
+    const { successor, predecessor } = this.#deps.scene.context;
+    return {
+      ...(successor ? { successor_pid: successor.isServing ? successor.pid : null } : {}),
+      ...(predecessor === null ? {} : { predecessor_pid: predecessor }),
+    };
   }
 
   #dirty(): object | Promise<object> {

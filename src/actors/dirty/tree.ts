@@ -3,7 +3,7 @@
  * link to the one that lives, and questions to it. Runs in the arbiter.
  */
 import type { ChildProcess } from 'node:child_process';
-import { chownSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { chownSync, copyFileSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromCallback } from 'xstate';
@@ -28,6 +28,7 @@ import { type ProcessDeps, type ProcessHooks, type ProcessLaunch, processActor }
 import type { Redactor } from '../redaction.ts';
 import { TreeGenerations } from './tree-generations.ts';
 
+const STASH = 'stash';
 const HEARTBEAT_MS = 1000;
 /** How long a dirty arbiter may take to end when its trial was given up. */
 const QUIT_MS = 2000;
@@ -49,6 +50,8 @@ export interface TreeDeps {
   identity: Identity | undefined;
   /** The file that a dirty arbiter runs. */
   arbiterFile: string;
+  /** The stash of the old arbiter of an upgrade: what it holds at our start is ours too. */
+  stash?: string | undefined;
   notice(text: string): void;
 }
 
@@ -64,6 +67,7 @@ export class DirtyTree {
   #report = (_report: DirtyLinkReport): void => {};
   #pid: number | null = null;
   #isReady = false;
+  #hasStash = false;
   #asked = 0;
   readonly #questions = new Map<number, (status: DirtyStatus | undefined) => void>();
 
@@ -78,6 +82,11 @@ export class DirtyTree {
   /** What callers connect to; the same after each restart of the dirty arbiter. */
   get socket(): string {
     return join(this.#directory, 'dirty.sock');
+  }
+
+  /** The file of the stash. */
+  get stash(): string {
+    return join(this.#directory, STASH);
   }
 
   /** Null while there is none that is ready. */
@@ -179,6 +188,7 @@ export class DirtyTree {
   #launch(age: number): ProcessLaunch<'dirtyArbiter'> {
     const generation = this.#generations.launched();
     if (!generation) throw new FaultError('process.spawnFailed', 'there is no generation of dirty workers');
+    this.#inheritStash();
     return {
       cwd: this.#directory,
       env: ownEnvironment(),
@@ -190,13 +200,28 @@ export class DirtyTree {
         spec: {
           age,
           socket: this.socket,
-          stashFile: join(this.#directory, 'stash'),
+          stashFile: this.stash,
           stashBytesMax: this.#deps.stashBytesMax,
           heartbeatMs: HEARTBEAT_MS,
           generation,
         },
       },
     };
+  }
+
+  /** As late as can be: what is written to the old one after this is not in ours. */
+  #inheritStash(): void {
+    const { stash, identity, notice } = this.#deps;
+    if (stash === undefined || this.#hasStash) return;
+    this.#hasStash = true;
+    try {
+      copyFileSync(stash, this.stash);
+      if (identity) chownSync(this.stash, identity.uid, identity.gid);
+    } catch (error) {
+      // There was none, or there is none any more.
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT') notice(`the stash of the old arbiter is not inherited: ${message}`);
+    }
   }
 
   #hear(report: DirtyArbiterReport): void {

@@ -20,7 +20,8 @@ export interface DoorOptions {
 export interface Door {
   /** For people. */
   readonly place: string;
-  close(): void;
+  /** Resolves when the address is free. */
+  close(): Promise<void>;
 }
 
 const HEAD_MS = 10_000;
@@ -74,10 +75,11 @@ export async function openDoor({ address, readiness, metrics }: DoorOptions): Pr
     place: isPath
       ? `unix:${address.path}`
       : `http://${formatHostPort(address.host, (bound as AddressInfo).port)}`,
-    close() {
-      server.close();
-      server.closeAllConnections();
-    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
   };
 }
 

@@ -39,6 +39,7 @@ export class MetricsOffice {
   #statsd: Statsd | undefined;
   #again: NodeJS.Timeout | undefined;
   #isOver = false;
+  #isYielded = false;
 
   constructor(deps: OfficeDeps) {
     this.#deps = deps;
@@ -58,10 +59,28 @@ export class MetricsOffice {
     if (statsdHost !== undefined) await this.#openStatsd(statsdHost, actor);
   }
 
+  /** Frees the address for a new arbiter; `open` takes it again. */
+  yields(): Promise<void> {
+    this.#isYielded = true;
+    clearTimeout(this.#again);
+    this.#again = undefined;
+    const door = this.#door;
+    this.#door = undefined;
+    return door?.close() ?? Promise.resolve();
+  }
+
+  /** Takes the address again that was freed. */
+  async takeBack(actor: ArbiterActor): Promise<void> {
+    const { metrics } = this.#deps.settings;
+    if (!this.#isYielded) return;
+    this.#isYielded = false;
+    if (metrics !== undefined) await this.#openDoor(metrics, actor);
+  }
+
   async end(): Promise<void> {
     this.#isOver = true;
     clearTimeout(this.#again);
-    this.#door?.close();
+    void this.#door?.close();
     await this.#statsd?.end();
   }
 
@@ -79,7 +98,7 @@ export class MetricsOffice {
           return { type: CONTENT_TYPE, text: await exposition(await this.#figures(actor), this.tally) };
         },
       });
-      if (this.#isOver) return door.close();
+      if (this.#isOver || this.#isYielded) return void (await door.close());
       this.#door = door;
       log.info(`metrics at ${door.place}`);
     } catch (error) {
@@ -88,7 +107,7 @@ export class MetricsOffice {
       const hope = isInUse ? `; tried again every ${AGAIN_MS / 1000} s` : '';
       if (!this.#again)
         log.warn(`no metrics at ${where}: ${isInUse ? 'the address is in use' : message}${hope}`);
-      if (isInUse && !this.#isOver)
+      if (isInUse && !this.#isOver && !this.#isYielded)
         this.#again = setTimeout(() => void this.#openDoor(where, actor), AGAIN_MS).unref();
     }
   }

@@ -55,6 +55,7 @@ class NotifiedService implements Service {
   attach(actor: ArbiterActor): void {
     this.#actor = actor;
     actor.subscribe({ next: () => this.#look(actor), complete: () => this.#stopping(), error: () => {} });
+    this.#look(actor);
     if (this.#watchdogMs === undefined) return;
     // A timer that fires is an event loop that turns; a machine that is in error answers nobody.
     this.#timer = setInterval(() => {
@@ -101,7 +102,10 @@ class NotifiedService implements Service {
   #stopping(): void {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    this.#sender.send(['STOPPING=1', 'STATUS=stopping']);
+    const { successor } = this.#actor?.getSnapshot().context ?? {};
+    // The service goes on: it has another main process.
+    if (successor?.isServing) this.#sender.send([`MAINPID=${successor.pid}`]);
+    else this.#sender.send(['STOPPING=1', 'STATUS=stopping']);
   }
 
   #status(more = ''): string[] {

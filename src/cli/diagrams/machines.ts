@@ -7,6 +7,7 @@ import { controlSessionMachine } from '../../machines/control-session.ts';
 import { dirtyArbiterMachine } from '../../machines/dirty-arbiter.ts';
 import { dirtyTreeMachine } from '../../machines/dirty-tree.ts';
 import { poolMachine } from '../../machines/pool.ts';
+import { successorMachine } from '../../machines/successor.ts';
 import { workerMachine } from '../../machines/worker.ts';
 
 export const MACHINES: Readonly<Record<string, AnyStateMachine>> = {
@@ -18,4 +19,5 @@ export const MACHINES: Readonly<Record<string, AnyStateMachine>> = {
   'dirty-arbiter': dirtyArbiterMachine,
   'control-listener': controlListenerMachine,
   'control-session': controlSessionMachine,
+  successor: successorMachine,
 };

@@ -28,6 +28,7 @@ export function allText(data: Data): string[] {
   return [
     'ARBITER (master)',
     `  PID: ${cell(dataOf(data['arbiter'])['pid'])}`,
+    ...otherArbiter(dataOf(data['arbiter'])),
     '',
     `WEB WORKERS (${webCount})`,
     ...indented(web.length === 0 ? ['(none)'] : [WORKER_HEAD, '-'.repeat(38), ...web.map(workerLine)]),
@@ -36,6 +37,12 @@ export function allText(data: Data): string[] {
     ...(isData(data['dirty_arbiter']) ? dirtyPart(data, data['dirty_arbiter']) : ['  (not running)']),
   ];
 }
+
+/** During an upgrade; Gunicorn's shell knows nothing of it. */
+const otherArbiter = (arbiter: Data): string[] => [
+  ...('successor_pid' in arbiter ? [`  New arbiter: ${cell(arbiter['successor_pid'] ?? 'starting')}`] : []),
+  ...('predecessor_pid' in arbiter ? [`  Old arbiter: ${cell(arbiter['predecessor_pid'])}`] : []),
+];
 
 function dirtyPart(data: Data, arbiter: Data): string[] {
   const workers = dataList(data['dirty_workers']);

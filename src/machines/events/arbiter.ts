@@ -33,8 +33,10 @@ export type ArbiterOrder =
   | ({ type: 'arbiter.reopen' } & Asked)
   /** Stop. A second signal hastens, and `signal` (its number) then gives the exit code 128 + n. */
   | ({ type: 'arbiter.stop'; mode: 'graceful' | 'quick'; signal?: number | undefined } & Asked)
-  /** Taken, so that it does no harm, and logged as not supported. */
-  | ({ type: 'arbiter.unsupported' } & Asked);
+  /** Start a new arbiter beside this one, which inherits the sockets. */
+  | ({ type: 'arbiter.upgrade' } & Asked)
+  /** Let all workers go, and hire none: the new arbiter serves. A reload, or an order to scale, brings them back. */
+  | ({ type: 'arbiter.rest' } & Asked);
 
 /** The signals the arbiter takes, with their numbers where an exit code needs them. */
 export const signalOrders = {
@@ -45,8 +47,8 @@ export const signalOrders = {
   SIGTTIN: { type: 'arbiter.scale', by: 1, source: 'SIGTTIN' },
   SIGTTOU: { type: 'arbiter.scale', by: -1, source: 'SIGTTOU' },
   SIGUSR1: { type: 'arbiter.reopen', source: 'SIGUSR1' },
-  SIGUSR2: { type: 'arbiter.unsupported', source: 'SIGUSR2' },
-  SIGWINCH: { type: 'arbiter.unsupported', source: 'SIGWINCH' },
+  SIGUSR2: { type: 'arbiter.upgrade', source: 'SIGUSR2' },
+  SIGWINCH: { type: 'arbiter.rest', source: 'SIGWINCH' },
 } as const satisfies Record<string, ArbiterOrder>;
 
 /** What HUP means where it is the terminal's own: it has gone, and with it whoever looked at it. */
@@ -87,6 +89,8 @@ export type OrderEnd = OrderFacts & {
   /** Of these, dirty workers. */
   dirtyReplaced?: number | undefined;
   remaining?: number | undefined;
+  /** Of an upgrade: the new arbiter. */
+  pid?: number | undefined;
 };
 export type OrderEnded =
   | ({ type: 'order.done' } & OrderEnd)

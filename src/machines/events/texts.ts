@@ -14,6 +14,7 @@ import type { ConnectionOrder, ControlSocketOrder } from './control.ts';
 import type { GenerationOrder } from './generation.ts';
 import type { LinkMap } from './link.ts';
 import type { ProcessOrder } from './process.ts';
+import type { PredecessorOrder, PredecessorWord, SuccessorNews, SuccessorOrder } from './upgrade.ts';
 import type { WorkerInternal } from './worker.ts';
 
 /** Whatever is said in Kirin: between machines, between a machine and its actors, and over the links. */
@@ -35,6 +36,10 @@ type Spoken =
   | ConnectionOrder
   | GenerationOrder
   | LogOrder
+  | SuccessorNews
+  | SuccessorOrder
+  | PredecessorOrder
+  | PredecessorWord
   | { type: 'server.cut' };
 
 /** The name of an event that Kirin declares; XState names its own. */
@@ -50,13 +55,27 @@ export const EVENT_TEXTS: Readonly<Record<EventName, string>> = {
   'arbiter.dirtyCancel': 'End one call of a dirty worker; its caller is told.',
   'arbiter.reopen': 'Open the log files again.',
   'arbiter.stop': 'Stop the server; a second signal hastens.',
-  'arbiter.unsupported': 'A signal that does nothing, taken so that it does no harm.',
+  'arbiter.upgrade': 'Start a new arbiter beside this one, which inherits the sockets.',
+  'arbiter.rest': 'Let all workers go, and hire none: the new arbiter serves.',
   'order.taken': 'An order was accepted.',
   'order.done': 'An order was carried out.',
   'order.refused': 'An order was refused, and nothing was changed.',
   'order.failed': 'An order could not be carried out, or not completely.',
   'order.superseded': 'A newer order took the place of this one.',
   'order.overdue': 'The dirty arbiter has not answered an order in time.',
+
+  // ── upgrades: the new arbiter as the old one sees it, and the old one as the new one does ───────────────────────
+  'successor.serving': 'The new arbiter serves beside this one.',
+  'successor.failed': 'The new arbiter ended, or was given up, before it served.',
+  'successor.gone': 'The new arbiter served, and has ended.',
+  'successor.started': 'The process of the new arbiter was started.',
+  'successor.stands': 'The new arbiter says that it serves.',
+  'successor.ended': 'The process of the new arbiter has ended, or could not be started.',
+  'successor.end': 'Signal the process of the new arbiter to end.',
+  'predecessor.gone': 'The old arbiter has ended.',
+  'predecessor.succeed':
+    "Take what was the old arbiter's: its pid file, its control sockets, the names of its sockets.",
+  'predecessor.yields': 'The old arbiter has freed what only one of the two can have.',
 
   // ── generations and logs ─────────────────────────────────────────────────────────────────────────────────────
   'generation.prepare': 'Read the settings, bind the addresses, and find the code of a new generation.',

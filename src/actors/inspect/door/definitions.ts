@@ -7,6 +7,7 @@ import { controlSessionMachine } from '../../../machines/control-session.ts';
 import { dirtyArbiterMachine } from '../../../machines/dirty-arbiter.ts';
 import { dirtyTreeMachine } from '../../../machines/dirty-tree.ts';
 import { poolMachine } from '../../../machines/pool.ts';
+import { successorMachine } from '../../../machines/successor.ts';
 import { workerMachine } from '../../../machines/worker.ts';
 
 const MACHINES: readonly AnyStateMachine[] = [
@@ -18,6 +19,7 @@ const MACHINES: readonly AnyStateMachine[] = [
   dirtyArbiterMachine,
   controlListenerMachine,
   controlSessionMachine,
+  successorMachine,
 ];
 
 /** Made when it is asked for. Functions (what an invoked actor is given) have no JSON and are left out. */
