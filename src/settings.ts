@@ -22,7 +22,7 @@ import { CONTROL_SOCKET, DEFAULTS, type Settings } from './settings/values.ts';
 export type { Settings };
 
 /**
- * Reads everything afresh but the command line. Throws FaultError `settings.invalid`, or `bind.badAddress`, with
+ * Reads everything afresh but the command line. Throws FaultError `settings.invalid` with
  * one line; when `signal` aborts `order.superseded`, or the signal's own reason if that is a FaultError. `learn` is told of
  * variables as soon as they are read, before anything can go wrong with them.
  */

@@ -204,7 +204,7 @@ describe('values', () => {
   test('not a bad address, whose exit code is another', async () => {
     await assert.rejects(
       read({ flags: { bind: ['nonsense'] } }),
-      faultOf('bind.badAddress', /port is missing/),
+      faultOf('settings.invalid', /port is missing/),
     );
   });
 

@@ -19,7 +19,8 @@ const GROUP_NAME = /^(\d{1,9}|[a-z_][a-z0-9_.-]{0,62}\$?)$/i;
 /** Room for a path in the kernel's `sockaddr_un`, without the final zero. */
 export const UNIX_PATH_BYTES_MAX = process.platform === 'linux' ? 107 : 103;
 
-const bad = (text: string, why: string) => new FaultError('bind.badAddress', `cannot bind "${text}": ${why}`);
+const bad = (text: string, why: string) =>
+  new FaultError('settings.invalid', `cannot bind "${text}": ${why}`);
 
 /**
  * Reads one address. A lone port means 127.0.0.1; an empty host (`:8000`) every IPv4 interface. A relative

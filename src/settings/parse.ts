@@ -28,7 +28,7 @@ const must = (context: ParseContext, what: string, raw: unknown): never => {
   throw invalid(`${context.origin} must be ${what}, not ${shown(raw)}`);
 };
 
-/** Reads `raw` as what `setting` takes; throws FaultError `settings.invalid`, or `bind.badAddress`. */
+/** Reads `raw` as what `setting` takes; throws FaultError `settings.invalid`. */
 export function parseValue(setting: Setting, raw: unknown, context: ParseContext): unknown {
   const { type } = setting;
   switch (type.kind) {

@@ -70,7 +70,7 @@ describe('an address that cannot be', () => {
   ];
   for (const [typed, message] of wrong)
     test(JSON.stringify(typed.slice(0, 40)), () => {
-      assert.throws(() => parseAddress(typed), faultOf('bind.badAddress', message));
+      assert.throws(() => parseAddress(typed), faultOf('settings.invalid', message));
     });
 });
 

@@ -436,7 +436,7 @@ describe('an address that overlaps one of ours', () => {
 });
 
 describe('what cannot be bound is told in one line', () => {
-  const cases: [string, 'bind.badAddress' | 'bind.failed', RegExp][] = [
+  const cases: [string, 'bind.badAddress' | 'bind.failed' | 'settings.invalid', RegExp][] = [
     [
       '203.0.113.7:8000',
       'bind.badAddress',
@@ -444,7 +444,7 @@ describe('what cannot be bound is told in one line', () => {
     ],
     ['no-such-host.invalid:80', 'bind.badAddress', /no address found for "no-such-host\.invalid"/],
     ['fd://999', 'bind.badAddress', /no descriptor 999 is open/],
-    ['nonsense', 'bind.badAddress', /the port is missing/],
+    ['nonsense', 'settings.invalid', /the port is missing/],
   ];
   for (const [address, code, message] of cases)
     test(address, async (t) => {
