@@ -37,17 +37,18 @@ describe('the command', { concurrency: 4 }, () => {
     assert.equal((await server.get()).status, 200);
   });
 
-  for (const [name, args, reason] of [
-    ['an address that is none', ['-b', 'nonsense:port', app], /nonsense:port/],
+  for (const [code, name, args, reason] of [
+    [2, 'an address that is none', ['-b', 'nonsense:port', app], /nonsense:port/],
     [
+      1,
       'a directory that the log file cannot be in',
       ['--error-logfile', '/nowhere/kirin.log', app],
       /log file/,
     ],
   ] as const)
-    test(`ends with 1 for ${name}, in one line`, async (t) => {
+    test(`ends with ${code} for ${name}, in one line`, async (t) => {
       const server = run(t, [...args]);
-      assert.equal((await server.exit()).code, 1, server.output);
+      assert.equal((await server.exit()).code, code, server.output);
       const [line, ...more] = server.output.trim().split('\n');
       assert.match(line!, reason);
       assert.deepEqual(more, []);
