@@ -12,10 +12,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { build } from 'esbuild';
 import { buildInspector } from './build-inspector.mjs';
 import { buildShell } from './build-shell.mjs';
+import { joinStages } from './join-stages.mjs';
 
 /** Left out of the bundles: loaded lazily, only by those who need them. */
 const external = ['jiti', '@hono/node-server'];
@@ -63,6 +64,24 @@ const common = {
   },
 };
 const server = await Promise.all(groups.map((entryPoints) => build({ ...common, entryPoints })));
+/** The output that was made of a source. */
+const outputOf = (source, { outputs }) =>
+  relative(
+    outdir,
+    Object.keys(outputs).find((path) => outputs[path].entryPoint === source),
+  );
+const [arbiter, worker] = server;
+const joined = [
+  ...(await joinStages(outdir, arbiter.metafile, [
+    'kirin.js',
+    outputOf('src/actors/arbiter-process.ts', arbiter.metafile),
+  ])),
+  ...(await joinStages(outdir, worker.metafile, ['worker.js'])),
+];
+// Of two groups a file of the same content is the same file.
+const others = server.slice(2).flatMap(({ metafile }) => Object.keys(metafile.outputs));
+for (const file of joined)
+  if (!others.includes(join(outdir, file))) rmSync(join(outdir, file), { force: true });
 // Loaded by Node.js itself before anything else, as it is.
 copyFileSync('src/actors/entry/join-groups.cjs', join(outdir, 'join-groups.cjs'));
 // Apart from the server: the shell must read no more code than it runs.

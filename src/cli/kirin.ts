@@ -3,27 +3,23 @@
  * The command `kirin`: reads the command line, then becomes the arbiter. A user's mistake is one line on standard
  * error and an exit code of the catalogue; a bug is a stack and 70.
  */
+// biome-ignore assist/source/organizeImports: signals are taken before anything else is loaded.
+import { daemon, signals, start } from './beginning.ts';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { daemonHere, startDaemon } from '../actors/daemon.ts';
+import { startDaemon } from '../actors/daemon.ts';
 import { isExhausted } from '../actors/descriptors.ts';
 import type { Development } from '../actors/development/development.ts';
 import { FaultError } from '../actors/fault-error.ts';
 import { type Identity, identityOf } from '../actors/identity.ts';
 import { sayAtTheEnd } from '../actors/log-sink.ts';
-import { letLostTerminalGo } from '../actors/lost-terminal.ts';
 import { becomeMaster } from '../actors/own-process.ts';
+import { headStart } from '../actors/head-start.ts';
 import { Redactor } from '../actors/redaction.ts';
-import { takeSignals } from '../actors/signals.ts';
-import { startContext } from '../actors/upgrade/start-context.ts';
 import { EXIT, exitCodeOf } from '../machines/faults.ts';
 import type { Settings, SettingsSource } from '../settings.ts';
-
-// First of all: without a handler SIGUSR1 opens the debugger, and SIGHUP ends the process.
-const signals = takeSignals();
-const daemon = daemonHere();
-const start = startContext();
-letLostTerminalGo();
+import { parseCommandLine } from './options.ts';
+import { sourceOf } from './source.ts';
 
 /** Put in by the build. */
 declare const KIRIN_VERSION: string | undefined;
@@ -48,13 +44,11 @@ async function main(argv: string[]): Promise<number> {
   if (argv[0] === 'inspect')
     return await (await import('./inspect.ts')).inspectRecording(argv.slice(1), signals.stopped);
   const predecessor = await predecessorHere();
-  const { parseCommandLine } = await import('./options.ts');
   const parsed = await parseCommandLine(argv, version(), process.env['KIRIN_CMD_ARGS']);
   if (parsed.kind === 'print') {
     process.stdout.write(parsed.text);
     return EXIT.ok;
   }
-  const { sourceOf } = await import('./source.ts');
   const source = sourceOf(parsed.commandLine);
   // A Ctrl-C while a configuration takes its time has nobody else to answer it.
   const settings = await source(signals.stopped, (variables) => redactor.learn(1, variables, { all: true }));
@@ -68,7 +62,6 @@ async function main(argv: string[]): Promise<number> {
     return await detach(argv, settings);
   becomeMaster(settings);
   if (parsed.kind === 'check') return await check(settings, source, identity);
-  const { headStart } = await import('../actors/head-start.ts');
   const workerFile = entryFile('worker');
   // With `--reload` files are watched first: what a worker has loaded and changes at once would be missed.
   const head =
