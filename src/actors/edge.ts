@@ -17,11 +17,13 @@ let edge: EdgeSpec = {};
 let make: (listener: RequestListener) => Server = (listener) => http.createServer(listener);
 
 let takeProxied: typeof import('./proxied.ts').takeProxied | undefined;
+let guardHeads: typeof import('./heads/guard.ts').guardHeads | undefined;
 
 /** Said once by the worker, before it loads the app. Throws FaultError `settings.invalid` for files that are no certificate or key. */
 export async function prepareEdge(spec: EdgeSpec): Promise<void> {
   edge = spec;
   if (spec.proxy) ({ takeProxied } = await import('./proxied.ts'));
+  if (spec.heads) ({ guardHeads } = await import('./heads/guard.ts'));
   const limits = limitsOf(spec);
   make = (listener) => http.createServer(limits, listener);
   if (!spec.tls) return;
@@ -56,9 +58,10 @@ export function refuseOpenServer(server: Server, ours: boolean): FaultError | un
   );
 }
 
-/** Before anything else listens to it: whoever does meets connections whose proxy has spoken. */
+/** Before anything else listens to it: whoever does meets connections whose proxy has spoken, and heads that are as they shall be. */
 export function awaitProxies(server: Server, notice: Notice): void {
   if (edge.proxy) takeProxied?.(server, edge.proxy, notice);
+  if (edge.heads) guardHeads?.(server, edge.heads, notice);
 }
 
 function limitsOf({ maxHeaderBytes, headersTimeoutMs, requestTimeoutMs }: EdgeSpec): http.ServerOptions {

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import type { Settings } from '../settings.ts';
 import { FaultError } from './fault-error.ts';
+import { rootOf } from './heads/spec.ts';
 
 const ENV_FILE_BYTES_MAX = 1024 * 1024;
 
@@ -26,7 +27,15 @@ export const generationEnv = (
   settings: Settings,
   base: NodeJS.ProcessEnv = process.env,
 ): Record<string, string> =>
-  overlayEnv(settings.reload ? { NODE_ENV: 'development', ...base } : base, settings.envFile, settings.env);
+  overlayEnv(
+    {
+      ...(settings.reload ? { NODE_ENV: 'development' } : {}),
+      ...base,
+      ...(settings.rootPath === undefined ? {} : { KIRIN_ROOT_PATH: rootOf(settings.rootPath) }),
+    },
+    settings.envFile,
+    settings.env,
+  );
 
 /**
  * The same with `PORT` as the first TCP port that is served, since scripts listen there and tell others of it; one that

@@ -15,6 +15,7 @@ import { resolveApp } from './app-path.ts';
 import { generationEnv, withPort } from './environment.ts';
 import { toFault } from './fault-error.ts';
 import { giveFile } from './given-file.ts';
+import { headsOf } from './heads/spec.ts';
 import type { ArbiterHooks } from './hooks/arbiter-hooks.ts';
 import { resolvedHooks } from './hooks/hook-file.ts';
 import type { Identity } from './identity.ts';
@@ -270,7 +271,7 @@ function edgeOf(settings: Settings): WorkerSpec['edge'] {
   const { maxHeaderBytes, headersTimeoutMs, requestTimeoutMs } = settings;
   const { proxyProtocol: versions, proxyAllowIps } = settings;
   const proxy = versions === 'off' ? undefined : { versions, allow: splitList(proxyAllowIps) };
-  const limits = { maxHeaderBytes, headersTimeoutMs, requestTimeoutMs, proxy };
+  const limits = { maxHeaderBytes, headersTimeoutMs, requestTimeoutMs, proxy, heads: headsOf(settings) };
   if (certfile === undefined)
     return Object.values(limits).every((limit) => limit === undefined) ? undefined : limits;
   return {

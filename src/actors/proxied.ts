@@ -2,7 +2,7 @@
  * Connections that come through a proxy which says, before anything else, who its client is. Runs in web workers, and only where
  * `--proxy-protocol` asks for it: a server sees such a connection when its head is read, TLS or not.
  */
-import { BlockList, isIP, type Server, type Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import {
   HEAD_AWAITED,
   HEAD_BYTES_MAX,
@@ -11,6 +11,7 @@ import {
   readProxyHead,
 } from './proxy-header.ts';
 import type { Notice } from './supervised.ts';
+import { trustOf } from './trusted-peers.ts';
 
 /** A proxy sends its head at once; nobody else gets further. */
 const HEAD_MS = 3000;
@@ -102,21 +103,4 @@ function wear(socket: Socket, { address, port, family }: Peer): void {
     remotePort: fixed(port),
     remoteFamily: fixed(family),
   });
-}
-
-/** Whoever may open a unix socket is trusted. */
-function trustOf(allow: string[]): (socket: Socket) => boolean {
-  if (allow.includes('*')) return () => true;
-  const list = new BlockList();
-  for (const entry of allow) {
-    const [address = '', bits] = entry.split('/');
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    if (bits === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(bits), family);
-  }
-  return ({ remoteAddress }) => {
-    if (remoteAddress === undefined) return true;
-    const plain = remoteAddress.replace(/^::ffff:(?=\d+\.)/, '');
-    return list.check(plain, isIP(plain) === 6 ? 'ipv6' : 'ipv4');
-  };
 }

@@ -106,6 +106,16 @@ export interface ConfigKeys {
   proxyProtocol?: 'off' | 'v1' | 'v2' | 'auto';
   /** Proxies that may connect then: addresses and networks with commas between them, or *. Default: 127.0.0.1,::1. `--proxy-allow-from`, `KIRIN_PROXY_ALLOW_FROM`. */
   proxyAllowIps?: string;
+  /** Proxies whose X-Forwarded-… headers the app sees: addresses and networks with commas between them, or *. Default: whoever sends them. `--forwarded-allow-ips`, `KIRIN_FORWARDED_ALLOW_IPS`. */
+  forwardedAllowIps?: string | string[];
+  /** Headers by which they say that a client came by TLS, NAME=VALUE; may be repeated. Default: X-FORWARDED-PROTOCOL=ssl, X-FORWARDED-PROTO=https, X-FORWARDED-SSL=on. `--secure-scheme-headers`, `KIRIN_SECURE_SCHEME_HEADERS`. */
+  secureSchemeHeaders?: Record<string, string> | string | string[];
+  /** Other headers that only they may send, with commas between them. Default: SCRIPT_NAME,PATH_INFO. `--forwarder-headers`, `KIRIN_FORWARDER_HEADERS`. */
+  forwarderHeaders?: string | string[];
+  /** Headers with an underscore in their name: drop them, refuse the request, or let them pass (dangerous). Default: dangerous. `--header-map`, `KIRIN_HEADER_MAP`. */
+  headerMap?: 'drop' | 'refuse' | 'dangerous';
+  /** Path that the app is mounted at, such as /shop: taken off req.url where it begins so. `--root-path`, `KIRIN_ROOT_PATH`. */
+  rootPath?: string;
   /** Prometheus metrics, /healthz and /readyz, at 127.0.0.1:9180 unless HOST:PORT, PORT or unix:PATH follows. Default: off. `--metrics`, `KIRIN_METRICS`. A change needs a restart. */
   metrics?: boolean | number | string;
   /** Send what is counted to statsd, at 127.0.0.1:8125 unless HOST:PORT or PORT follows. Default: off. `--statsd-host`, `KIRIN_STATSD_HOST`. A change needs a restart. */

@@ -6,6 +6,7 @@ import { isLoopback, parseAddress } from '../actors/address.ts';
 import { compileFormat } from '../actors/requests/access-format.ts';
 import { targetOf } from '../actors/syslog/message.ts';
 import type { Settings } from '../settings.ts';
+import { refuseHeadersSettings } from './headers-contradictions.ts';
 import { badNetwork, splitList } from './networks.ts';
 import { invalid } from './parse.ts';
 import { refuseProcessSettings } from './process-contradictions.ts';
@@ -31,6 +32,7 @@ export function refuseContradictions(settings: Settings): void {
     throw invalid(
       `--proxy-allow-from: "${network}" is neither an address nor a network such as 10.0.0.0/8, nor * for all`,
     );
+  refuseHeadersSettings(settings);
   refuseFormat(settings);
   refuseSyslog(settings);
   if (settings.reload && settings.reloadEngine === 'inotify' && process.platform !== 'linux')

@@ -43,7 +43,8 @@ function shownValue({ name, type }: Setting, value: unknown): unknown {
     case 'surge':
       return surgeText(value as Settings['maxSurge']);
     case 'pairs':
-      return Object.fromEntries(Object.keys(value as object).map((name) => [name, HIDDEN]));
+      if (name !== 'raw_env') return value;
+      return Object.fromEntries(Object.keys(value as object).map((variable) => [variable, HIDDEN]));
     default:
       return value;
   }

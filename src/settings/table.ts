@@ -7,6 +7,7 @@ import { CONTROL_SETTINGS } from './control-table.ts';
 import { DEVELOPMENT_SETTINGS } from './development-table.ts';
 import { DIRTY_SETTINGS } from './dirty-table.ts';
 import { EDGE_SETTINGS } from './edge-table.ts';
+import { HEADERS_SETTINGS } from './headers-table.ts';
 import { INSPECTOR_SETTINGS } from './inspector-table.ts';
 import { METRICS_SETTINGS } from './metrics-table.ts';
 import { PRIVILEGES_SETTINGS } from './privileges-table.ts';
@@ -383,6 +384,7 @@ export const SETTINGS = {
   },
   ...SYSLOG_SETTINGS,
   ...EDGE_SETTINGS,
+  ...HEADERS_SETTINGS,
   ...METRICS_SETTINGS,
   ...PROCESS_SETTINGS,
   ...PRIVILEGES_SETTINGS,

@@ -2,12 +2,13 @@
 import { availableParallelism } from 'node:os';
 import { DEFAULT_FORMAT } from '../actors/requests/access-format.ts';
 import { DEVELOPMENT_DEFAULTS, type DevelopmentSettings } from './development-table.ts';
+import { HEADERS_DEFAULTS, type HeadersSettings } from './headers-table.ts';
 import type { HookFile } from './hooks-table.ts';
 import { PROCESS_DEFAULTS, type ProcessSettings } from './process-table.ts';
 import { SYSLOG_DEFAULTS, type SyslogSettings } from './syslog-table.ts';
 
 /** Resolved settings. Times are in milliseconds; paths are absolute. */
-export interface Settings extends DevelopmentSettings, ProcessSettings, SyslogSettings {
+export interface Settings extends DevelopmentSettings, HeadersSettings, ProcessSettings, SyslogSettings {
   /** MODULE[:EXPORT] as typed. */
   app: string;
   ipv6Only: boolean;
@@ -165,6 +166,7 @@ export const CONTROL_SOCKET = 'kirin.ctl';
 
 export const DEFAULTS: Omit<Settings, 'app'> = {
   ...DEVELOPMENT_DEFAULTS,
+  ...HEADERS_DEFAULTS,
   args: [],
   ipv6Only: false,
   bind: ['127.0.0.1:8000'],

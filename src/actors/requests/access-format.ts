@@ -15,11 +15,11 @@ const ATOMS: Readonly<Record<string, (ended: Ended) => string>> = {
   l: () => '-',
   u: ({ request }) => userOf(request.headers.authorization),
   t: () => timeNow(),
-  r: ({ request }) => `${request.method} ${safe(request.url ?? '')} HTTP/${request.httpVersion}`,
+  r: ({ request }) => `${request.method} ${safe(urlOf(request))} HTTP/${request.httpVersion}`,
   s: ({ response }) => String(response.statusCode),
   m: ({ request }) => request.method ?? '-',
-  U: ({ request }) => safe((request.url ?? '').split('?', 1)[0]!),
-  q: ({ request }) => safe(queryOf(request.url ?? '')),
+  U: ({ request }) => safe(urlOf(request).split('?', 1)[0]!),
+  q: ({ request }) => safe(queryOf(urlOf(request))),
   H: ({ request }) => `HTTP/${request.httpVersion}`,
   b: (ended) => String(bytesOf(ended) || '-'),
   B: (ended) => String(bytesOf(ended)),
@@ -74,7 +74,7 @@ function partOf(name: string | undefined, letter: string): (ended: Ended) => str
 /** One object a line, for programs. */
 const jsonLine: Line = (ended) => {
   const { request, response, socket, ms, isWhole } = ended;
-  const url = request.url ?? '';
+  const url = urlOf(request);
   return JSON.stringify({
     time: new Date().toISOString(),
     remote: socket.remoteAddress ?? null,
@@ -120,6 +120,12 @@ const safe = (text: string): string =>
 
 const header = (value: number | string | readonly string[] | undefined): string =>
   value === undefined || value === '' ? '-' : safe(String(value));
+
+/** As the client sent it: whoever mounts an app below a path takes that off, and keeps the whole under this name. */
+function urlOf(request: Ended['request'] & { originalUrl?: unknown }): string {
+  const { originalUrl } = request;
+  return typeof originalUrl === 'string' ? originalUrl : (request.url ?? '');
+}
 
 function queryOf(url: string): string {
   const at = url.indexOf('?');

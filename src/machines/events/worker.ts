@@ -53,6 +53,23 @@ export const EdgeSpecSchema = v.object({
   requestTimeoutMs: v.optional(ms),
   /** The head by which proxies say who their clients are, and which proxies; undefined: none is read. */
   proxy: v.optional(v.object({ versions: v.picklist(['v1', 'v2', 'auto']), allow: v.array(text) })),
+  /** What is done with the heads of requests before the app sees them; undefined: nothing. */
+  heads: v.optional(
+    v.object({
+      /** Proxies: addresses, networks, `*`. */
+      allow: v.array(text),
+      /** Whether headers of proxies are taken from all others. */
+      guards: v.boolean(),
+      /** Headers by which proxies say that their client came by TLS, each with the value that says so. */
+      schemes: v.record(text, text),
+      /** Other headers that only proxies send. */
+      forwarder: v.array(text),
+      /** What becomes of a header with an underscore in its name; undefined: it passes. */
+      underscores: v.optional(v.picklist(['drop', 'refuse'])),
+      /** Where the app is mounted: `/shop`. */
+      root: v.optional(text),
+    }),
+  ),
 });
 export type EdgeSpec = v.InferOutput<typeof EdgeSpecSchema>;
 
