@@ -34,6 +34,7 @@ const groups = [
   { kirin: 'src/cli/kirin.ts' },
   { worker: 'src/actors/entry/worker.ts' },
   { 'dirty-arbiter': 'src/actors/entry/dirty-arbiter.ts' },
+  { 'log-transport': 'src/actors/entry/log-transport.ts' },
   {
     index: 'src/index.ts',
     'dirty-worker': 'src/actors/entry/dirty-worker.ts',

@@ -121,7 +121,7 @@ test('the wall clock, which may be set, is for people and for files: no limit is
 test('the heavy packages stay where they belong', () => {
   const only: [RegExp, RegExp][] = [
     [/from 'yargs/, /^src\/cli\//],
-    [/from 'winston/, /^src\/actors\/winston-pipe/],
+    [/from 'winston/, /^src\/actors\/(winston-pipe|log-transports\/thread)/],
     [/from '.*winston-pipe/, /^$/],
     [/from 'msgpackr'/, /^$/],
     [/from 'jiti|from '@hono/, /^$/],

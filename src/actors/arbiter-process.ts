@@ -20,6 +20,7 @@ import { Inspector } from './inspect/inspector.ts';
 import { ListenerTable } from './listeners.ts';
 import { createLog } from './log.ts';
 import { sayAtTheEnd } from './log-sink.ts';
+import { transportsOf } from './log-transports/named.ts';
 import { MetricsOffice } from './metrics/office.ts';
 import { tellPlace } from './place-notices.ts';
 import { Rotation } from './rotation.ts';
@@ -38,6 +39,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     format: settings.logFormat,
     file: settings.errorLogfile,
     syslog: await syslogOf(settings, (text) => log.warn(text)),
+    transports: await transportsOf(settings, (text) => log.warn(text)),
   });
   const log = journal.over(written);
   const printed = settings.captureOutput ? printedTo(written, redactor) : undefined;

@@ -1,5 +1,8 @@
 /** How a log line looks, to people and to machines. Runs in the arbiter; pure text. */
 
+export const LEVELS = { fatal: 0, error: 1, warn: 2, info: 3, debug: 4 };
+export type Level = keyof typeof LEVELS;
+
 export interface LogLine {
   /** ISO 8601, UTC, milliseconds. */
   time: string;

@@ -5,8 +5,9 @@
  * disk, can end or stop supervision.
  */
 import { FaultError } from './fault-error.ts';
-import { jsonLine, type LogLine, textLine, wordsOf } from './log-format.ts';
+import { jsonLine, LEVELS, type Level, type LogLine, textLine, wordsOf } from './log-format.ts';
 import { LogSink, lossOf } from './log-sink.ts';
+import type { LogTransport } from './log-transports/transport.ts';
 import type { Syslog } from './syslog/syslog.ts';
 
 export interface Log {
@@ -35,10 +36,9 @@ export interface LogOptions {
   file: string;
   /** Told the same. */
   syslog?: Syslog | undefined;
+  /** The user's own, told the same. */
+  transports?: readonly LogTransport[] | undefined;
 }
-
-export const LEVELS = { fatal: 0, error: 1, warn: 2, info: 3, debug: 4 };
-export type Level = keyof typeof LEVELS;
 
 /** Writes one line of any level that is logged. */
 export type Emit = (level: Level, msg: string, fields: object) => void;
@@ -52,7 +52,7 @@ export interface LogPipe {
 const LATE_MS = 1_000;
 
 /** Throws FaultError `file.unusable` where the file cannot be opened. */
-export function createLog({ level, format, file, syslog }: LogOptions): OutputLog {
+export function createLog({ level, format, file, syslog, transports = [] }: LogOptions): OutputLog {
   const sink = openSink(file, (lost) =>
     render({ time: now(), level: 'warn', msg: lossOf(lost), fields: { lost } }),
   );
@@ -62,6 +62,10 @@ export function createLog({ level, format, file, syslog }: LogOptions): OutputLo
   const emit: Emit = (name, msg, fields) => {
     const line: LogLine = { time: now(), level: name, msg, fields: { ...fields } };
     sink.write(render(line));
+    if (transports.length > 0) {
+      const json = jsonLine(line, process.pid);
+      for (const transport of transports) transport.send(json);
+    }
     if (!syslog) return;
     // Its head has what stands before the words of a line of text.
     const lines = format === 'json' ? [jsonLine(line, process.pid)] : wordsOf(line);
@@ -103,7 +107,7 @@ export function createLog({ level, format, file, syslog }: LogOptions): OutputLo
       clearTimeout(late);
       pipe.close();
       sink.close();
-      await syslog?.end();
+      await Promise.all([syslog?.end(), ...transports.map((transport) => transport.end())]);
     },
   };
 }

@@ -1,6 +1,7 @@
 /** Winston, and a transport that writes through Kirin's sink. Runs in the arbiter, which loads it late. */
 import winston from 'winston';
-import { type Emit, LEVELS, type Level, type LogPipe } from './log.ts';
+import type { Emit, LogPipe } from './log.ts';
+import { LEVELS, type Level } from './log-format.ts';
 
 export function winstonPipe(level: Level, emit: Emit): LogPipe {
   const logger = winston.createLogger({

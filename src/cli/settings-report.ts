@@ -44,6 +44,7 @@ export function trialOf(settings: Settings): Trial {
       errorLogfile: '-',
       accessLogfile: undefined,
       syslog: false,
+      logTransports: [],
       logLevel: 'error',
       inspect: undefined,
       // The app may need what these do; the others tell the world of a server.

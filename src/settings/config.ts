@@ -78,6 +78,8 @@ export interface ConfigKeys {
   syslogFacility?: 'kern' | 'user' | 'mail' | 'daemon' | 'auth' | 'syslog' | 'lpr' | 'news' | 'uucp' | 'cron' | 'authpriv' | 'ftp' | 'local0' | 'local1' | 'local2' | 'local3' | 'local4' | 'local5' | 'local6' | 'local7';
   /** Send no lines about requests there. `--disable-redirect-access-to-syslog`, `KIRIN_DISABLE_REDIRECT_ACCESS_TO_SYSLOG`. A change needs a restart. */
   disableRedirectAccessToSyslog?: boolean;
+  /** Module of winston transports that get Kirin's log as well; may be repeated. `--log-transport`, `KIRIN_LOG_TRANSPORT`. A change needs a restart. */
+  logTransports?: string | string[];
   /** Certificate (PEM, with its chain): serve TLS; read again at each reload. `--certfile`, `KIRIN_CERTFILE`. */
   certfile?: string;
   /** Its private key (PEM). Default: the certificate file. `--keyfile`, `KIRIN_KEYFILE`. */
@@ -218,6 +220,7 @@ export interface OtherKeys {
   errorLogfile: 'errorlog';
   pid: 'pidfile';
   syslogTo: 'syslogAddr';
+  logTransport: 'logTransports';
   proxyAllowFrom: 'proxyAllowIps';
   nodeArg: 'nodeArgs';
   dirtyApp: 'dirtyApps';

@@ -11,6 +11,7 @@ import { badNetwork, splitList } from './networks.ts';
 import { invalid } from './parse.ts';
 import { refuseProcessSettings } from './process-contradictions.ts';
 import { SYSLOG_DEFAULTS } from './syslog-table.ts';
+import { refuseTransports } from './transports-contradictions.ts';
 
 const PORT_MAX = 65_535;
 /** A limit of memory below this is a number that lacks its unit. */
@@ -35,6 +36,7 @@ export function refuseContradictions(settings: Settings): void {
   refuseHeadersSettings(settings);
   refuseFormat(settings);
   refuseSyslog(settings);
+  refuseTransports(settings);
   if (settings.reload && settings.reloadEngine === 'inotify' && process.platform !== 'linux')
     throw invalid('--reload-engine inotify is of Linux alone: use auto, which does as the system does');
   if (settings.daemon && settings.reload)

@@ -13,6 +13,7 @@ import { METRICS_SETTINGS } from './metrics-table.ts';
 import { PRIVILEGES_SETTINGS } from './privileges-table.ts';
 import { PROCESS_SETTINGS } from './process-table.ts';
 import { SYSLOG_SETTINGS } from './syslog-table.ts';
+import { TRANSPORTS_SETTINGS } from './transports-table.ts';
 import { WATCHING_SETTINGS } from './watching-table.ts';
 
 /** What a setting takes; `parse.ts` reads each kind. */
@@ -383,6 +384,7 @@ export const SETTINGS = {
     reloadable: false,
   },
   ...SYSLOG_SETTINGS,
+  ...TRANSPORTS_SETTINGS,
   ...EDGE_SETTINGS,
   ...HEADERS_SETTINGS,
   ...METRICS_SETTINGS,

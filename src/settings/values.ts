@@ -6,9 +6,15 @@ import { HEADERS_DEFAULTS, type HeadersSettings } from './headers-table.ts';
 import type { HookFile } from './hooks-table.ts';
 import { PROCESS_DEFAULTS, type ProcessSettings } from './process-table.ts';
 import { SYSLOG_DEFAULTS, type SyslogSettings } from './syslog-table.ts';
+import { TRANSPORTS_DEFAULTS, type TransportsSettings } from './transports-table.ts';
 
 /** Resolved settings. Times are in milliseconds; paths are absolute. */
-export interface Settings extends DevelopmentSettings, HeadersSettings, ProcessSettings, SyslogSettings {
+export interface Settings
+  extends DevelopmentSettings,
+    HeadersSettings,
+    ProcessSettings,
+    SyslogSettings,
+    TransportsSettings {
   /** MODULE[:EXPORT] as typed. */
   app: string;
   ipv6Only: boolean;
@@ -196,6 +202,7 @@ export const DEFAULTS: Omit<Settings, 'app'> = {
   pid: undefined,
   ...PROCESS_DEFAULTS,
   ...SYSLOG_DEFAULTS,
+  ...TRANSPORTS_DEFAULTS,
   workersMax: Math.max(64, 4 * availableParallelism()),
   dirtyApps: [],
   dirtyWorkers: 0,

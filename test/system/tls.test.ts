@@ -92,6 +92,27 @@ describe('TLS', { concurrency: 2 }, () => {
     socket.destroy();
   });
 
+  test('speaks no newer version than is asked for', async (t) => {
+    const site = new Site(t);
+    const own = certify(site, 'server');
+    const ca = site.read('server.pem');
+    const agreed = async (port: number): Promise<string | null> => {
+      const socket = tls.connect({ port, host: '127.0.0.1', ca });
+      await once(socket, 'secureConnect');
+      const protocol = socket.getProtocol();
+      socket.destroy();
+      return protocol;
+    };
+    assert.equal(await agreed((await withTls(t, own)).port), 'TLSv1.3');
+    const older = await withTls(t, own, ['--ssl-max-version', 'TLSv1.2']);
+    assert.equal(await agreed(older.port), 'TLSv1.2');
+    await assert.rejects(ask(older.port, { ca, minVersion: 'TLSv1.3' }), /protocol version/);
+    const none = ['--certfile', own.cert, '--ssl-min-version', 'TLSv1.3', '--ssl-max-version', 'TLSv1.2'];
+    const server = launch(t, fixture('app.mjs'), none);
+    assert.equal((await server.exit()).code, 2);
+    assert.match(server.output, /--ssl-min-version is newer than --ssl-max-version: no version is left/);
+  });
+
   test('what is no certificate, and what is only half of it, is one line', async (t) => {
     const site = new Site(t);
     const { cert, key } = certify(site, 'a');

@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { servesHttp } from '../listen-hook.ts';
 import type { Notice } from '../supervised.ts';
 import { trustOf } from '../trusted-peers.ts';
 import { type Headers, rulesOf } from './rules.ts';
@@ -19,6 +20,7 @@ const HANDED_OVER = ['upgrade', 'connect'];
 const isHttp2 = ({ httpVersionMajor }: IncomingMessage): boolean => httpVersionMajor === 2;
 
 export function guardHeads(server: Server, spec: HeadSpec, notice: Notice): void {
+  if (!servesHttp(server)) return;
   const { root } = spec;
   const rules = spec.guards || spec.underscores ? rulesOf(spec) : undefined;
   const trusts = trustOf(spec.allow);
