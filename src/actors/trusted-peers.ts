@@ -1,8 +1,8 @@
 /** Whom a list of addresses and networks trusts, by the connections they make. Runs in web workers, where a setting has such a list. */
 import { BlockList, isIP, type Socket } from 'node:net';
 
-/** The TCP connection under TLS is a socket of its own. */
-type Layered = Socket & { _parent?: Socket | null };
+/** The connection under TLS is a socket of its own. Node.js names what it has of the system by its kind. */
+type Layered = Socket & { _parent?: Socket | null; _handle?: object | null };
 
 /** Entries are addresses, networks such as 10.0.0.0/8, or `*` for everybody. Whoever may open a unix socket is trusted. */
 export function trustOf(allow: readonly string[]): (socket: Socket) => boolean {
@@ -22,8 +22,11 @@ export function trustOf(allow: readonly string[]): (socket: Socket) => boolean {
   };
 }
 
-/** A client that resets its connection has no address any more; its own end of it still has. */
+/**
+ * No address is not enough: a client that sends a request and resets its connection has none any more when that is read. What the
+ * connection is in the system is asked in place of it.
+ */
 function isUnix(socket: Layered): boolean {
-  const wire = socket._parent ?? socket;
-  return !wire.destroyed && wire.localAddress === undefined;
+  const { _handle: handle } = (socket._parent ?? socket) as Layered;
+  return handle?.constructor.name === 'Pipe';
 }

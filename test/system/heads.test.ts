@@ -2,8 +2,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import http2 from 'node:http2';
+import https from 'node:https';
 import { describe, type TestContext, test } from 'node:test';
+import tls from 'node:tls';
 import { type Answer, RawClient } from './client.ts';
 import { eventually, launch, Site, serve } from './harness.ts';
 
@@ -132,6 +135,16 @@ describe('headers of proxies', { concurrency: 2 }, () => {
     assert.deepEqual(namesIn(JSON.parse(text!)), ['x-other']);
   });
 
+  test('are those of whom a PROXY head names, where there is one', async (t) => {
+    const args = ['--proxy-protocol', 'v1', '--forwarded-allow-ips', '203.0.113.7'];
+    const server = await started(t, new Site(t), args);
+    const claim = 'GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 198.51.100.1\r\nConnection: close\r\n\r\n';
+    const from = (address: string) =>
+      tell(server.port, `PROXY TCP4 ${address} 10.0.0.1 4711 443\r\n${claim}`);
+    assert.match(await from('203.0.113.7'), /198\.51\.100\.1/);
+    assert.match(await from('203.0.113.8'), /^HTTP\/1\.1 200 (?!.*198\.51)/s);
+  });
+
   test('tell the scheme: contradictions are refused, and frameworks find it where they look', async (t) => {
     const server = await started(t, new Site(t), [], { FORWARDED_ALLOW_IPS: '*' });
     const proto = async (headers: Record<string, string>) =>
@@ -175,8 +188,13 @@ describe('headers of proxies', { concurrency: 2 }, () => {
     execFileSync('openssl', [...make, ...subject, ...files], { stdio: 'ignore' });
     const secure = ['--certfile', site.path('cert'), '--keyfile', site.path('key'), '--http2'];
     const allow = ['--forwarded-allow-ips', '10.0.0.1', '--root-path', '/shop'];
-    const ask = async (port: number, headers: Record<string, string>) => {
-      const session = http2.connect(`https://127.0.0.1:${port}`, { ca: site.read('cert') });
+    const ca = site.read('cert');
+    const checkServerIdentity = (): undefined => undefined;
+    const ask = async (port: number, headers: Record<string, string>, path?: string) => {
+      const over = path && {
+        createConnection: () => tls.connect({ path, ca, ALPNProtocols: ['h2'], checkServerIdentity }),
+      };
+      const session = http2.connect(`https://127.0.0.1:${port}`, { ca, ...(over || {}) });
       const stream = session.request({ ':path': '/shop/a?b', ...headers });
       const [told] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
       let text = '';
@@ -184,11 +202,21 @@ describe('headers of proxies', { concurrency: 2 }, () => {
       session.close();
       return { status: told[':status'], text };
     };
-    const open = await started(t, site, [...secure, ...allow], {}, HANDLER);
+    const path = site.path('s');
+    const addresses = ['-b', '127.0.0.1:0', '-b', `unix:${path}`];
+    const open = await started(t, site, [...addresses, ...secure, ...allow], {}, HANDLER);
     const { text } = await ask(open.port, CLAIMS);
     const told = JSON.parse(text) as Seen;
     assert.deepEqual(namesIn(told), ['x-other']);
     assert.deepEqual([told.url, told.originalUrl, told.baseUrl], ['/a?b', '/shop/a?b', '/shop']);
+    // Whoever may open a unix socket is trusted below TLS, too.
+    const all = [...CLAIMED].filter((name) => name !== 'forwarded').sort();
+    assert.deepEqual(namesIn(JSON.parse((await ask(open.port, CLAIMS, path)).text)), ['forwarded', ...all]);
+    const older = https.get({ socketPath: path, ca, checkServerIdentity, headers: CLAIMS, agent: false });
+    const [answer] = (await once(older, 'response')) as [IncomingMessage];
+    let body = '';
+    for await (const chunk of answer) body += String(chunk);
+    assert.deepEqual(namesIn(JSON.parse(body)), ['forwarded', ...all]);
 
     const server = await started(t, site, [...secure, '--secure-scheme-headers', 'X-Tls=1'], {}, HANDLER);
     assert.equal(

@@ -151,7 +151,7 @@ describe('--log-transport', { concurrency: 3 }, () => {
     site.write('bye.mjs', 'setInterval(() => {}, 1000); process.exit(3);');
     site.write('wants.mjs', 'import "winston-to-the-moon";');
     const what =
-      'export by default a winston transport, a list of them, or a function that returns either (it may be async)';
+      'it must export by default a winston transport, a list of them, or a function that returns either (it may be async)';
     const cases: [string, string][] = [
       [
         'winston-nowhere',

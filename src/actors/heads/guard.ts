@@ -92,8 +92,13 @@ function mount(request: Mounted, root: string): void {
 }
 
 function refuse(response: ServerResponse, why: string): true {
-  response.writeHead(400, { 'content-type': 'text/plain', connection: 'close' });
-  response.end(`Bad Request: ${why}\n`);
+  const text = `Bad Request: ${why}\n`;
+  response.writeHead(400, {
+    'content-type': 'text/plain',
+    'content-length': text.length,
+    connection: 'close',
+  });
+  response.end(text);
   return true;
 }
 

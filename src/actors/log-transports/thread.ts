@@ -8,7 +8,7 @@ import { LEVELS } from '../log-format.ts';
 import type { FromThread, ThreadData, ToThread } from './words.ts';
 
 const WHAT =
-  'export by default a winston transport, a list of them, or a function that returns either (it may be async)';
+  'it must export by default a winston transport, a list of them, or a function that returns either (it may be async)';
 
 type Transport = winston.transport;
 
