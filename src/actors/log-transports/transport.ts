@@ -17,25 +17,33 @@ const LOAD_MS = 10_000;
 /** Until the next thread, at first and at last; one that has lived longer than the latter is forgiven. */
 const AGAIN_MS = 1000;
 const AGAIN_MS_MAX = 60_000;
+/** One that has lines and takes none for so long is taken for dead. */
+const STUCK_MS = 60_000;
 /** Losses are told at most so often, and the first time soon. */
 const TOLD_MS = 10_000;
 const TOLD_FIRST_MS = 1000;
 /** At the end, for what is still to be taken. */
 const END_MS = 1000;
 const HEAP_MIB = { maxOldGenerationSizeMb: 256 };
-/** Beside this file's bundle in the package, or above its chunk; among the sources when they are run directly. */
-const ENTRIES = import.meta.url.endsWith('.ts')
-  ? ['../entry/log-transport.ts']
-  : ['./log-transport.js', '../log-transport.js'];
+/** Beside this file's bundle in the package, or above its chunk. */
+const ENTRIES = ['./log-transport.js', '../log-transport.js'];
+/** Names of packages are looked up from the user's directory. What the user has Node load into the arbiter is not for this thread. */
+const EXEC_ARGV = ['--experimental-import-meta-resolve'];
 
 export interface TransportOptions extends ThreadData {
   /** Told of a thread that has ended, and of lines that were lost. */
   notice(text: string): void;
+  /** Default 60,000. */
+  stuckMs?: number;
+  /** What the thread runs; default: where it lies in the package. */
+  entry?: URL;
 }
 
 export class LogTransport {
   readonly #options: TransportOptions;
   #thread: Worker | undefined;
+  /** Ends the thread. */
+  #end: ((why: string) => void) | undefined;
   #isReady = false;
   #readyMs = 0;
   #waiting: string[] = [];
@@ -44,6 +52,8 @@ export class LogTransport {
   #pendingBytes = 0;
   #againMs = AGAIN_MS;
   #again: NodeJS.Timeout | undefined;
+  /** Runs while the thread has lines. */
+  #stuck: NodeJS.Timeout | undefined;
   #lost = 0;
   #telling: NodeJS.Timeout | undefined;
   #hasTold = false;
@@ -96,10 +106,9 @@ export class LogTransport {
   #start(ready: () => void, failed: (why: string) => void): void {
     const { module, url, from } = this.#options;
     const workerData: ThreadData = { module, url, from };
-    const thread = new Worker(entry(), {
+    const thread = new Worker(this.#options.entry ?? entryFile(), {
       workerData,
-      // Names of packages are looked up from the user's directory.
-      execArgv: ['--experimental-import-meta-resolve'],
+      execArgv: EXEC_ARGV,
       resourceLimits: HEAP_MIB,
       stdout: true,
       stderr: true,
@@ -111,11 +120,12 @@ export class LogTransport {
     };
     const late = setTimeout(() => end(`it did not load within ${LOAD_MS / 1000} s`), LOAD_MS);
     this.#thread = thread;
+    this.#end = end;
     thread.unref();
     printsOf(thread);
     thread.on('message', (word: FromThread) => {
       if (word.type === 'failed') end(word.why);
-      else if (word.type === 'taken') this.#pendingBytes -= this.#given.shift() ?? 0;
+      else if (word.type === 'taken') this.#taken();
       else {
         clearTimeout(late);
         this.#opened();
@@ -127,6 +137,7 @@ export class LogTransport {
     });
     thread.once('exit', (code) => {
       clearTimeout(late);
+      this.#unstick();
       this.#thread = undefined;
       const wasReady = this.#isReady;
       this.#isReady = false;
@@ -171,6 +182,19 @@ export class LogTransport {
   #give(json: string, bytes: number): void {
     this.#given.push(bytes);
     this.#say({ type: 'line', json });
+    const { stuckMs = STUCK_MS } = this.#options;
+    this.#stuck ??= setTimeout(() => this.#end?.(`it took nothing for ${stuckMs / 1000} s`), stuckMs).unref();
+  }
+
+  #taken(): void {
+    this.#pendingBytes -= this.#given.shift() ?? 0;
+    if (this.#given.length > 0) this.#stuck?.refresh();
+    else this.#unstick();
+  }
+
+  #unstick(): void {
+    clearTimeout(this.#stuck);
+    this.#stuck = undefined;
   }
 
   #say(word: ToThread): void {
@@ -195,7 +219,7 @@ export class LogTransport {
   }
 }
 
-function entry(): URL {
+function entryFile(): URL {
   const urls = ENTRIES.map((place) => new URL(place, import.meta.url));
   return urls.find((url) => existsSync(fileURLToPath(url))) ?? urls[0]!;
 }
