@@ -97,7 +97,7 @@ describe('the command', () => {
     [['-w', '0', 'app.js'], 2, /^kirin: --workers must be .*\n$/],
     [['--wrokers', '2', 'app.js'], 2, /^kirin: unknown option .*\n$/],
     [['-c', '/does/not/exist.ts', 'app.js'], 2, /^kirin: --config: there is no file .*\n$/],
-    [['-b', 'nonsense', 'app.js'], 1, /^kirin: cannot bind "nonsense": .*\n$/],
+    [['-b', 'nonsense', 'app.js'], 2, /^kirin: cannot bind "nonsense": .*\n$/],
   ];
   for (const [argv, status, message] of mistakes)
     test(`tells a mistake in one line: kirin ${argv.join(' ')}`, () => {

@@ -67,15 +67,6 @@ describe('a server', { concurrency: 3 }, () => {
     assert.equal(await isListening(9229), false);
   });
 
-  test('takes WINCH and USR2 and says that they are not supported', async (t) => {
-    const server = await serve(t, app);
-    server.signal('SIGWINCH');
-    await server.told(/SIGWINCH refused: not supported yet/);
-    server.signal('SIGUSR2');
-    await server.told(/SIGUSR2 refused: not supported yet/);
-    assert.equal((await server.get()).status, 200);
-  });
-
   test('lives on when signals for its workers come from outside: INT, HUP and QUIT are ignored', async (t) => {
     const server = await serve(t, app, ['-w', '1']);
     const [worker] = await server.settled(1);
