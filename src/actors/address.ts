@@ -2,7 +2,7 @@
  * What `--bind` may say, and which addresses get in each other's way. Runs in the arbiter; pure text, no socket
  * is touched here.
  */
-import { isIPv4, isIPv6, SocketAddress } from 'node:net';
+import { isIPv4, isIPv6 as isIPv6Text, SocketAddress } from 'node:net';
 import { resolve } from 'node:path';
 import { FaultError } from './fault-error.ts';
 
@@ -12,6 +12,9 @@ export type Address =
   | { kind: 'unix'; path: string; mode?: number; group?: string }
   /** A socket that was opened by whoever started us: systemd, a test, an older arbiter. */
   | { kind: 'fd'; fd: number };
+
+/** Node's expression for it takes a start milliseconds to compile, and most addresses show at a glance that they are none. */
+const isIPv6 = (text: string): boolean => text.indexOf(':') !== text.lastIndexOf(':') && isIPv6Text(text);
 
 const FORMS = 'HOST:PORT, PORT, [IPV6]:PORT, unix:PATH[?mode=0660&group=NAME] or fd://N';
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i;

@@ -9,10 +9,10 @@
  *    the later one to link sees the other, whatever the numbers are; the last one to look stays.
  * 4. Only the owner removes dead files, and only their own processes remove live ones: no number is given twice.
  */
-import { randomBytes } from 'node:crypto';
 import { linkSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { isSameProcess, startMark } from './process-identity.ts';
+import { randomName } from './random-name.ts';
 
 export interface LockFile {
   release(): void;
@@ -25,7 +25,7 @@ export function acquireLock(path: string): { lock: LockFile } | { heldBy: number
   const directory = dirname(path);
   const prefix = `${basename(path)}.lock.`;
   // A name of chance: in a container the process number may be the same at each start, and a draft be left.
-  const draft = join(directory, `.${prefix}${process.pid}-${randomBytes(6).toString('hex')}`);
+  const draft = join(directory, `.${prefix}${process.pid}-${randomName(6)}`);
   const fileOf = (number: number): string => join(directory, prefix + number);
   const ownerBeside = (numbers: number[]): number | undefined => {
     for (const number of numbers) {

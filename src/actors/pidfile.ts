@@ -1,5 +1,4 @@
 /** The file that names the arbiter's process, for scripts and service managers. Runs in the arbiter. */
-import { randomBytes } from 'node:crypto';
 import {
   lstatSync,
   readFileSync,
@@ -14,6 +13,7 @@ import {
 import { FaultError } from './fault-error.ts';
 import { acquireLock, type LockFile } from './lock-file.ts';
 import { isRunning, startedAtMs } from './process-identity.ts';
+import { randomName } from './random-name.ts';
 
 export interface Pidfile {
   /** Gives it the time of now, if it is still ours: it must be later than the process, by the clock as it is now. */
@@ -75,7 +75,7 @@ function takeLock(path: string): LockFile {
 
 /** The draft is made afresh (O_EXCL follows no link), under a name that nobody can know and prepare. */
 function replace(path: string, text: string): Stats {
-  const draft = `${path}.${randomBytes(6).toString('hex')}.new`;
+  const draft = `${path}.${randomName(6)}.new`;
   try {
     // On a full disk it is made, and stays empty.
     writeFileSync(draft, text, { mode: 0o644, flag: 'wx' });

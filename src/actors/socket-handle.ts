@@ -101,7 +101,7 @@ export function bindTcpHandle(
     const { handle, name } = bound(Bound, { host, port, ipv6Only });
     return { handle, name: name as SocketName };
   }
-  const isV6 = net.isIPv6(host.replace(/%.*$/, ''));
+  const isV6 = host.includes(':');
   const handle = create(host, port, isV6 ? 6 : 4, undefined, isV6 && ipv6Only ? IPV6_ONLY : 0);
   try {
     return { handle, name: nameOf(handle) };

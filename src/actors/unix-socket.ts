@@ -9,7 +9,6 @@
  *    first name, which is gone: harmless),
  * 4. at the end remove the name only if device and inode are still the socket's own, and nobody inherits it.
  */
-import { randomBytes } from 'node:crypto';
 import { chmodSync, lchownSync, lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -18,6 +17,7 @@ import { inUseFault } from './bind-fault.ts';
 import { FaultError } from './fault-error.ts';
 import { groupId } from './group-id.ts';
 import { acquireLock, type LockFile } from './lock-file.ts';
+import { randomName } from './random-name.ts';
 import { bindUnixHandle, openHandle, SocketError, type SocketHandle } from './socket-handle.ts';
 import { processName, unixHolder } from './socket-holder.ts';
 import { withUmask } from './umask.ts';
@@ -135,7 +135,7 @@ function answers(path: string): Promise<boolean> {
 function place(path: string, lock: LockFile, { mode, group, owner }: UnixSocketOptions): UnixSocket {
   // Short, since its path may be no longer than the socket's own may be; of chance, since a killed process may have
   // left its own, and in a container the next one has the same number.
-  const first = join(dirname(path), `.k${randomBytes(4).toString('base64url')}`);
+  const first = join(dirname(path), `.k${randomName(4)}`);
   if (Buffer.byteLength(first) > UNIX_PATH_BYTES_MAX)
     throw new FaultError('bind.badAddress', `cannot bind unix:${path}: the path is too long`);
   const gid = group === undefined ? owner?.gid : groupId(group);

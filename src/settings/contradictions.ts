@@ -12,6 +12,7 @@ import { invalid } from './parse.ts';
 import { refuseProcessSettings } from './process-contradictions.ts';
 import { SYSLOG_DEFAULTS } from './syslog-table.ts';
 import { refuseTransports } from './transports-contradictions.ts';
+import { DEFAULTS } from './values.ts';
 
 const PORT_MAX = 65_535;
 /** A limit of memory below this is a number that lacks its unit. */
@@ -28,7 +29,11 @@ export function refuseContradictions(settings: Settings): void {
   if (!settings.controlSocketDisable && settings.controlSocketReadonly === settings.controlSocket)
     throw invalid('--control-socket and --control-socket-readonly must be two paths');
   refuseHalfTls(settings);
-  const network = badNetwork(splitList(settings.proxyAllowIps));
+  // What is right by default takes a start milliseconds to look at.
+  const network =
+    settings.proxyAllowIps === DEFAULTS.proxyAllowIps
+      ? undefined
+      : badNetwork(splitList(settings.proxyAllowIps));
   if (network !== undefined)
     throw invalid(
       `--proxy-allow-from: "${network}" is neither an address nor a network such as 10.0.0.0/8, nor * for all`,

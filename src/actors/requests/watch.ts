@@ -5,8 +5,7 @@
 import { subscribe } from 'node:diagnostics_channel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
-import tls from 'node:tls';
-import { type HttpSocket, speaksHttp } from '../connections.ts';
+import { type HttpSocket, isTls, speaksHttp } from '../connections.ts';
 
 const BEGUN = Symbol('begun');
 const SENT = Symbol('sent');
@@ -70,7 +69,7 @@ export function watchRequests(server: Server, listeners: readonly EndedListener[
     if (response?.req) end(response.req, response, this, false);
   }
   server.prependListener(
-    server instanceof tls.Server ? 'secureConnection' : 'connection',
+    isTls(server) ? 'secureConnection' : 'connection',
     (socket: HttpSocket) => void socket.on('close', left),
   );
 }
