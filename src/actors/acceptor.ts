@@ -43,6 +43,9 @@ interface Parked {
   connections: Parameters<Handle['onconnection']>[];
 }
 
+/** An operator's order, or `--worker-connections`. */
+export type PauseReason = 'order' | 'full';
+
 type OwnedSocket = Socket & { server?: Server; _server?: Server };
 
 const SOCKET_OPTIONS = [
@@ -78,6 +81,8 @@ export class Acceptor {
   #open: Server[] = [];
   #parked = new Map<number, Parked>();
   #settled = false;
+  /** It accepts where there is none. */
+  readonly #reasons = new Set<PauseReason>();
 
   constructor(listeners: readonly WorkerListener[], backlog: number) {
     this.#listeners = listeners;
@@ -107,6 +112,9 @@ export class Acceptor {
   release(): void {
     for (const server of this.#open) if (server.listening) Reflect.apply(nativeClose, server, []);
     this.#open = [];
+    this.#reasons.clear();
+    for (const [index, copy] of this.#pausing.release()?.entries() ?? [])
+      this.#parked.set(index, { handle: copy as unknown as Handle, connections: [] });
   }
 
   /** From now on a server that is closed takes its sockets with it. */
@@ -115,14 +123,34 @@ export class Acceptor {
     for (const server of this.#open) delete (server as { _handle?: Partial<Handle> | null })._handle?.close;
   }
 
-  /** Resolves with true once nothing is accepted any more, with false where that was overtaken. See `Pausing`. */
-  pause(): Promise<boolean> {
-    return this.#pausing.pause(this.#open);
+  /** What `pause` needs, before it is asked to. Throws FaultError `worker.cannotPause`. */
+  prepare(): Promise<void> {
+    return this.#pausing.prepare(this.#listeners.map(({ fd }) => fd));
   }
 
-  /** Accepts again. */
-  resume(): void {
+  /** See `Pausing`. */
+  refill(): Promise<void> {
+    return this.#pausing.refill();
+  }
+
+  /** Resolves with true once nothing is accepted any more, with false where that was overtaken. See `Pausing`. */
+  async pause(reason: PauseReason): Promise<boolean> {
+    this.#reasons.add(reason);
+    try {
+      return (await this.#pausing.pause(this.#open)) && this.#reasons.has(reason);
+    } catch (error) {
+      this.#reasons.delete(reason);
+      throw error;
+    }
+  }
+
+  /** Accepts again, unless there is another reason not to. */
+  resume(reason: PauseReason): void {
+    this.#reasons.delete(reason);
+    if (this.#reasons.size > 0) return;
     this.#pausing.resume();
+    if (!this.#settled)
+      for (const [index, server] of this.#open.entries()) this.#parkOnClose(server as HandledServer, index);
   }
 
   /** Descriptors are given once: where a server that is closed would close one, it is kept. */

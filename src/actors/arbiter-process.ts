@@ -123,6 +123,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     ledger,
     heartbeats,
     dirty,
+    listeners: table,
     version: options.version,
   });
   const service = options.isTrial ? undefined : serviceOf((text) => log.warn(text));

@@ -34,6 +34,12 @@ export const isTls = (server: Server): server is TlsServer =>
 export const speaksHttp1 = (server: Server): server is http.Server =>
   speaksHttp(server) || typeof (server as Partial<http.Server>).closeIdleConnections === 'function';
 
+/** Whoever is told how many connections there are. */
+export interface Crowd {
+  entered(connections: number): void;
+  left(connections: number): void;
+}
+
 /** What was not shed by then is kept: by then it is known anew who has too many. */
 const SHED_MS = 1500;
 
@@ -56,13 +62,14 @@ export class Connections {
   #toShed = 0;
   #shedLimit: NodeJS.Timeout | undefined;
 
-  constructor(server: Server, requestsMax: number, onRequestsMax: (requests: number) => void) {
+  constructor(server: Server, requestsMax: number, onRequestsMax: (requests: number) => void, crowd?: Crowd) {
     this.#server = server;
     const { sockets, sessions, lastQueued } = this;
     const leave = (socket: Socket) => {
       sockets.delete(socket);
       this.#greeting.delete(socket);
       if (sockets.size === 0) this.#onEmpty?.();
+      crowd?.left(sockets.size);
     };
     server.prependListener('connection', (socket: Socket) => {
       // One whose proxy was awaited is known.
@@ -76,6 +83,7 @@ export class Connections {
     function enter(socket: Socket): void {
       sockets.add(socket);
       socket.on('close', onClose);
+      crowd?.entered(sockets.size);
     }
     function onClose(this: Socket): void {
       leave(this);

@@ -39,6 +39,16 @@ export class DescriptorCopies {
     return this.#sets.length === 0;
   }
 
+  /** The next resumption takes the last ones. */
+  get isLow(): boolean {
+    return this.#sets.length < 2;
+  }
+
+  /** What more can be copied from; empty where there are none. */
+  get fds(): number[] {
+    return (this.#sets.at(-1) ?? []).map(({ fd }) => fd);
+  }
+
   /** One copy of each descriptor; the taker closes them. Undefined where none are left. */
   take(): Copy[] | undefined {
     return this.#sets.pop();

@@ -140,6 +140,7 @@ export class Generations {
       signal,
       onRetry: notice,
       ipv6Only: this.#deps.settings.ipv6Only,
+      reusePort: this.#deps.settings.reusePort,
       owner: this.#deps.identity,
     });
     const parts = {
@@ -248,6 +249,7 @@ export class Generations {
         idleGraceMs: settings.idleGraceMs,
         graceMs: settings.gracefulTimeoutMs,
         maxRequests: settings.maxRequests > 0 ? settings.maxRequests + jitter() : 0,
+        connectionsMax: settings.workerConnections > 0 ? settings.workerConnections : undefined,
         onUncaught: settings.onUncaught,
         hangStackFd: settings.hangStack ? FIRST_FD + 2 * listeners.length : undefined,
         inspect: debuggerOf(settings, slot),

@@ -96,7 +96,11 @@ const pathOf = (address: Address, place: { path: string }): string =>
   address.kind === 'unix' ? address.path : place.path;
 
 /** Binds an address, or takes over its descriptor, at the place that was found for it; a Unix socket becomes its owner's. */
-export async function openEntry(address: Address, place: Place, owner?: Owner): Promise<Entry> {
+export async function openEntry(
+  address: Address,
+  place: Place,
+  { owner, reusePort = false }: { owner?: Owner | undefined; reusePort?: boolean | undefined } = {},
+): Promise<Entry> {
   if (place.kind === 'unix') {
     // By its real path, so that it is found again at its end though a link has moved.
     const { mode, group } = place;
@@ -115,7 +119,7 @@ export async function openEntry(address: Address, place: Place, owner?: Owner): 
   }
   if (place.kind === 'fd') return inherit(place.fd);
   const { host, port, ipv6Only = false } = place.tcp;
-  const { handle, name } = bindTcpHandle(host, port, { ipv6Only });
+  const { handle, name } = bindTcpHandle(host, port, { ipv6Only, reusePort });
   return tcpEntry(handle, { host: name.address, port: name.port, ipv6Only });
 }
 

@@ -31,6 +31,8 @@ export interface BindOptions {
   signal?: AbortSignal;
   /** IPv6 addresses take no IPv4 connections. */
   ipv6Only?: boolean;
+  /** Other servers of this user may have the same TCP addresses. */
+  reusePort?: boolean;
   /** Whose Unix sockets are to be; undefined: the arbiter's own. */
   owner?: Owner | undefined;
   onRetry?(text: string): void;
@@ -186,7 +188,7 @@ export class ListenerTable {
       }
       try {
         if (place.kind === 'tcp') this.#refuseOverlap(place.tcp, text, claim);
-        const made = await openEntry(address, place, options.owner);
+        const made = await openEntry(address, place, options);
         made.names.add(name);
         this.#admit(made, text, claim);
         return claimEntry(made, claim);

@@ -39,7 +39,18 @@ export class Pausing {
     this.#backlog = backlog;
   }
 
+  /** Gets copies before anybody needs one, of descriptors in the order of the servers. Throws FaultError `worker.cannotPause`. */
+  prepare(fds: readonly number[]): Promise<void> {
+    return this.#fetch(fds);
+  }
+
+  /** Gets more copies where the next resumption would take the last; while paused. Throws as `prepare` does. */
+  async refill(): Promise<void> {
+    if (this.#copies.isLow && !this.#copies.isEmpty) await this.#fetch(this.#copies.fds);
+  }
+
   /**
+   * Where copies are there already, these servers accept no more as soon as it returns, in the middle of a burst too.
    * Resolves with true once these servers accept no more, with false where they were resumed or closed before. A server is
    * paused only when it can be resumed at once. Throws FaultError `worker.cannotPause`.
    */
@@ -48,7 +59,7 @@ export class Pausing {
     const open = listening(servers);
     if (this.#paused.size === 0 && this.#copies.isEmpty && open.length > 0) {
       try {
-        await this.#fetch(open);
+        await this.#fetch(open.map((server) => server._handle?.fd ?? -1));
       } catch (error) {
         if (!this.#isWanted) return false;
         this.#isWanted = false;
@@ -62,17 +73,27 @@ export class Pausing {
       const standIn = new StandIn(handle);
       server._handle = standIn;
       this.#paused.set(server, standIn);
+      // Closed in earnest: before its server is settled upon a handle is kept when it is closed (see `Acceptor`).
+      delete (handle as Partial<Handle>).close;
       handle.close();
     }
     return true;
   }
 
   /** Several orders in a row wait for the same copies. */
-  #fetch(servers: readonly HandledServer[]): Promise<void> {
-    this.#fetching ??= this.#copies.fetch(servers.map((server) => server._handle?.fd ?? -1)).finally(() => {
+  #fetch(fds: readonly number[]): Promise<void> {
+    this.#fetching ??= this.#copies.fetch(fds).finally(() => {
       this.#fetching = undefined;
     });
     return this.#fetching;
+  }
+
+  /** What the servers would go on with, for whoever takes their place; undefined where they are not paused. */
+  release(): Copy[] | undefined {
+    this.#isWanted = false;
+    if (this.#paused.size === 0) return undefined;
+    this.#paused = new Map();
+    return this.#copies.take();
   }
 
   /** The servers accept again. */

@@ -39,7 +39,7 @@ interface BoundSocket {
   /** The path of a Unix socket. */
   address(): SocketName | string;
 }
-type BindOptions = { path: string } | { host: string; port: number; ipv6Only: boolean };
+type BindOptions = { path: string } | { host: string; port: number; ipv6Only: boolean; reusePort?: true };
 type BoundSocketClass = new (options: BindOptions) => BoundSocket;
 
 /** The public way, where this version of Node.js has it. The first that had it knew only TCP, and would ignore a path. */
@@ -86,23 +86,35 @@ function create(...parameters: Parameters<CreateServerHandle>): SocketHandle {
 
 /** libuv's UV_TCP_IPV6ONLY. Without it libuv makes a socket dual stack, whatever the system's own default is. */
 const IPV6_ONLY = 1;
+/** libuv's UV_TCP_REUSEPORT, which versions of Node.js before 22.12 take for nothing. */
+const REUSE_PORT = 2;
+
+/** Whether this system and this version of Node.js can share a port; else why not, and what would be right. */
+export function whyNoReusePort(version: string, platform: NodeJS.Platform): string | undefined {
+  // libuv knows no way there that spreads connections.
+  if (platform === 'darwin') return 'macOS spreads no connections over the sockets of one port: leave it out';
+  const [major = 0, minor = 0] = version.replace(/^v/, '').split('.').map(Number);
+  if (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12)) return undefined;
+  return `Node.js ${version} cannot bind so: use 22.12 or later, or leave it out`;
+}
 
 /**
  * Binds a numeric address. `EADDRINUSE` shows only when the socket is asked for its name, so it is asked here. `::` takes
- * IPv4 connections too, unless it is `ipv6Only`.
+ * IPv4 connections too, unless it is `ipv6Only`. `reusePort` lets other sockets of this user have the same port.
  */
 export function bindTcpHandle(
   host: string,
   port: number,
-  { ipv6Only = false }: { ipv6Only?: boolean } = {},
+  { ipv6Only = false, reusePort = false }: { ipv6Only?: boolean; reusePort?: boolean } = {},
 ): { handle: SocketHandle; name: SocketName } {
   const Bound = publicWay('tcp');
   if (Bound) {
-    const { handle, name } = bound(Bound, { host, port, ipv6Only });
+    const { handle, name } = bound(Bound, { host, port, ipv6Only, ...(reusePort ? { reusePort } : {}) });
     return { handle, name: name as SocketName };
   }
   const isV6 = host.includes(':');
-  const handle = create(host, port, isV6 ? 6 : 4, undefined, isV6 && ipv6Only ? IPV6_ONLY : 0);
+  const flags = (isV6 && ipv6Only ? IPV6_ONLY : 0) | (reusePort ? REUSE_PORT : 0);
+  const handle = create(host, port, isV6 ? 6 : 4, undefined, flags);
   try {
     return { handle, name: nameOf(handle) };
   } catch (error) {

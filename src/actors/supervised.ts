@@ -29,6 +29,8 @@ export interface Counts {
   requests: number;
   connections: number;
   inFlight: number;
+  /** Where connections are limited: whether it accepts nothing for want of room. */
+  full?: boolean;
 }
 
 /** Sends lines for the log up the link. */

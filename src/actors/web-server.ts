@@ -19,8 +19,9 @@ import { FaultError } from './fault-error.ts';
 import { hookListen } from './listen-hook.ts';
 import { hopeful, type Outcome, settles } from './patience.ts';
 import { type EndedListener, watchRequests } from './requests/watch.ts';
+import { prepareRoom, Room } from './room.ts';
 import { ScriptListens } from './script-listens.ts';
-import type { Notice } from './supervised.ts';
+import type { Counts, Notice } from './supervised.ts';
 
 /** Longer than the idle time of common load balancers (60 s), which would else meet connections just closed. */
 const KEEP_ALIVE_MS = 75_000;
@@ -37,6 +38,8 @@ export interface WebServerOptions {
   maxRequests: number;
   /** A server was chosen; told before it accepts. */
   chosen?: ((server: Server) => void) | undefined;
+  /** Connections it may have before it accepts no more; undefined: no limit. */
+  connectionsMax?: number | undefined;
   notice: Notice;
   /** Told of each request when it has ended. */
   watchers?: readonly EndedListener[] | undefined;
@@ -49,7 +52,8 @@ export interface WebServer {
   claim(): Promise<void>;
   /** Loads the app and accepts; resolves when it serves. Rejects with a FaultError app.* or bind.*. */
   start(app: AppSpec): Promise<void>;
-  counts(): { requests: number; connections: number; inFlight: number };
+  /** `full`: it accepts nothing for want of room; undefined where there is no limit. */
+  counts(): Counts;
   /** Stops accepting, tells the app, takes leave of the clients. Resolves when no connection is left. */
   drain(graceMs: number): Promise<{ cut: number }>;
   /** Asks so many clients, with their next answers, to connect anew. */
@@ -76,6 +80,7 @@ class AppServer implements WebServer {
   readonly #acceptor: Acceptor;
   #server: Server | undefined;
   #connections: Connections | undefined;
+  #room: Room | undefined;
   #servable: Servable | undefined;
   #exports: Exports = {};
   /** Settles when the server accepts; set once a server is chosen. */
@@ -99,7 +104,9 @@ class AppServer implements WebServer {
   }
 
   async claim(): Promise<void> {
-    const { listeners, backlog } = this.#options;
+    const { listeners, backlog, connectionsMax, notice } = this.#options;
+    // A burst may fill the worker as soon as it accepts.
+    if (connectionsMax !== undefined) await prepareRoom(this.#acceptor, notice);
     await Promise.all(listeners.map((listener) => claimListener(listener, backlog)));
   }
 
@@ -185,16 +192,22 @@ class AppServer implements WebServer {
 
   /** Accepts on all listeners for `server`. */
   #serve(server: Server, ours: boolean): Promise<void> {
-    const { maxRequests } = this.#options;
+    const { maxRequests, connectionsMax, notice } = this.#options;
     const refusal = refuseOpenServer(server, ours);
     if (refusal) {
       this.#listened.reject(refusal);
       return Promise.reject(refusal);
     }
     this.#server = server;
-    awaitProxies(server, this.#options.notice);
+    awaitProxies(server, notice);
     this.#options.chosen?.(server);
-    this.#connections = new Connections(server, maxRequests, (requests) => this.#recycle(requests));
+    if (connectionsMax !== undefined) this.#room = new Room(connectionsMax, this.#acceptor, notice);
+    this.#connections = new Connections(
+      server,
+      maxRequests,
+      (requests) => this.#recycle(requests),
+      this.#room,
+    );
     watchRequests(server, this.#options.watchers ?? []);
     this.#setKeepAlive(server, ours);
     server.once('close', () => this.#onClosed(server));
@@ -236,6 +249,7 @@ class AppServer implements WebServer {
     if (this.#draining || server !== this.#server) return;
     if (!this.#ready && server === this.#taken) {
       // It only tried something. What is to be served may yet come.
+      this.#room?.end();
       this.#acceptor.release();
       this.#server = undefined;
       this.#connections = undefined;
@@ -249,19 +263,21 @@ class AppServer implements WebServer {
     this.#recycle(this.#connections?.requests ?? 0);
   }
 
-  counts() {
+  counts(): Counts {
     const connections = this.#connections;
     if (!connections) return { requests: 0, connections: 0, inFlight: 0 };
     return {
       requests: connections.requests,
       connections: connections.sockets.size,
       inFlight: connections.inFlight(),
+      ...(this.#room ? { full: this.#room.isFull } : {}),
     };
   }
 
   drain(graceMs: number): Promise<{ cut: number }> {
     if (this.#drain) return this.#drain.done;
     this.#draining = true;
+    this.#room?.end();
     this.#acceptor.close();
     this.#listens?.stop();
     this.#tellApp();
@@ -277,16 +293,17 @@ class AppServer implements WebServer {
 
   async pause(): Promise<boolean> {
     if (this.#draining) return false;
-    return await this.#acceptor.pause();
+    return await this.#acceptor.pause('order');
   }
 
   resume(): boolean {
-    if (!this.#draining) this.#acceptor.resume();
+    if (!this.#draining) this.#acceptor.resume('order');
     return !this.#draining;
   }
 
   cut(): number {
     this.#draining = true;
+    this.#room?.end();
     this.#acceptor.close();
     this.#tellApp();
     return this.#drain?.cut() ?? this.#connections?.cut() ?? 0;

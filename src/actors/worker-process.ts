@@ -81,6 +81,7 @@ function servingRequests({ notice, recycleDue, tell, tellNow }: WorkerVoice): Wo
         ...(spec.keepAliveMs === undefined ? {} : { keepAliveMs: spec.keepAliveMs }),
         idleGraceMs: spec.idleGraceMs,
         maxRequests: spec.maxRequests,
+        connectionsMax: spec.connectionsMax,
         chosen: hooks && ((server) => hooks?.watch(server)),
         notice,
         recycleDue,

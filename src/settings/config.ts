@@ -126,6 +126,12 @@ export interface ConfigKeys {
   statsdPrefix?: string;
   /** Tags for DogStatsD, such as env:prod,team:web. Default: none. `--dogstatsd-tags`, `KIRIN_DOGSTATSD_TAGS`. A change needs a restart. */
   dogstatsdTags?: string;
+  /** Connections a worker may have open; more go to others or wait; 0: no limit, an idle one costs next to nothing. Default: 0. `--worker-connections`, `KIRIN_WORKER_CONNECTIONS`. */
+  workerConnections?: number;
+  /** Share TCP ports with other servers of the same user (SO_REUSEPORT; Node.js 22.12 or later, not on macOS). `--reuse-port`, `KIRIN_REUSE_PORT`. A change needs a restart. */
+  reusePort?: boolean;
+  /** Tell how many connections wait to be accepted, for each TCP address (Linux). `--enable-backlog-metric`, `KIRIN_ENABLE_BACKLOG_METRIC`. A change needs a restart. */
+  enableBacklogMetric?: boolean;
   /** What the processes are called in ps and top. Default: the app. `--proc-name`, `KIRIN_PROC_NAME`. A change needs a restart. */
   procName?: string;
   /** Permission bits that new files and sockets are not given, octal. Default: inherited. `--umask`, `KIRIN_UMASK`. A change needs a restart. */

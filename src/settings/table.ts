@@ -13,6 +13,7 @@ import { METRICS_SETTINGS } from './metrics-table.ts';
 import { PRIVILEGES_SETTINGS } from './privileges-table.ts';
 import { PROCESS_SETTINGS } from './process-table.ts';
 import { SYSLOG_SETTINGS } from './syslog-table.ts';
+import { TRAFFIC_SETTINGS } from './traffic-table.ts';
 import { TRANSPORTS_SETTINGS } from './transports-table.ts';
 import { WATCHING_SETTINGS } from './watching-table.ts';
 
@@ -388,6 +389,7 @@ export const SETTINGS = {
   ...EDGE_SETTINGS,
   ...HEADERS_SETTINGS,
   ...METRICS_SETTINGS,
+  ...TRAFFIC_SETTINGS,
   ...PROCESS_SETTINGS,
   ...PRIVILEGES_SETTINGS,
   ...DIRTY_SETTINGS,

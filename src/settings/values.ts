@@ -6,6 +6,7 @@ import { HEADERS_DEFAULTS, type HeadersSettings } from './headers-table.ts';
 import type { HookFile } from './hooks-table.ts';
 import { PROCESS_DEFAULTS, type ProcessSettings } from './process-table.ts';
 import { SYSLOG_DEFAULTS, type SyslogSettings } from './syslog-table.ts';
+import { TRAFFIC_DEFAULTS, type TrafficSettings } from './traffic-table.ts';
 import { TRANSPORTS_DEFAULTS, type TransportsSettings } from './transports-table.ts';
 
 /** Resolved settings. Times are in milliseconds; paths are absolute. */
@@ -14,6 +15,7 @@ export interface Settings
     HeadersSettings,
     ProcessSettings,
     SyslogSettings,
+    TrafficSettings,
     TransportsSettings {
   /** MODULE[:EXPORT] as typed. */
   app: string;
@@ -202,6 +204,7 @@ export const DEFAULTS: Omit<Settings, 'app'> = {
   pid: undefined,
   ...PROCESS_DEFAULTS,
   ...SYSLOG_DEFAULTS,
+  ...TRAFFIC_DEFAULTS,
   ...TRANSPORTS_DEFAULTS,
   workersMax: Math.max(64, 4 * availableParallelism()),
   dirtyApps: [],

@@ -136,6 +136,7 @@ export class Show {
       ...figuresOf(pulse),
       uptime: seconds(upMs),
       paused: rotation.isPaused(age),
+      full: pulse?.figures?.full ?? false,
     };
   }
 

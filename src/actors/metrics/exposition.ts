@@ -3,6 +3,7 @@ import { AggregatorRegistry, Registry } from 'prom-client';
 import type { DirtyStatus } from '../../machines/events/dirty.ts';
 import { DURATION_BOUNDS } from '../../machines/events/metrics.ts';
 import type { Pulse } from '../heartbeat.ts';
+import type { Backlog } from './backlog.ts';
 import type { MetricJson, Tally } from './tally.ts';
 
 export interface WorkerFigures {
@@ -23,6 +24,8 @@ export interface Figures {
   rssBytes: number;
   workers: WorkerFigures[];
   dirty: DirtyStatus | undefined;
+  /** Undefined: nobody wants to know. */
+  backlogs: Backlog[] | undefined;
 }
 
 export const CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -143,6 +146,12 @@ function addWorkers(sheet: Sheet, { workers }: Figures, tally: Tally): void {
     each(({ connections }) => connections),
   );
   sheet.add(
+    'worker_full',
+    'gauge',
+    'Whether a worker accepts nothing for want of room',
+    each(({ full }) => Number(full ?? false)),
+  );
+  sheet.add(
     'worker_event_loop_delay_seconds',
     'gauge',
     'The 99th percentile since the last heartbeat',
@@ -185,6 +194,13 @@ function addServer(sheet: Sheet, figures: Figures, tally: Tally): void {
     labelled(tally.exits, 'reason'),
   );
   sheet.add('reloads_total', 'counter', 'Reloads that ended, by result', labelled(tally.reloads, 'result'));
+  if (figures.backlogs)
+    sheet.add(
+      'listen_backlog',
+      'gauge',
+      'Connections that wait to be accepted',
+      figures.backlogs.map(({ address, waiting }) => ({ value: waiting, labels: { address } })),
+    );
   const { lastReload } = tally;
   if (lastReload) {
     sheet.add('last_reload_successful', 'gauge', 'Whether the last reload was done', [Number(lastReload.ok)]);

@@ -10,8 +10,10 @@ import { residentBytes } from '../descriptors.ts';
 import type { DirtyTree } from '../dirty/tree.ts';
 import type { HeartbeatTable } from '../heartbeat.ts';
 import { resolveHost } from '../host-name.ts';
+import type { ListenerTable } from '../listeners.ts';
 import type { Log } from '../log.ts';
 import { readinessOf } from '../readiness.ts';
+import { type Backlog, backlogs } from './backlog.ts';
 import type { Door } from './door.ts';
 import type { Figures } from './exposition.ts';
 import type { Statsd } from './statsd.ts';
@@ -29,6 +31,7 @@ export interface OfficeDeps {
   ledger: Ledger;
   heartbeats: HeartbeatTable;
   dirty: DirtyTree | undefined;
+  listeners: Pick<ListenerTable, 'list'>;
   version: string;
 }
 
@@ -54,7 +57,11 @@ export class MetricsOffice {
 
   /** Opens what the settings ask for. Never rejects: serving goes on without it, and the log says why. */
   async open(actor: ArbiterActor): Promise<void> {
-    const { metrics, statsdHost } = this.#deps.settings;
+    const { metrics, statsdHost, enableBacklogMetric } = this.#deps.settings;
+    if (enableBacklogMetric && process.platform !== 'linux')
+      this.#deps.log.warn(
+        '--enable-backlog-metric: only Linux tells how many connections wait; nothing is told',
+      );
     if (metrics !== undefined) await this.#openDoor(metrics, actor);
     if (statsdHost !== undefined) await this.#openStatsd(statsdHost, actor);
   }
@@ -128,11 +135,16 @@ export class MetricsOffice {
         tally: this.tally,
         workers: () => new Scene(actor).workers().length,
         logged: () => journal.levels,
+        waiting: this.#waiting,
       });
     } catch (error) {
       log.warn(`nothing is sent to statsd at ${where}: ${(error as Error).message}`);
     }
   }
+
+  /** Undefined where nobody wants to know. */
+  readonly #waiting = async (): Promise<Backlog[] | undefined> =>
+    this.#deps.settings.enableBacklogMetric ? await backlogs(this.#deps.listeners.list()) : undefined;
 
   async #figures(actor: ArbiterActor): Promise<Figures> {
     const { ledger, heartbeats, dirty, version } = this.#deps;
@@ -154,6 +166,7 @@ export class MetricsOffice {
         pulse: heartbeats.pulse(age),
       })),
       dirty: status,
+      backlogs: await this.#waiting(),
     };
   }
 }

@@ -4,6 +4,7 @@
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import type { Backlog } from './backlog.ts';
 import type { Tally } from './tally.ts';
 
 const SEND_MS = 1000;
@@ -21,12 +22,15 @@ export interface StatsdOptions {
   workers(): number;
   /** Lines of the log by level since the server began. */
   logged(): ReadonlyMap<string, number>;
+  /** Connections that wait to be accepted; undefined where nobody wants to know. */
+  waiting(): Promise<Backlog[] | undefined>;
 }
 
 export class Statsd {
   readonly #options: StatsdOptions;
   readonly #socket: Socket;
   readonly #timer: NodeJS.Timeout;
+  #isOver = false;
   readonly #before = new Map<string, number>();
 
   constructor(options: StatsdOptions) {
@@ -34,18 +38,21 @@ export class Statsd {
     this.#socket = createSocket(isIPv6(options.host) ? 'udp6' : 'udp4');
     this.#socket.on('error', () => {});
     this.#socket.unref();
-    this.#timer = setInterval(() => this.send(), SEND_MS);
+    this.#timer = setInterval(() => void this.send(), SEND_MS);
     this.#timer.unref();
   }
 
-  send(): void {
+  async send(): Promise<void> {
     const { host, port } = this.#options;
-    for (const datagram of this.#datagrams()) this.#socket.send(datagram, port, host, () => {});
+    const waiting = await this.#options.waiting();
+    if (this.#isOver) return;
+    for (const datagram of this.#datagrams(waiting)) this.#socket.send(datagram, port, host, () => {});
   }
 
   /** Sends the rest; resolves when it is on its way. */
   async end(): Promise<void> {
     clearInterval(this.#timer);
+    this.#isOver = true;
     const { host, port } = this.#options;
     const sent = this.#datagrams().map(
       (datagram) => new Promise<void>((resolve) => this.#socket.send(datagram, port, host, () => resolve())),
@@ -54,10 +61,10 @@ export class Statsd {
     this.#socket.close();
   }
 
-  #datagrams(): string[] {
+  #datagrams(waiting?: Backlog[]): string[] {
     const { prefix, tags } = this.#options;
     const datagrams: string[] = [];
-    for (const line of this.#lines()) {
+    for (const line of this.#lines(waiting)) {
       const text = `${prefix === '' ? '' : `${prefix}.`}${line}${tags === '' ? '' : `|#${tags}`}`;
       const last = datagrams.at(-1);
       if (last !== undefined && last.length + 1 + text.length <= DATAGRAM_BYTES_MAX)
@@ -67,7 +74,7 @@ export class Statsd {
     return datagrams;
   }
 
-  *#lines(): Generator<string> {
+  *#lines(waiting: Backlog[] | undefined): Generator<string> {
     const { tally, workers, logged } = this.#options;
     const { statuses, totalMs } = tally.sums();
     const total = [...statuses.values()].reduce((sum, count) => sum + count, 0);
@@ -87,6 +94,8 @@ export class Statsd {
       if (more > 0) yield `gunicorn.log.${level}:${more}|c`;
     }
     yield `gunicorn.workers:${workers()}|g`;
+    // Gunicorn's kind, and one value for all addresses.
+    if (waiting) yield `gunicorn.backlog:${waiting.reduce((sum, one) => sum + one.waiting, 0)}|ms`;
   }
 
   #since(name: string, now: number): number {

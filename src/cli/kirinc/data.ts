@@ -15,8 +15,9 @@ export const textList = (value: unknown): string[] => (Array.isArray(value) ? va
 export const numberOf = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 
-/** The state of a web worker as people read it: one that is ready may be paused. */
-export const stateOf = ({ state, booted, paused }: Data): unknown => {
+/** The state of a web worker as people read it: one that is ready may be paused, or full. */
+export const stateOf = ({ state, booted, paused, full }: Data): unknown => {
   if (paused === true && state === 'ready') return 'paused';
+  if (full === true && state === 'ready') return 'full';
   return state ?? (booted === true ? 'booted' : undefined);
 };

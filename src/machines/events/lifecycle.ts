@@ -33,6 +33,8 @@ export const HeartbeatSchema = v.object({
   /** Open connections, and requests or calls being answered. */
   connections: count,
   inFlight: count,
+  /** Where connections are limited: whether it accepts nothing for want of room. */
+  full: v.exactOptional(v.boolean()),
   /** The event loop's delay since the last heartbeat, 99th percentile. */
   loopDelayMs: ms,
   /** The share of time the event loop was busy since the last heartbeat, 0 to 1. */

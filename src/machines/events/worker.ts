@@ -92,6 +92,8 @@ export const WorkerSpecSchema = v.object({
   graceMs: ms,
   /** Requests after which the worker asks to be recycled, jitter included; 0: never. */
   maxRequests: count,
+  /** Connections it may have before it accepts no more; undefined: no limit. */
+  connectionsMax: v.optional(count),
   heartbeatMs: ms,
   /** What an uncaught error does; default: the process exits, as Node.js has it. */
   onUncaught: v.optional(v.picklist(['exit', 'drain'])),
