@@ -112,9 +112,6 @@ export class Acceptor {
   release(): void {
     for (const server of this.#open) if (server.listening) Reflect.apply(nativeClose, server, []);
     this.#open = [];
-    this.#reasons.clear();
-    for (const [index, copy] of this.#pausing.release()?.entries() ?? [])
-      this.#parked.set(index, { handle: copy as unknown as Handle, connections: [] });
   }
 
   /** From now on a server that is closed takes its sockets with it. */
@@ -147,10 +144,7 @@ export class Acceptor {
   /** Accepts again, unless there is another reason not to. */
   resume(reason: PauseReason): void {
     this.#reasons.delete(reason);
-    if (this.#reasons.size > 0) return;
-    this.#pausing.resume();
-    if (!this.#settled)
-      for (const [index, server] of this.#open.entries()) this.#parkOnClose(server as HandledServer, index);
+    if (this.#reasons.size === 0) this.#pausing.resume();
   }
 
   /** Descriptors are given once: where a server that is closed would close one, it is kept. */

@@ -19,7 +19,7 @@ export interface Copy {
   close(): void;
 }
 
-/** So many of each are fetched at once: each is one resumption without a process. */
+/** So many of each are fetched at once, unless more are wanted: each is one resumption without a process. */
 const COPIES = 16;
 /** And so many of all together, where there are many listeners; at least one of each. */
 const COPIES_ALL = 64;
@@ -55,8 +55,8 @@ export class DescriptorCopies {
   }
 
   /** Gets new ones. Throws FaultError `worker.cannotPause`, and then has none. */
-  async fetch(fds: readonly number[]): Promise<void> {
-    const rounds = Math.max(1, Math.min(COPIES, Math.floor(COPIES_ALL / fds.length)));
+  async fetch(fds: readonly number[], wanted = COPIES): Promise<void> {
+    const rounds = Math.max(1, Math.min(wanted, Math.floor(COPIES_ALL / fds.length)));
     const { spawn } = await import('node:child_process');
     const received: Copy[][] = fds.map(() => []);
     try {

@@ -26,6 +26,9 @@ type HandledServer = Server & {
   _listen2(address: null, port: number, addressType: number, backlog: number): void;
 };
 
+/** Copies of each descriptor for whoever pauses often. */
+const COPIES_OFTEN = 64;
+
 export class Pausing {
   readonly #backlog: number;
   readonly #copies = new DescriptorCopies();
@@ -33,6 +36,7 @@ export class Pausing {
   #paused = new Map<HandledServer, Handle>();
   /** Being paused; a resumption makes it false. */
   #isWanted = false;
+  #wanted: number | undefined;
   #fetching: Promise<void> | undefined;
 
   constructor(backlog: number) {
@@ -41,6 +45,7 @@ export class Pausing {
 
   /** Gets copies before anybody needs one, of descriptors in the order of the servers. Throws FaultError `worker.cannotPause`. */
   prepare(fds: readonly number[]): Promise<void> {
+    this.#wanted = COPIES_OFTEN;
     return this.#fetch(fds);
   }
 
@@ -73,7 +78,7 @@ export class Pausing {
       const standIn = new StandIn(handle);
       server._handle = standIn;
       this.#paused.set(server, standIn);
-      // Closed in earnest: before its server is settled upon a handle is kept when it is closed (see `Acceptor`).
+      // In earnest: one that is full is a turn away from being settled upon, and a handle that is closed before would be kept.
       delete (handle as Partial<Handle>).close;
       handle.close();
     }
@@ -82,18 +87,10 @@ export class Pausing {
 
   /** Several orders in a row wait for the same copies. */
   #fetch(fds: readonly number[]): Promise<void> {
-    this.#fetching ??= this.#copies.fetch(fds).finally(() => {
+    this.#fetching ??= this.#copies.fetch(fds, this.#wanted).finally(() => {
       this.#fetching = undefined;
     });
     return this.#fetching;
-  }
-
-  /** What the servers would go on with, for whoever takes their place; undefined where they are not paused. */
-  release(): Copy[] | undefined {
-    this.#isWanted = false;
-    if (this.#paused.size === 0) return undefined;
-    this.#paused = new Map();
-    return this.#copies.take();
   }
 
   /** The servers accept again. */

@@ -4,7 +4,7 @@
  *
  * A worker that is full stops accepting in the same turn in which the last connection came, in the middle of a burst too, so that it
  * never has more than its number. What is beyond that goes to other workers, or waits in the kernel's queue. It accepts again when a
- * tenth has left, at least one, and not more than ten times a second: each time takes a copy of its descriptors.
+ * tenth has left, at least one, and not more than forty times a second: each time takes a copy of its descriptors.
  */
 import type { Acceptor } from './acceptor.ts';
 import type { Crowd } from './connections.ts';
@@ -14,7 +14,7 @@ import type { Notice } from './supervised.ts';
 /** The share of its connections with which a full worker accepts again. */
 const LOW_SHARE = 0.9;
 /** Between two times that it begins to accept. */
-const OPEN_GAP_MS = 100;
+const OPEN_GAP_MS = 25;
 /** Where it could not pause, it tries again no sooner. */
 const RETRY_MS = 5_000;
 
@@ -78,7 +78,7 @@ export class Room implements Crowd {
     if (!this.#isTold)
       this.#notice(
         'info',
-        `full: it has ${this.#max} connections and accepts no more until some have closed`,
+        `full: it has as many connections as it may (${this.#max}), and accepts no more until some have closed`,
       );
     this.#isTold = true;
     this.#gate.pause('full').then(

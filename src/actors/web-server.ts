@@ -249,7 +249,6 @@ class AppServer implements WebServer {
     if (this.#draining || server !== this.#server) return;
     if (!this.#ready && server === this.#taken) {
       // It only tried something. What is to be served may yet come.
-      this.#room?.end();
       this.#acceptor.release();
       this.#server = undefined;
       this.#connections = undefined;
