@@ -86,17 +86,8 @@ function create(...parameters: Parameters<CreateServerHandle>): SocketHandle {
 
 /** libuv's UV_TCP_IPV6ONLY. Without it libuv makes a socket dual stack, whatever the system's own default is. */
 const IPV6_ONLY = 1;
-/** libuv's UV_TCP_REUSEPORT, which versions of Node.js before 22.12 take for nothing. */
+/** libuv's UV_TCP_REUSEPORT; older versions of Node.js do not know it, which the settings see to. */
 const REUSE_PORT = 2;
-
-/** Whether this system and this version of Node.js can share a port; else why not, and what would be right. */
-export function whyNoReusePort(version: string, platform: NodeJS.Platform): string | undefined {
-  // libuv knows no way there that spreads connections.
-  if (platform === 'darwin') return 'macOS spreads no connections over the sockets of one port: leave it out';
-  const [major = 0, minor = 0] = version.replace(/^v/, '').split('.').map(Number);
-  if (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12)) return undefined;
-  return `Node.js ${version} cannot bind so: use 22.12 or later, or leave it out`;
-}
 
 /**
  * Binds a numeric address. `EADDRINUSE` shows only when the socket is asked for its name, so it is asked here. `::` takes

@@ -4,7 +4,6 @@
  */
 import { isLoopback, parseAddress } from '../actors/address.ts';
 import { compileFormat } from '../actors/requests/access-format.ts';
-import { whyNoReusePort } from '../actors/socket-handle.ts';
 import { targetOf } from '../actors/syslog/message.ts';
 import type { Settings } from '../settings.ts';
 import { refuseHeadersSettings } from './headers-contradictions.ts';
@@ -12,6 +11,7 @@ import { badNetwork, splitList } from './networks.ts';
 import { invalid } from './parse.ts';
 import { refuseProcessSettings } from './process-contradictions.ts';
 import { SYSLOG_DEFAULTS } from './syslog-table.ts';
+import { refuseTrafficSettings } from './traffic-contradictions.ts';
 import { refuseTransports } from './transports-contradictions.ts';
 import { DEFAULTS } from './values.ts';
 
@@ -51,12 +51,7 @@ export function refuseContradictions(settings: Settings): void {
     throw invalid(
       '--daemon leaves no descriptor open for fd://: whoever gives sockets starts Kirin without --daemon',
     );
-  if (settings.reusePort) {
-    const why = whyNoReusePort(process.version, process.platform);
-    if (why !== undefined) throw invalid(`--reuse-port: ${why}`);
-  }
-  if (settings.enableBacklogMetric && settings.metrics === undefined && settings.statsdHost === undefined)
-    throw invalid('--enable-backlog-metric without anybody to tell: add --metrics or --statsd-host');
+  refuseTrafficSettings(settings);
   refuseWatching(settings);
   refuseProcessSettings(settings);
   refuseOpenInspector(settings);

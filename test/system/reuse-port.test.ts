@@ -1,7 +1,7 @@
 /** Servers that share a port, where this version of Node.js can; where not, one line says so. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { whyNoReusePort } from '../../src/actors/socket-handle.ts';
+import { whyNoReusePort } from '../../src/settings/traffic-contradictions.ts';
 import { freePort } from './client.ts';
 import { eventually, fixture, launch, serve } from './harness.ts';
 

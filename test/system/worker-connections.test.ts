@@ -184,18 +184,22 @@ describe('--worker-connections', { concurrency: 3 }, () => {
     await answered(clients);
   });
 
-  test('many short connections lose nothing though workers fill again and again', async (t) => {
+  test('many short connections lose nothing though workers fill again and again, and are replaced meanwhile', async (t) => {
     const { server } = await controlled(t, ['-w', '2', '--worker-connections', '3'], { app });
     await server.settled(2);
-    const load = startLoad(t, server.port, { keepAlive: 0, fresh: 20, slow: 0, slowMs: 50 });
+    const load = startLoad(t, server.port, { keepAlive: 2, fresh: 20, slow: 0, slowMs: 50 });
     // More often than there are copies, so that new ones are fetched.
     await eventually('hundreds are answered', () => load.requests > 300);
+    await server.reload();
+    await server.settled(2, 2);
+    const { requests } = load;
+    await eventually('hundreds more are answered', () => load.requests > requests + 300);
     const { failures } = await load.stop();
     assert.deepEqual(failures, []);
     assert.equal((await server.get()).json<{ most: number }>().most, 3);
     assert.deepEqual(
       server.ready().map(({ age }) => age),
-      [1, 2],
+      [3, 4],
     );
   });
 });

@@ -13,7 +13,7 @@ import { resolveHost } from '../host-name.ts';
 import type { ListenerTable } from '../listeners.ts';
 import type { Log } from '../log.ts';
 import { readinessOf } from '../readiness.ts';
-import { type Backlog, backlogs } from './backlog.ts';
+import type { Backlog } from './backlog.ts';
 import type { Door } from './door.ts';
 import type { Figures } from './exposition.ts';
 import type { Statsd } from './statsd.ts';
@@ -144,7 +144,9 @@ export class MetricsOffice {
 
   /** Undefined where nobody wants to know. */
   readonly #waiting = async (): Promise<Backlog[] | undefined> =>
-    this.#deps.settings.enableBacklogMetric ? await backlogs(this.#deps.listeners.list()) : undefined;
+    this.#deps.settings.enableBacklogMetric
+      ? await (await import('./backlog.ts')).backlogs(this.#deps.listeners.list())
+      : undefined;
 
   async #figures(actor: ArbiterActor): Promise<Figures> {
     const { ledger, heartbeats, dirty, version } = this.#deps;
