@@ -198,6 +198,24 @@ img:Proc                       2          2`,
 
 Total: 2 workers`,
   ],
+  'show workers that accept nothing': [
+    'show workers wide',
+    {
+      workers: [
+        { pid: 7, state: 'ready', paused: true, full: true },
+        { pid: 8, state: 'ready', paused: false, full: true },
+        { pid: 9, state: 'draining', full: true },
+      ],
+      count: 3,
+    },
+    `PID  AGE  SLOT  GEN  STATE     REQUESTS  REQ/S  CONNS  IN_FLIGHT  LOOP_P99  UTIL  RSS  UPTIME  LAST_BEAT
+--------------------------------------------------------------------------------------------------------
+  7    -     -    -  paused           -      -      -          -         -     -    -       -          -
+  8    -     -    -  full             -      -      -          -         -     -    -       -          -
+  9    -     -    -  draining         -      -      -          -         -     -    -       -          -
+
+Total: 3 workers`,
+  ],
   'show generations': [
     'show generations',
     {

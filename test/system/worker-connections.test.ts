@@ -28,7 +28,8 @@ const loads = async (ask: (command: string) => Promise<Data>): Promise<[number, 
 
 describe('--worker-connections', { concurrency: 3 }, () => {
   test('ten connections fill two workers of five; an eleventh waits until one has closed', async (t) => {
-    const { server, ask } = await controlled(t, ['-w', '2', '--worker-connections', '5'], { app });
+    const limits = ['-w', '2', '--worker-connections', '5', '--metrics', '127.0.0.1:0'];
+    const { server, ask } = await controlled(t, limits, { app });
     await server.settled(2);
     const clients = await holding(server, 10);
     t.after(() => endAll(clients));
@@ -42,6 +43,9 @@ describe('--worker-connections', { concurrency: 3 }, () => {
       const seen = await loads(ask);
       return seen.every(([connections, full]) => connections === 5 && full) && seen.length === 2;
     });
+    const port = Number(/:(\d+)$/.exec((await server.told(/^metrics at http/)).msg)?.[1]);
+    const { text } = await server.get('/metrics', { port });
+    assert.equal(text.match(/^kirin_worker_full\{.*\} 1$/gm)?.length, 2);
     assert.equal(eleventh!.text, '');
     assert.equal(
       server.all(/full: it has as many connections as it may \(5\), and accepts no more/).length,
