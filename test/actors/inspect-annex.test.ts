@@ -1,5 +1,7 @@
 /** The inspector's thread as the arbiter has it: those who watch through it, and its end. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { InspectedChildren } from '../../src/actors/inspect/children.ts';
 import type { Ear } from '../../src/actors/inspect/source.ts';
@@ -7,7 +9,7 @@ import { Annex } from '../../src/actors/inspect/thread/annex.ts';
 import type { Watcher } from '../../src/actors/inspect/watchers.ts';
 import { Redactor } from '../../src/actors/redaction.ts';
 import { Seen } from '../system/inspected.ts';
-import { until } from './support.ts';
+import { temporaryDirectory, until } from './support.ts';
 
 const ON = { controls: true, from: 'past' } as const;
 
@@ -114,6 +116,29 @@ test('one who watches through the main thread and does not read is sent no more 
   slow.unreadBytes = 0;
   await until('it is told the rest', () => slow.seq === quick.seq);
   assert.equal(slow.records.length + slow.lost, slow.seq - slow.from!);
+});
+
+test('before the process ends of a bug, what has happened until then is written, while nothing else goes on', async (t) => {
+  const { annex, ear } = annexHere(t);
+  const file = join(temporaryDirectory(t), 'record.jsonl');
+  assert.deepEqual(await annex.ask('record', { file, bytesMax: 1024 * 1024 }), { kept: undefined });
+  await until('it is attached', () => ear());
+  ear()!.log(1, 'fatal', 'this is a bug');
+  // Nothing has its turn between the two.
+  annex.crash();
+  const messages = readFileSync(file, 'utf8').trimEnd().split('\n');
+  const seen = new Seen();
+  for (const message of messages) seen.take(JSON.parse(message));
+  assert.deepEqual(
+    seen.records.map((one) => (one.t === 'log' ? one.text : one.t)),
+    ['process', 'this is a bug'],
+  );
+});
+
+test('what the thread cannot do is told as it says it', async (t) => {
+  const { annex } = annexHere(t);
+  const file = join(temporaryDirectory(t), 'none', 'record.jsonl');
+  await assert.rejects(annex.ask('record', { file, bytesMax: 1024 * 1024 }), { code: 'ENOENT' });
 });
 
 test('a thread that fails is told of, those who watch are sent away, and nothing is attached any more', async (t) => {

@@ -55,18 +55,6 @@ interface Asked {
   limit: NodeJS.Timeout;
 }
 
-/** What is wrong is in the world, not in Kirin. */
-export class RefusedError extends Error {
-  readonly code: string | undefined;
-  readonly isFault: boolean;
-
-  constructor({ message, code, isFault }: (FromThread & { type: 'failed' })['error']) {
-    super(message);
-    this.code = code;
-    this.isFault = isFault;
-  }
-}
-
 export class Annex {
   readonly #deps: AnnexDeps;
   readonly #counters = new Int32Array(new SharedArrayBuffer(SHARED_BYTES));
@@ -119,7 +107,7 @@ export class Annex {
     return this.#far.count > 0;
   }
 
-  /** Rejects with a `RefusedError` where it cannot be done. */
+  /** Rejects with the error of the other thread, its code included, where it cannot be done. */
   ask<Q extends Question>(question: Q, asks: Questions[Q]['asks']): Promise<Questions[Q]['answers']> {
     return new Promise((resolve, reject) => {
       const id = ++this.#lastAsked;
@@ -197,7 +185,9 @@ export class Annex {
       case 'answer':
         return this.#answered(message.id)?.resolve(message.data as never);
       case 'failed':
-        return this.#answered(message.id)?.reject(new RefusedError(message.error));
+        return this.#answered(message.id)?.reject(
+          Object.assign(new Error(message.error.message), { code: message.error.code }),
+        );
     }
   }
 

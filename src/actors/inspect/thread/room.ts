@@ -3,7 +3,6 @@
  * it what happens and carries out what pages order. The other side is `annex.ts`.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { FaultError } from '../../fault-error.ts';
 import { Redactor } from '../../redaction.ts';
 import type { Door } from '../door/door.ts';
 import { Hub } from '../hub.ts';
@@ -179,17 +178,21 @@ class Room {
   }
 
   #ask({ id, question, asks }: ToThread & { type: 'ask' }): void {
-    const answer =
-      question === 'open'
-        ? this.#openDoor(asks)
-        : question === 'record'
-          ? this.#record(asks)
-          : this.#close(asks);
-    answer.then(
+    const answered = (): Promise<unknown> => {
+      switch (question) {
+        case 'open':
+          return this.#openDoor(asks);
+        case 'record':
+          return this.#record(asks);
+        case 'close':
+          return this.#close(asks);
+      }
+    };
+    answered().then(
       (data) => this.#post({ type: 'answer', id, data }),
       (error: NodeJS.ErrnoException) => {
         const { message, code } = error;
-        this.#post({ type: 'failed', id, error: { message, code, isFault: error instanceof FaultError } });
+        this.#post({ type: 'failed', id, error: { message, code } });
       },
     );
   }

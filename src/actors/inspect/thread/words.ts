@@ -90,4 +90,4 @@ export type FromThread =
   | { type: 'bug'; text: string }
   | { type: 'warning'; text: string }
   | { type: 'answer'; id: number; data: unknown }
-  | { type: 'failed'; id: number; error: { message: string; code: string | undefined; isFault: boolean } };
+  | { type: 'failed'; id: number; error: { message: string; code: string | undefined } };
