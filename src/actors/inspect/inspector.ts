@@ -68,6 +68,7 @@ export class Inspector {
 
   /** Where one can watch. Rejects while the server is not there yet, and where Node.js may start no thread. */
   annex(): Promise<Annex> {
+    if (this.#isOver) return Promise.reject(new Error('the server is stopping'));
     this.#starting ??= this.#start();
     return this.#starting;
   }

@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
 import type { Redactor } from '../../redaction.ts';
 import type { InspectedChildren } from '../children.ts';
 import type { WatchOptions } from '../door/stage.ts';
@@ -74,7 +74,7 @@ export class Annex {
     const { version, app, children } = deps;
     const workerData: ThreadStart = { counters: this.#counters.buffer, version, app };
     // Neither what the user has Node load into each process, nor the environment, is for this thread.
-    this.#worker = new Worker(entry, { workerData, execArgv: [], env: {}, resourceLimits: HEAP_MIB });
+    this.#worker = started(entry, { workerData, execArgv: [], env: {}, resourceLimits: HEAP_MIB });
     this.#worker.on('message', (message: FromThread) => this.#heard(message));
     this.#worker.on('error', (error) => this.#failed(error.stack ?? error.message));
     this.#worker.on('exit', (code) => this.#failed(`it has ended with code ${code}`));
@@ -109,6 +109,7 @@ export class Annex {
 
   /** Rejects with the error of the other thread, its code included, where it cannot be done. */
   ask<Q extends Question>(question: Q, asks: Questions[Q]['asks']): Promise<Questions[Q]['answers']> {
+    if (this.#isOver) return Promise.reject(new Error('the inspector has ended'));
     return new Promise((resolve, reject) => {
       const id = ++this.#lastAsked;
       const limit = setTimeout(() => {
@@ -236,5 +237,14 @@ export class Annex {
 
   #count(): void {
     Atomics.store(this.#counters, SHARED.hasDirty, this.#deps.children.has('dirtyArbiter') ? 1 : 0);
+  }
+}
+
+function started(entry: URL, options: WorkerOptions): Worker {
+  try {
+    return new Worker(entry, options);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_ACCESS_DENIED') throw error;
+    throw new Error("it is a thread, which Node.js's permissions forbid: --allow-worker permits it");
   }
 }
