@@ -179,8 +179,9 @@ export class Inspector {
 
   /** Nobody watches, and nothing waits for those who will. */
   #endIfIdle(): void {
-    if (this.#hasDoor || this.#isRecording || this.#annex?.hasFarWatchers) return;
-    this.#annex?.end();
+    // One that is being started is wanted by somebody.
+    if (!this.#annex || this.#hasDoor || this.#isRecording || this.#annex.hasFarWatchers) return;
+    this.#annex.end();
     this.#annex = undefined;
     this.#starting = undefined;
   }
