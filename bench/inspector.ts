@@ -9,7 +9,7 @@ import { type Server, startServer } from './fleet.ts';
 import { findLoadGenerator, type LoadGenerator } from './load.ts';
 import { DEFAULTS } from './options.ts';
 import { freePort, HOST, WORKERS, workersThatAnswer } from './peers.ts';
-import { cpuMsOf, memoryOf } from './proc.ts';
+import { cpuMsOf, mainThreadOf, memoryOf } from './proc.ts';
 import { circumstances, fixed, median, progress, publish, table, whole } from './report.ts';
 import { openWatcher, type Watching } from './watching.ts';
 
@@ -86,6 +86,8 @@ ${table(
       delay(many.delayMs),
     ],
     ['the worst second, ms', fixed(many.delayMaxMs, 1), '', ''],
+    ["CPU time of the arbiter's main thread, ms a second", fixed(many.ranMs, 0), '', ''],
+    ['its waits for a core, ms a second', fixed(many.waitedMs, 0), '', ''],
     ['control round trip, p50, µs', whole(many.p50Us), '', ''],
     ['control round trip, p99, µs', whole(many.p99Us), '', ''],
     ['the same while nobody watches, p50, µs', whole(many.quiet.p50Us), '', ''],
@@ -172,6 +174,9 @@ async function measure(way: Way, generator: LoadGenerator, seconds: number): Pro
 interface Many {
   delayMs: number;
   delayMaxMs: number;
+  /** Of the arbiter's main thread, a second. */
+  ranMs: number;
+  waitedMs: number;
   p50Us: number;
   p99Us: number;
   quiet: { p50Us: number; p99Us: number };
@@ -207,8 +212,10 @@ async function manyWorkers(): Promise<Many> {
   await sleep(5000);
   rssMb.push(memoryOf(server.pid)?.rssMb ?? 0);
   const before = await page.counted();
+  const mainBefore = mainThreadOf(server.pid);
   const startedMs = performance.now();
   const latency = latencyOf(await roundTrips(client, MANY_SECONDS));
+  const mainAfter = mainThreadOf(server.pid);
   const after = await page.counted();
   const took = (performance.now() - startedMs) / 1000;
   rssMb.push(memoryOf(server.pid)?.rssMb ?? 0);
@@ -219,6 +226,8 @@ async function manyWorkers(): Promise<Many> {
   const result: Many = {
     delayMs: median(delays.length === 0 ? [0] : delays),
     delayMaxMs: Math.max(0, ...delays),
+    ranMs: ((mainAfter?.ranMs ?? Number.NaN) - (mainBefore?.ranMs ?? Number.NaN)) / took,
+    waitedMs: ((mainAfter?.waitedMs ?? Number.NaN) - (mainBefore?.waitedMs ?? Number.NaN)) / took,
     ...latency,
     quiet,
     rssMb,

@@ -169,3 +169,16 @@ export function memoryOf(pid: number): { rssMb: number; pssMb: number } | undefi
     return undefined;
   }
 }
+
+/**
+ * What the main thread of a process has computed so far, and how long it was ready to and waited for a core, in milliseconds. The second
+ * is the machine's doing, and part of every delay that is measured from within.
+ */
+export function mainThreadOf(pid: number): { ranMs: number; waitedMs: number } | undefined {
+  try {
+    const [ran, waited] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ').map(Number);
+    return { ranMs: ran! / 1e6, waitedMs: waited! / 1e6 };
+  } catch {
+    return undefined;
+  }
+}

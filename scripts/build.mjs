@@ -35,6 +35,7 @@ const groups = [
   { worker: 'src/actors/entry/worker.ts' },
   { 'dirty-arbiter': 'src/actors/entry/dirty-arbiter.ts' },
   { 'log-transport': 'src/actors/entry/log-transport.ts' },
+  { 'inspector-thread': 'src/actors/entry/inspector-thread.ts' },
   {
     index: 'src/index.ts',
     'dirty-worker': 'src/actors/entry/dirty-worker.ts',

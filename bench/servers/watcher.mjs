@@ -2,9 +2,13 @@
 import { WebSocket } from 'ws';
 
 const counted = { told: 0, lost: 0, lostByProcesses: 0, delaysMs: [] };
+const AGAIN_MS = 50;
+const LIMIT_MS = 30_000;
+const startedMs = performance.now();
 let arbiter = 0;
-const socket = new WebSocket(process.argv[2]);
-socket.on('message', (data) => {
+let socket;
+
+function heard(data) {
   const message = JSON.parse(String(data));
   if (message.type === 'hello') {
     arbiter = message.pid;
@@ -16,8 +20,20 @@ socket.on('message', (data) => {
       if (one.t === 'lost') counted.lostByProcesses += one.records;
       else if (one.t === 'beat' && one.pid === arbiter) counted.delaysMs.push(one.loopDelayMs);
   }
-});
-socket.on('close', () => process.exit(1));
+}
+
+/** The inspector opens a moment after the server serves. */
+function open() {
+  socket = new WebSocket(process.argv[2]);
+  socket.on('message', heard);
+  socket.on('open', () => socket.on('close', () => process.exit(1)));
+  socket.on('error', (error) => {
+    if (arbiter !== 0 || performance.now() - startedMs > LIMIT_MS) throw error;
+    setTimeout(open, AGAIN_MS);
+  });
+}
+
+open();
 process.on('message', (order) => {
   if (order === 'count') process.send(counted);
   else if (order === 'pause') socket.pause();

@@ -23,6 +23,8 @@ export interface FrameHandlers {
   unknown(what: string): void;
   /** Whether a frame of so many bytes is still taken; if not, the stream is broken off. Default: every one is. */
   takes?(bytes: number): boolean;
+  /** Takes a frame as it is, to have it read elsewhere; false: it is read here. Default: every one is. */
+  passes?(body: Buffer): boolean;
   /** Not a stream of frames, or too many; nothing more is read. */
   broken(why: string): void;
 }
@@ -86,7 +88,8 @@ export function frameReader(vocabulary: Vocabulary, handlers: FrameHandlers): Fr
           handlers.broken('it writes more than a process has to tell');
           break;
         }
-        read(pending.subarray(offset + HEADER_BYTES, end));
+        const body = pending.subarray(offset + HEADER_BYTES, end);
+        if (!handlers.passes?.(body)) read(body);
         offset = end;
       }
       pending = broken ? Buffer.alloc(0) : pending.subarray(offset);

@@ -18,6 +18,8 @@ export interface LinkHandlers<TIn> {
   unknown(what: string): void;
   /** Whether the peer may say so many bytes more. Default: it may. */
   takes?(bytes: number): boolean;
+  /** Takes a frame as it is, to have it read elsewhere; false: it is read here. Default: every one is. */
+  passes?(body: Buffer): boolean;
   broken(why: string): void;
   /** The peer is gone. Said once. */
   ended(): void;
@@ -56,6 +58,11 @@ export function openLink<TIn extends LinkEvent, TOut extends LinkEvent>(
       handlers.unknown(what);
     },
     ...(handlers.takes ? { takes: handlers.takes } : {}),
+    passes(body) {
+      const isPassed = handlers.passes?.(body) ?? false;
+      if (isPassed) stats.received++;
+      return isPassed;
+    },
     broken: handlers.broken,
   });
   stream.on('data', (chunk: Buffer) => reader.push(chunk));

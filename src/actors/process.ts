@@ -20,6 +20,7 @@ import { FaultError } from './fault-error.ts';
 import type { Guardian } from './guardian.ts';
 import type { HeartbeatTable } from './heartbeat.ts';
 import type { InspectedChildren } from './inspect/children.ts';
+import { isSealedReport } from './inspect/thread/seal.ts';
 import { type Link, openLink } from './link.ts';
 import type { MemoryTable } from './memory.ts';
 import { FIRST_FD, LINK_FD, type Placed, type ProcessLaunch, spawnProcess } from './process-spawn.ts';
@@ -105,6 +106,11 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
         deps.linkNotice(`the link of ${name} is full: ${order.type} was refused`);
     };
 
+    let unknown = 0;
+    const strange = (what: string): void => {
+      if (++unknown <= UNKNOWN_LOGGED_MAX) deps.linkNotice(`${name} sent what is not known: ${what}`);
+    };
+
     const first = deps.before?.(input);
     let isAwaited = first !== undefined;
     let isDropped = false;
@@ -168,7 +174,8 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
 
     function beInspected(pid: number): void {
       const pulse = () => deps.heartbeats.pulse(age);
-      deps.inspected.linked({ pid, process: deps.kind, age, slot, generation, pulse, send: pass });
+      const facts = { pid, process: deps.kind, age, slot, generation };
+      deps.inspected.linked({ ...facts, pulse, send: pass, unknown: strange });
     }
 
     /** What it is to be started with may be lacking: a fault of the world, and no reason for its parent to end. */
@@ -217,7 +224,6 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
       silent: (silentMs: number) => void,
     ): Link<{ type: string }> {
       let greeted = false;
-      let unknown = 0;
       const allowance = new Allowance();
       const stream = started.stdio[LINK_FD] as Duplex;
       const breakLink = (fault: Fault): void => {
@@ -263,9 +269,9 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
             report(deps.redactor.report(event));
           },
           takes: (bytes) => allowance.takes(bytes),
-          unknown(what) {
-            if (++unknown <= UNKNOWN_LOGGED_MAX) deps.linkNotice(`${name} sent what is not known: ${what}`);
-          },
+          // What only the inspector reads need not be read by the thread that supervises.
+          passes: (body) => greeted && isSealedReport(body) && deps.inspected.took(started.pid ?? 0, body),
+          unknown: strange,
           broken(why) {
             breakLink({ code: 'link.mismatch', message: `${name} broke the link: ${why}` });
           },

@@ -1,6 +1,7 @@
 /**
  * What must not leave this process: values of `env` and environment files, and whatever is named like a password, a token
- * or a key. Runs in the arbiter. One redactor takes them out of every text that is not Kirin's own where it comes in: what
+ * or a key. Runs in the arbiter. One redactor, of which the inspector's thread has
+ * a copy, takes them out of every text that is not Kirin's own where it comes in: what
  * workers say of themselves, what goes wrong in reading settings. So they are in no reply, no line of the log and no event,
  * and Kirin's own words, which scripts rely on, are never touched.
  */
@@ -72,6 +73,18 @@ export class Redactor {
     this.#pattern = undefined;
     this.#version++;
     return left;
+  }
+
+  /** All that is looked for, for a redactor in another thread. */
+  get values(): string[] {
+    return [...new Set([...this.#scopes.values()].flatMap((scope) => [...scope]))];
+  }
+
+  /** Takes over what another one looks for, as one scope. */
+  adopt(scope: number, values: readonly string[]): void {
+    this.#scopes.set(scope, new Set(values));
+    this.#pattern = undefined;
+    this.#version++;
   }
 
   /** A generation is gone, and its values are nobody's any more. */

@@ -5,6 +5,8 @@ import { createActor, createMachine } from 'xstate';
 import { InspectedChildren } from '../../src/actors/inspect/children.ts';
 import { Hub } from '../../src/actors/inspect/hub.ts';
 import type { Told } from '../../src/actors/inspect/records.ts';
+import { KEPT_RECORDS_MAX } from '../../src/actors/inspect/reel.ts';
+import { ArbiterSource } from '../../src/actors/inspect/source.ts';
 import type { Watcher } from '../../src/actors/inspect/watchers.ts';
 import type { InspectReport } from '../../src/machines/events/inspect.ts';
 import { Seen } from '../system/inspected.ts';
@@ -14,7 +16,7 @@ const ON = { controls: false, from: 'past' } as const;
 
 class Reader extends Seen implements Watcher {
   unreadBytes = 0;
-  readonly unreadBytesMax = 1;
+  readonly unreadBytesMax: number = 1;
   ended: string | undefined;
 
   send(message: string): void {
@@ -31,10 +33,9 @@ function hubHere(t: TestContext) {
   const root = createActor(createMachine({ id: 'arbiter', on: { poke: {} } })).start();
   const notices: string[] = [];
   const hub = new Hub({
-    root,
-    children,
+    source: new ArbiterSource({ root, children, watchLog: () => () => {} }),
     redactor: { text: (text) => text, version: 0 },
-    watchLog: () => () => {},
+    hasDirty: () => false,
     version: '0',
     app: 'app.js',
     notice: (text) => notices.push(text),
@@ -170,4 +171,56 @@ test('a recording that is read slowly while much happens has no gap that is not 
   for (const message of hub.recording()) whole.take(JSON.parse(message));
   assert.equal(whole.records.length, whole.seq - whole.from!);
   assert.equal(whole.lost, 0);
+});
+
+/** One that has read nothing of what it was sent, until it reads. */
+class Sleeper extends Reader {
+  override readonly unreadBytesMax = 64 * 1024;
+  readonly unread: string[] = [];
+
+  override send(message: string): void {
+    this.unreadBytes += message.length;
+    this.unread.push(message);
+  }
+
+  read(): void {
+    this.unreadBytes = 0;
+    for (const message of this.unread.splice(0)) this.take(JSON.parse(message));
+  }
+}
+
+test('for one who never reads nothing is kept but the past that all have, and it is told how much it has missed', async (t) => {
+  const { hub, children, child } = hubHere(t);
+  const [sleeper, seen] = [new Sleeper(), new Reader()];
+  t.after(hub.watch(sleeper, ON));
+  t.after(hub.watch(seen, ON));
+  child(7);
+  let most = 0;
+  const happens = (times: number): void => {
+    for (let n = 0; n < times; n++) {
+      children.heard(7, batch(500));
+      hub.flush();
+      most = Math.max(most, sleeper.unreadBytes);
+    }
+  };
+  happens(100);
+  const messageMax = 256 * 1024;
+  assert.ok(most < sleeper.unreadBytesMax + messageMax, `${most} bytes were sent to one that reads nothing`);
+  assert.equal(sleeper.ended, undefined);
+  assert.equal(count(seen, 'event'), 50_000, 'others miss nothing');
+  await until('it has read all', () => {
+    sleeper.read();
+    return sleeper.seq === seen.seq;
+  });
+  assert.ok(sleeper.lost >= 50_000 - 2 * KEPT_RECORDS_MAX, `${sleeper.lost} lost`);
+  assert.equal(sleeper.records.length + sleeper.lost, sleeper.seq - sleeper.from!);
+  assert.deepEqual(sleeper.state, seen.state);
+  // From then on it is told everything.
+  const { lost } = sleeper;
+  happens(1);
+  await until('it has read that too', () => {
+    sleeper.read();
+    return sleeper.seq === seen.seq;
+  });
+  assert.equal(sleeper.lost, lost);
 });

@@ -1,6 +1,6 @@
 /** What a request means: its words become a command, and the command finds who answers it. Runs in the arbiter. */
-import type { Hub } from '../inspect/hub.ts';
 import type { Inspector } from '../inspect/inspector.ts';
+import type { Annex } from '../inspect/thread/annex.ts';
 import type { Watcher } from '../inspect/watchers.ts';
 import type { Call } from './call.ts';
 import { COMMANDS, type Command, CommandError, parseCommand } from './grammar.ts';
@@ -91,14 +91,14 @@ export class Commands {
       isOver = true;
       stop();
     };
-    const watch = (hub: Hub): void => {
+    const watch = (annex: Annex): void => {
       if (isOver) return;
-      if (hub.isFull) return call.fail(`Too many watch: at most ${hub.watchersMax}`);
-      stop = hub.watch(watcherOf(call), { controls: !call.readonly, from: 'past' });
+      if (annex.isFull) return call.fail(`Too many watch: at most ${annex.watchersMax}`);
+      stop = annex.watch(watcherOf(call), { controls: !call.readonly, from: 'past' });
       if (isOver) stop();
     };
     this.#deps.inspector
-      .hub()
+      .annex()
       .then(watch)
       .catch((error: Error) => call.fail(`Internal error: ${error.message}`));
   }

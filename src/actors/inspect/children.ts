@@ -18,13 +18,26 @@ const CALM_MS = 32_000;
 export interface InspectedChild extends ProcessFacts {
   pulse(): Pulse | undefined;
   send(order: InspectOrder): void;
+  /** It has said what is not known. */
+  unknown?(what: string): void;
 }
 
 export interface Audience {
   tell(record: LocalRecord): void;
   /** What a child says of itself, or passes on. */
   pass(child: ProcessFacts, report: InspectReport): void;
+  /** The same, as it came; where there is no such function it is read first. */
+  frame?(child: ProcessFacts, body: Buffer): void;
 }
+
+export type Spoken = Pick<ProcessFacts, 'pid' | 'process'>;
+
+/** Only a dirty arbiter speaks for others. */
+export const speakerOf = ({ process, pid }: Spoken, report: InspectReport): number =>
+  process === 'dirtyArbiter' && report.pid > 0 ? report.pid : pid;
+
+/** How many are lost with it. */
+export const recordsOf = ({ records, dropped }: InspectReport): number => records.length + dropped;
 
 export class InspectedChildren {
   readonly #children = new Map<number, InspectedChild>();
@@ -33,9 +46,12 @@ export class InspectedChildren {
   readonly #waits = new Map<number, { waitMs: number; atMs: number }>();
   #audience: Audience | undefined;
   #beats: NodeJS.Timeout | undefined;
+  /** Called when others are there than before. */
+  changed: (() => void) | undefined;
 
   linked(child: InspectedChild): void {
     this.#children.set(child.pid, child);
+    this.changed?.();
     if (this.#audience) this.#begin(child);
   }
 
@@ -44,11 +60,26 @@ export class InspectedChildren {
     if (child) this.#audience?.pass(child, report);
   }
 
+  /** What may be a report, as it came; false: it is to be read. */
+  took(pid: number, body: Buffer): boolean {
+    const child = this.#children.get(pid);
+    if (!child || !this.#audience?.frame) return false;
+    this.#audience.frame(child, body);
+    return true;
+  }
+
+  /** What was taken from it is no report. */
+  unknown(pid: number, what: string): void {
+    this.#children.get(pid)?.unknown?.(what);
+  }
+
   gone(pid: number): void {
     clearTimeout(this.#again.get(pid));
     this.#again.delete(pid);
     this.#waits.delete(pid);
-    if (this.#children.delete(pid)) this.#audience?.tell({ t: 'ended', at: clockMs(), pid });
+    if (!this.#children.delete(pid)) return;
+    this.changed?.();
+    this.#audience?.tell({ t: 'ended', at: clockMs(), pid });
   }
 
   /** Whether there is a process of that kind. */

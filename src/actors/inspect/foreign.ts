@@ -1,6 +1,6 @@
 /**
  * What a process told of itself, as watchers are told: read as something that anybody may have written, with ids that are
- * unique over all processes, bounded once more, and without secrets. Runs in the arbiter.
+ * unique over all processes, bounded once more, and without secrets. Runs in the inspector's thread.
  */
 import type { Redactor } from '../redaction.ts';
 import { CONTEXT_LENGTH_MAX, DEFINITION_LENGTH_MAX, EVENT_LENGTH_MAX, plain } from './plain.ts';

@@ -1,6 +1,6 @@
 /**
  * What processes have told and is still to be read. A hundred of them that speak at once, or that have spoken while this process
- * had no turn, are read a few milliseconds at a time, so that it does its own work in between. Runs in the arbiter.
+ * had no turn, are read a few milliseconds at a time, so that it does its own work in between. Runs in the inspector's thread.
  */
 import { performance } from 'node:perf_hooks';
 

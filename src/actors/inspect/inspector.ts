@@ -1,18 +1,16 @@
 /**
- * The inspector of a running server: the hub is loaded when somebody watches for the first time, the page's server and the
- * recorder where the settings ask for them. Runs in the arbiter.
+ * The inspector of a running server: its thread is started when somebody watches, and ends with the last one, unless the
+ * settings ask for the page or a recording. Runs in the arbiter's main thread.
  */
 import type { AnyActorRef } from 'xstate';
 import { parseAddress } from '../address.ts';
 import type { Journal } from '../control/journal.ts';
-import { FaultError } from '../fault-error.ts';
 import { resolveHost } from '../host-name.ts';
 import type { Log } from '../log.ts';
 import type { Redactor } from '../redaction.ts';
 import { InspectedChildren } from './children.ts';
-import type { Door } from './door/door.ts';
-import type { Hub } from './hub.ts';
-import type { Recorder } from './recorder.ts';
+import type { Source } from './source.ts';
+import type { Annex } from './thread/annex.ts';
 
 export interface InspectorSettings {
   inspector: string | undefined;
@@ -39,10 +37,12 @@ export class Inspector {
   readonly #deps: InspectorDeps;
   #root: AnyActorRef | undefined;
   #command: ((words: readonly string[]) => Promise<object>) | undefined;
-  #loading: Promise<Hub> | undefined;
-  #hub: Hub | undefined;
-  #door: Door | undefined;
-  #recorder: Recorder | undefined;
+  #source: Promise<Source> | undefined;
+  #starting: Promise<Annex> | undefined;
+  #annex: Annex | undefined;
+  /** Whether the thread of now is there for the page, and to record. */
+  #hasDoor = false;
+  #isRecording = false;
   #again: NodeJS.Timeout | undefined;
   #isOver = false;
 
@@ -66,27 +66,23 @@ export class Inspector {
     if (inspector !== undefined) await this.#openDoor(inspector);
   }
 
-  /** Rejects while the server is not there yet. */
-  hub(): Promise<Hub> {
-    this.#loading ??= this.#load();
-    return this.#loading;
+  /** Where one can watch. Rejects while the server is not there yet, and where Node.js may start no thread. */
+  annex(): Promise<Annex> {
+    if (this.#isOver) return Promise.reject(new Error('the server is stopping'));
+    this.#starting ??= this.#start();
+    return this.#starting;
   }
 
   /** Tells those who watch that the server ends. */
   async end(reason: string): Promise<void> {
     this.#isOver = true;
     clearTimeout(this.#again);
-    // Whatever else ends a recording is worth a warning.
-    this.#hub?.flush();
-    const recorded = this.#recorder?.close();
-    this.#hub?.end(reason);
-    await Promise.all([this.#door?.close(), recorded]);
+    await this.#annex?.close(reason);
   }
 
   /** The process ends at once: what is known is written down. */
   crash(): void {
-    this.#hub?.flush();
-    this.#recorder?.crash();
+    this.#annex?.crash();
   }
 
   async #openDoor(where: string): Promise<void> {
@@ -95,71 +91,113 @@ export class Inspector {
     if (address.kind !== 'tcp') return;
     try {
       const { host } = await resolveHost(address);
-      const { openDoor } = await import('./door/door.ts');
-      const door = await openDoor({
-        host,
-        port: address.port,
-        token: settings.inspectorToken,
-        controls: settings.inspectorControl,
-        stage: () => this.hub(),
-      });
-      if (this.#isOver) return await door.close();
-      this.#door = door;
+      const { port } = address;
+      const { inspectorToken: token, inspectorControl: controls } = settings;
+      const annex = await this.annex();
+      this.#hasDoor = true;
+      const { url } = await annex.ask('open', { host, port, token, controls });
       const more = settings.inspectorToken === undefined ? '' : ' (with ?token=…)';
-      log.info(`inspector at ${door.url}${more}`);
+      log.info(`inspector at ${url}${more}`);
     } catch (error) {
+      this.#hasDoor = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
       this.#onShut(where, error as NodeJS.ErrnoException);
+      this.#endIfIdle();
     }
   }
 
   #onShut(where: string, error: NodeJS.ErrnoException): void {
+    if (this.#isOver) return;
     const { log } = this.#deps;
     const isInUse = error.code === 'EADDRINUSE';
     const why = isInUse ? 'the address is in use' : error.message;
     const hope = isInUse ? `; tried again every ${AGAIN_MS / 1000} s` : '';
     if (!this.#again) log.warn(`no inspector at ${where}: ${why}${hope}`);
-    if (isInUse && !this.#isOver)
-      this.#again = setTimeout(() => void this.#openDoor(where), AGAIN_MS).unref();
+    if (isInUse) this.#openSoon(where);
+  }
+
+  #openSoon(where: string): void {
+    this.#again = setTimeout(() => void this.#openDoor(where), AGAIN_MS).unref();
   }
 
   async #record(file: string): Promise<void> {
     const { settings, log } = this.#deps;
     try {
-      const { Recorder: Made } = await import('./recorder.ts');
-      this.#recorder = new Made({
-        file,
-        bytesMax: settings.inspectorRecordBytesMax,
-        stage: await this.hub(),
-        warn: (text) => log.warn(text),
-      });
-      const { kept } = this.#recorder;
+      const annex = await this.annex();
+      this.#isRecording = true;
+      const { kept } = await annex.ask('record', { file, bytesMax: settings.inspectorRecordBytesMax });
       if (kept !== undefined)
         log.warn(`the server before ended without a word: its recording is kept as ${kept}`);
       log.info(`recording what happens in ${file}`);
     } catch (error) {
-      const why = error instanceof FaultError ? error.message : (error as Error).message;
-      log.warn(`nothing is recorded in ${file}: ${why}`);
+      this.#isRecording = false;
+      if (this.#isOver) return;
+      log.warn(`nothing is recorded in ${file}: ${(error as Error).message}`);
+      this.#endIfIdle();
     }
   }
 
-  async #load(): Promise<Hub> {
-    const { Hub: Made } = await import('./hub.ts');
-    const { journal, redactor, version, settings, log } = this.#deps;
-    const [root, command] = [this.#root, this.#command];
-    if (!root || !command) {
-      this.#loading = undefined;
+  async #start(): Promise<Annex> {
+    try {
+      this.#source ??= this.#loadSource();
+      const [source, { Annex: Made }] = await Promise.all([this.#source, import('./thread/annex.ts')]);
+      if (this.#isOver) throw new Error('the server is stopping');
+      const { redactor, version, settings, log } = this.#deps;
+      const annex = new Made({
+        source,
+        children: this.children,
+        redactor,
+        version,
+        app: settings.app,
+        command: this.#command!,
+        bug: (text) => log.error(text),
+        warn: (text) => log.warn(text),
+        idle: () => this.#endIfIdle(),
+        failed: (why) => this.#onFailed(why),
+      });
+      this.#annex = annex;
+      return annex;
+    } catch (error) {
+      this.#starting = undefined;
+      throw error;
+    }
+  }
+
+  async #loadSource(): Promise<Source> {
+    const root = this.#root;
+    if (!root || !this.#command) {
+      this.#source = undefined;
       throw new Error('the server is still starting');
     }
-    this.#hub = new Made({
+    const { ArbiterSource } = await import('./source.ts');
+    const { journal } = this.#deps;
+    return new ArbiterSource({
       root,
       children: this.children,
-      redactor,
-      version,
-      app: settings.app,
-      notice: (text) => log.error(text),
-      command,
       watchLog: (line) => journal.watch(({ level, text }) => line(level, text)),
     });
-    return this.#hub;
+  }
+
+  /** Nobody watches, and nothing waits for those who will. */
+  #endIfIdle(): void {
+    // One that is being started is wanted by somebody.
+    if (!this.#annex || this.#hasDoor || this.#isRecording || this.#annex.hasFarWatchers) return;
+    this.#annex.end();
+    this.#annex = undefined;
+    this.#starting = undefined;
+  }
+
+  /** The thread is gone by itself; the server goes on. */
+  #onFailed(why: string): void {
+    const { settings, log } = this.#deps;
+    const [hadDoor, wasRecording] = [this.#hasDoor, this.#isRecording];
+    this.#hasDoor = false;
+    this.#isRecording = false;
+    this.#annex = undefined;
+    this.#starting = undefined;
+    const hope = hadDoor ? `; its page is served again in ${AGAIN_MS / 1000} s` : '';
+    log.error(`the inspector has failed${hope}: ${why}`);
+    if (wasRecording)
+      log.warn(`recording in ${settings.inspectorRecord} has ended: the inspector has failed`);
+    if (hadDoor && settings.inspector !== undefined) this.#openSoon(settings.inspector);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Keeps what happens in a file, for the time after a crash. Runs in the arbiter. The file is bounded: when it is half of
+ * Keeps what happens in a file, for the time after a crash. Runs in the inspector's thread. The file is bounded: when it is half of
  * what may be kept, it becomes FILE.1, in place of the one before, and another begins with the state of that moment. What
  * was written survives the process; whoever kills it takes the last moment at most.
  */

@@ -1,6 +1,6 @@
 /**
  * The files of recordings: what is there before a new one begins is kept where it is evidence, and left alone where it is
- * somebody else's. Runs in the arbiter, and in `kirin inspect FILE`.
+ * somebody else's. Runs in the inspector's thread, and in `kirin inspect FILE`.
  */
 import { closeSync, fstatSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';

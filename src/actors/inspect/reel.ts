@@ -1,6 +1,6 @@
 /**
  * The recent past, bounded: everything that was at its beginning, and what happened since. What happened is turned into
- * text once, however many watch. Runs in the arbiter, and in `kirinc inspect`.
+ * text once, however many watch. Runs in the inspector's thread, and in `kirinc inspect`.
  */
 import { Board } from './board.ts';
 import { nowMs, type State, type Told } from './records.ts';

@@ -1,4 +1,4 @@
-/** One file of a recording, written in the background, in order. Runs in the arbiter. */
+/** One file of a recording, written in the background, in order. Runs in the inspector's thread. */
 import { closeSync, write, writeSync } from 'node:fs';
 
 export class Tape {

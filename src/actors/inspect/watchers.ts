@@ -1,7 +1,7 @@
 /**
  * Those who watch: each gets the recent past, then what happens, as fast as it reads and no faster. Nothing is kept for
  * one who is slow but its place in the past that is kept anyway; once that is over, it is told how much it missed and what is
- * now. Runs in the arbiter, and in `kirinc inspect`.
+ * now. Runs in the inspector's thread, and in `kirinc inspect`.
  */
 import { performance } from 'node:perf_hooks';
 import { nowMs } from './records.ts';
@@ -36,11 +36,14 @@ interface Place {
 
 export class Watchers {
   readonly #reel: Reel;
+  readonly #counted: (count: number) => void;
   readonly #places = new Set<Place>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(reel: Reel) {
+  /** `counted` is called with how many there are, whenever it changes. */
+  constructor(reel: Reel, counted: (count: number) => void = () => {}) {
     this.#reel = reel;
+    this.#counted = counted;
   }
 
   get count(): number {
@@ -55,6 +58,7 @@ export class Watchers {
     const seq = isLate ? reel.seq : reel.beginningSeq;
     const place = { watcher, first, seq, isLive: false, readMs: performance.now() };
     this.#places.add(place);
+    this.#counted(this.#places.size);
     this.#timer ??= setInterval(() => this.pump(), PUMP_MS).unref();
     this.#pump(place);
     return () => this.#remove(place);
@@ -88,6 +92,7 @@ export class Watchers {
 
   #remove(place: Place): void {
     this.#places.delete(place);
+    this.#counted(this.#places.size);
     if (this.#places.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;

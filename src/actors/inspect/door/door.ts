@@ -1,6 +1,6 @@
 /**
- * The server of the inspector's page: files, the live stream, and what Stately's inspector reads. Runs in the arbiter with
- * `--inspector`, and in `kirinc inspect` and `kirin inspect FILE`; loaded only there, and with it the package `ws`.
+ * The server of the inspector's page: files, the live stream, and what Stately's inspector reads. Runs in the inspector's thread
+ * with `--inspector`, and in `kirinc inspect` and `kirin inspect FILE`; loaded only there, and with it the package `ws`.
  */
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
