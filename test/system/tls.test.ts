@@ -175,6 +175,11 @@ describe('HTTP/2', { concurrency: 2 }, () => {
       text += String(chunk);
     });
     await server.printed(/holding/);
+    // This one leaves before it has an answer.
+    const other = http2.connect(`https://127.0.0.1:${server.port}`, { ca });
+    other.request({ ':path': '/hold?left' }).on('error', () => {});
+    await server.printed(/holding[^]*holding/);
+    other.destroy();
     const kept = new https.Agent({ keepAlive: true, ca });
     t.after(() => kept.destroy());
     assert.equal((await ask(server.port, { ca, agent: kept })).status, 200);
@@ -186,7 +191,11 @@ describe('HTTP/2', { concurrency: 2 }, () => {
     assert.equal((JSON.parse(text) as { version: string }).version, 'fixture');
     assert.equal((await server.exit()).code, 0);
     assert.deepEqual(server.all(/cut/), []);
-    await eventually('all are in the log', () => /"GET \/hold\S+ HTTP\/2\.0" 200/.test(site.read('log')));
+    await eventually('all are in the log', () =>
+      /^127\.0\.0\.1 - - [^\n]* "GET \/hold\S+ HTTP\/2\.0" 200 \d+ /m.test(site.read('log')),
+    );
+    assert.match(site.read('log'), new RegExp(`"GET /hold\\S+ HTTP/2\\.0" 200 ${text.length} `));
+    assert.match(site.read('log'), /^127\.0\.0\.1 - - [^\n]* "GET \/hold\?left HTTP\/2\.0" 499 - /m);
   });
 
   test('leaves the limits of HTTP/1.1 in force for those who speak that', async (t) => {
