@@ -43,7 +43,14 @@ export async function prepareEdge(spec: EdgeSpec): Promise<void> {
       maxHeaderListSize: spec.maxHeaderBytes ?? 16 * 1024,
     },
   };
-  make = (listener) => http2.createSecureServer(options, listener as never) as unknown as Server;
+  make = (listener) =>
+    forHttp1(http2.createSecureServer(options, listener as never) as unknown as http.Server, limits);
+}
+
+/** A server of HTTP/2 makes nothing of these options, and yet serves HTTP/1.1 by them where it has them as its own. */
+function forHttp1(server: http.Server, limits: http.ServerOptions): Server {
+  const { keepAliveTimeout } = http.createServer();
+  return Object.assign(server, { keepAliveTimeout }, limits);
 }
 
 /** A server for a handler, not yet listening. */

@@ -199,8 +199,9 @@ class AppServer implements WebServer {
       return Promise.reject(refusal);
     }
     this.#server = server;
-    awaitProxies(server, notice);
+    // What the user's hooks see of a request has been through what is set of its head, as what the app sees.
     this.#options.chosen?.(server);
+    awaitProxies(server, notice);
     if (connectionsMax !== undefined) this.#room = new Room(connectionsMax, this.#acceptor, notice);
     this.#connections = new Connections(
       server,

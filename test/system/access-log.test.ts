@@ -78,6 +78,30 @@ describe('a line of the access log', { concurrency: 2 }, () => {
     assert.equal((JSON.parse(linesOf(site)[1]!) as Record<string, unknown>)['complete'], true);
   });
 
+  test('has requests that wait for another one when their client leaves, and no bytes that were not sent', async (t) => {
+    const site = new Site(t);
+    const app = site.write(
+      'app.mjs',
+      `export default (q, s) => {
+        if (q.url === '/last') console.log('last');
+        if (q.url === '/large') s.writeHead(200, { 'content-length': 1e6 }).write('some');
+      };`,
+    );
+    const format = '%(U)s %(s)s %(B)s';
+    const args = ['--access-logfile', site.path('access.log'), '--access-logformat', format];
+    const server = await serve(t, app, args);
+    const hasty = (await RawClient.connect(server.port)).ask('/first').ask('/second').ask('/last');
+    await server.printed(/last/);
+    hasty.socket.destroy();
+    await eventually('all are written', () => linesOf(site).length === 3);
+    assert.deepEqual(linesOf(site), ['/first 499 0', '/second 499 0', '/last 499 0']);
+    const leaver = (await RawClient.connect(server.port)).ask('/large');
+    await eventually('it began', () => /some/.test(leaver.text));
+    leaver.socket.destroy();
+    await eventually('it is written', () => linesOf(site).length === 4);
+    assert.equal(linesOf(site)[3], '/large 200 4');
+  });
+
   test('is one line, whatever a client sends', async (t) => {
     const site = new Site(t);
     const server = await serve(t, fixture('app.mjs'), ['--access-logfile', site.path('access.log')]);

@@ -250,6 +250,24 @@ describe('headers with an underscore in their name', { concurrency: 2 }, () => {
   });
 });
 
+test('a head of more headers than Node.js names, and an odd name, hide nothing', async (t) => {
+  const many = 'a:b\r\n'.repeat(1010);
+  const end = 'Connection: close\r\n\r\n';
+  const claiming = await started(t, new Site(t), ['--forwarded-allow-ips', '192.0.2.1']);
+  const told = await tell(
+    claiming.port,
+    `GET / HTTP/1.1\r\nHost: x\r\n${many}X-Forwarded-For: 203.0.113.7\r\n${end}`,
+  );
+  assert.match(told, /^HTTP\/1\.1 200/);
+  assert.doesNotMatch(told, /203\.0\.113\.7/);
+  const refusing = await started(t, new Site(t), ['--header-map', 'refuse']);
+  for (const head of [`${many}x_a: 1\r\n`, '__proto__: 1\r\n'])
+    assert.match(
+      await tell(refusing.port, `GET / HTTP/1.1\r\nHost: x\r\n${head}${end}`),
+      /a header has an underscore in its name/,
+    );
+});
+
 describe('--root-path', { concurrency: 2 }, () => {
   test('is where the app is mounted, and what it is told; the log has what was asked', async (t) => {
     const site = new Site(t);

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
-import { launch, type Server, Site } from './harness.ts';
+import { RawClient } from './client.ts';
+import { eventually, launch, type Server, Site } from './harness.ts';
 
 const NAMES = [
   'on_starting',
@@ -336,6 +337,27 @@ describe('hooks of requests', { concurrency: true }, () => {
     ]);
     await server.told(/pre_request in kirin\.config\.mjs failed: no/);
     assert.equal(server.workers()[0]!.age, 1);
+  });
+
+  test('see a request once, and of its head only what the app sees', async (t) => {
+    const app = `import http from 'node:http';
+      const server = http.createServer((q, s) => s.end('app'));
+      server.on('checkContinue', (q, s) => { s.writeContinue(); server.emit('request', q, s); });
+      export default server;`;
+    const seeing = `preRequest: ({ request }) => tell('pre', { of: request.headers['x-forwarded-for'] ?? 'nobody' }),
+      postRequest: ({ request }) => tell('post', { of: request.headers['x-forwarded-for'] ?? 'nobody' }),`;
+    const hooked = await Hooked.serve(t, config({}, seeing, []), ['--forwarded-allow-ips', '192.0.2.1'], app);
+    const client = await RawClient.connect(hooked.server.port);
+    client.socket.write(
+      'POST / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.7\r\nExpect: 100-continue\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1',
+    );
+    await eventually('it is answered', () => client.closed);
+    await hooked.server.get('/');
+    await eventually('the last is told', () => hooked.names().length >= 4);
+    assert.deepEqual(
+      hooked.calls().map(({ name, of }) => `${name} ${of}`),
+      ['pre nobody', 'post nobody', 'pre nobody', 'post nobody'],
+    );
   });
 });
 

@@ -162,6 +162,14 @@ describe('/metrics', { concurrency: 2 }, () => {
     assert.equal((await fourth.get('/healthz', { socketPath })).text, 'ok\n');
   });
 
+  test('never takes the place of a file that is no socket', async (t) => {
+    const site = new Site(t);
+    const file = site.write('precious', 'kept');
+    const server = await serve(t, fixture('app.mjs'), ['--metrics', `unix:${file}`]);
+    await server.told(/^no metrics at unix:.*precious: there is a file of that name that is no socket$/);
+    assert.equal(site.read('precious'), 'kept');
+  });
+
   test('many scrapes leave no descriptor open', async (t) => {
     const server = await withMetrics(t, fixture('app.mjs'));
     await scrape(server);

@@ -175,6 +175,11 @@ describe('HTTP/2', { concurrency: 2 }, () => {
       text += String(chunk);
     });
     await server.printed(/holding/);
+    // This one leaves before it has an answer.
+    const other = http2.connect(`https://127.0.0.1:${server.port}`, { ca });
+    other.request({ ':path': '/hold?left' }).on('error', () => {});
+    await server.printed(/holding[^]*holding/);
+    other.destroy();
     const kept = new https.Agent({ keepAlive: true, ca });
     t.after(() => kept.destroy());
     assert.equal((await ask(server.port, { ca, agent: kept })).status, 200);
@@ -186,7 +191,44 @@ describe('HTTP/2', { concurrency: 2 }, () => {
     assert.equal((JSON.parse(text) as { version: string }).version, 'fixture');
     assert.equal((await server.exit()).code, 0);
     assert.deepEqual(server.all(/cut/), []);
-    await eventually('all are in the log', () => /"GET \/hold\S+ HTTP\/2\.0" 200/.test(site.read('log')));
+    await eventually('all are in the log', () =>
+      /^127\.0\.0\.1 - - [^\n]* "GET \/hold\S+ HTTP\/2\.0" 200 \d+ /m.test(site.read('log')),
+    );
+    assert.match(site.read('log'), new RegExp(`"GET /hold\\S+ HTTP/2\\.0" 200 ${text.length} `));
+    assert.match(site.read('log'), /^127\.0\.0\.1 - - [^\n]* "GET \/hold\?left HTTP\/2\.0" 499 - /m);
+  });
+
+  test('leaves the limits of HTTP/1.1 in force for those who speak that', async (t) => {
+    const site = new Site(t);
+    const own = certify(site, 'server');
+    const ca = site.read('server.pem');
+    const limits = ['--max-header-size', '2K', '--headers-timeout', '0.3', '--keep-alive', '0.3'];
+    const server = await withTls(t, own, ['--http2', ...limits]);
+    const told = async (text: string): Promise<string> => {
+      const socket = tls.connect({ host: '127.0.0.1', port: server.port, ca });
+      t.after(() => socket.destroy());
+      let answer = '';
+      socket
+        .on('error', () => {})
+        .on('data', (chunk) => {
+          answer += String(chunk);
+        });
+      socket.write(text);
+      await eventually('the server closes the connection', () => socket.readableEnded || socket.destroyed);
+      return answer;
+    };
+    const head = 'GET / HTTP/1.1\r\nHost: x\r\n';
+    assert.match(await told(`${head}X: ${'x'.repeat(3000)}\r\n\r\n`), /^HTTP\/1\.1 431/);
+    assert.match(await told(head), /^HTTP\/1\.1 408/);
+    assert.match(await told(`${head}\r\n`), /^HTTP\/1\.1 200/);
+    // Of a head that is too large nothing reaches the app in HTTP/2 either, once its client knows the limit.
+    const session = http2.connect(`https://127.0.0.1:${server.port}`, { ca });
+    t.after(() => session.destroy());
+    await once(session, 'remoteSettings');
+    await once(session, 'localSettings');
+    const stream = session.request({ x: 'x'.repeat(3000) });
+    const [error] = (await once(stream, 'error')) as [Error];
+    assert.match(error.message, /ENHANCE_YOUR_CALM/);
   });
 });
 

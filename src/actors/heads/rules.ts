@@ -29,7 +29,7 @@ export function rulesOf({ guards, schemes, forwarder, underscores }: HeadSpec): 
   const fromProxies = new Set([...FORWARDING, ...[...secure.keys(), ...exempt].map(dashed)]);
 
   return (headers, isTrusted) => {
-    for (const name in headers.byName) {
+    for (const name of namesOf(headers)) {
       const hasUnderscore = name.includes('_');
       const plain = hasUnderscore ? dashed(name) : name;
       if (guards && !isTrusted && (plain.startsWith(FORWARDING_START) || fromProxies.has(plain)))
@@ -41,6 +41,16 @@ export function rulesOf({ guards, schemes, forwarder, underscores }: HeadSpec): 
     }
     return guards && isTrusted ? tellScheme(headers, secure) : undefined;
   };
+}
+
+/**
+ * By their raw names, which are all of them: beyond a number of headers, and where one is called `__proto__`, Node.js has them there
+ * and not by name.
+ */
+function namesOf({ raw }: Headers): Set<string> {
+  const names = new Set<string>();
+  for (let at = 0; at < raw.length; at += 2) names.add(raw[at]!.toLowerCase());
+  return names;
 }
 
 /** Whoever hands headers on as variables (CGI) makes both the same. */

@@ -27,6 +27,8 @@ export class RequestHooks {
   readonly #options: RequestHooksOptions;
   readonly #warn: (name: HookName, why: string) => void;
   readonly #seen = new WeakSet<Server>();
+  /** An app that listens for requests with 'Expect' hands those that it wants to the server again. */
+  readonly #begun = new WeakSet<IncomingMessage>();
   readonly #untold = new Map<HookName, number>();
   #toldMs = Number.NEGATIVE_INFINITY;
 
@@ -43,6 +45,8 @@ export class RequestHooks {
     server.emit = ((type: string | symbol, ...about: unknown[]): boolean => {
       if (!BEGINNINGS.has(type)) return tell(type, ...about);
       const [request, response] = about as [IncomingMessage, ServerResponse];
+      if (this.#begun.has(request)) return tell(type, ...about);
+      if (type !== 'request') this.#begun.add(request);
       return this.#begin(request, response, () => tell(type, ...about));
     }) as Server['emit'];
   }

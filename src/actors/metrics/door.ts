@@ -4,7 +4,7 @@
  */
 
 import { once } from 'node:events';
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import http, { type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { type Address, formatHostPort } from '../address.ts';
@@ -88,7 +88,10 @@ async function listen(server: http.Server, address: DoorOptions['address']): Pro
     server.listen(address.port, address.host);
     return void (await once(server, 'listening'));
   }
-  if (await isForsaken(address.path)) rmSync(address.path, { force: true });
+  // To connect to a file of another kind is refused as well, and a slip of the pen must cost nobody that file.
+  const found = lstatSync(address.path, { throwIfNoEntry: false });
+  if (found && !found.isSocket()) throw new Error('there is a file of that name that is no socket');
+  if (found && (await isForsaken(address.path))) rmSync(address.path, { force: true });
   // Whoever may read it is up to its owner; between the two calls nobody may.
   const before = process.umask(0o177);
   try {

@@ -11,12 +11,12 @@ export const DEFAULT_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)
 
 /** Each names what the atom stands for, as text. */
 const ATOMS: Readonly<Record<string, (ended: Ended) => string>> = {
-  h: ({ socket }) => socket.remoteAddress ?? '-',
+  h: ({ remoteAddress }) => remoteAddress ?? '-',
   l: () => '-',
   u: ({ request }) => userOf(request.headers.authorization),
   t: () => timeNow(),
   r: ({ request }) => `${request.method} ${safe(urlOf(request))} HTTP/${request.httpVersion}`,
-  s: ({ response }) => String(response.statusCode),
+  s: (ended) => String(statusOf(ended)),
   m: ({ request }) => request.method ?? '-',
   U: ({ request }) => safe(urlOf(request).split('?', 1)[0]!),
   q: ({ request }) => safe(queryOf(urlOf(request))),
@@ -73,17 +73,17 @@ function partOf(name: string | undefined, letter: string): (ended: Ended) => str
 
 /** One object a line, for programs. */
 const jsonLine: Line = (ended) => {
-  const { request, response, socket, ms, isWhole } = ended;
+  const { request, remoteAddress, ms, isWhole } = ended;
   const url = urlOf(request);
   return JSON.stringify({
     time: new Date().toISOString(),
-    remote: socket.remoteAddress ?? null,
+    remote: remoteAddress ?? null,
     user: request.headers.authorization === undefined ? null : userOf(request.headers.authorization),
     method: request.method,
     path: url.split('?', 1)[0],
     query: queryOf(url),
     protocol: `HTTP/${request.httpVersion}`,
-    status: response.statusCode,
+    status: statusOf(ended),
     bytes: bytesOf(ended),
     referer: request.headers.referer ?? null,
     agent: request.headers['user-agent'] ?? null,
@@ -93,18 +93,24 @@ const jsonLine: Line = (ended) => {
   });
 };
 
+/** What nginx tells of a client that left before an answer began; the response would say 200. */
+const CLIENT_LEFT = 499;
+const statusOf = ({ response, isWhole }: Ended): number =>
+  isWhole || response.headersSent ? response.statusCode : CLIENT_LEFT;
+
 /**
- * Bytes of the body. Where nobody said how many there are, what went over the connection without the head: in chunks
+ * Bytes of the body. Where nobody said how many there are, or not all were sent, what went over the connection without the head: in chunks
  * their frames are counted as well.
  */
-function bytesOf({ request, response, sentBytes }: Ended): number {
-  if (request.method === 'HEAD' || response.statusCode === 304) return 0;
+function bytesOf({ request, response, sentBytes, isWhole }: Ended): number {
+  if (request.method === 'HEAD' || response.statusCode === 304 || !response.headersSent) return 0;
   const { _contentLength: known, _header: head } = response as typeof response & {
     _contentLength?: number | null;
     _header?: string | null;
   };
   const said = typeof known === 'number' ? known : Number(response.getHeader('content-length') ?? Number.NaN);
-  return Number.isNaN(said) ? Math.max(0, sentBytes - (head?.length ?? 0)) : said;
+  const sent = Math.max(0, sentBytes - (head?.length ?? 0));
+  return Number.isNaN(said) ? sent : isWhole ? said : Math.min(said, sent);
 }
 
 const UNSAFE = /[\p{Cc}"\\]/u;

@@ -4,22 +4,26 @@
  */
 import { subscribe } from 'node:diagnostics_channel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import { type HttpSocket, isTls, speaksHttp } from '../connections.ts';
 
 const BEGUN = Symbol('begun');
 const SENT = Symbol('sent');
+const QUEUED = Symbol('queued');
 type Timed = ServerResponse & { [BEGUN]?: number; [SENT]?: number; req?: IncomingMessage };
+/** With those of its answers that wait for another one, where its client did not wait for that either. */
+type Watched = HttpSocket & { [QUEUED]?: Set<Timed> };
 
 /** A request and its answer, when it has ended. */
 export interface Ended {
   request: IncomingMessage;
   response: ServerResponse;
-  socket: Socket;
+  remoteAddress: string | undefined;
   ms: number;
   /** False: the client left, or was cut, before all was sent. */
   isWhole: boolean;
-  /** Bytes on the connection since the request began, its head included. */
+  /** Bytes on the connection since the request began, its head included; in HTTP/2 those of the body. */
   sentBytes: number;
 }
 
@@ -38,54 +42,92 @@ export function watchRequests(server: Server, listeners: readonly EndedListener[
   const [first] = listeners;
   const tell: EndedListener =
     listeners.length === 1 ? first! : (ended) => listeners.forEach((listener) => void listener(ended));
-  const begin = (response: Timed, socket: Socket): void => {
-    response[BEGUN] = performance.now();
-    response[SENT] = socket.bytesWritten;
-  };
   const end = (request: IncomingMessage, response: Timed, socket: Socket, isWhole: boolean): void =>
     tell({
       request,
       response,
-      socket,
+      remoteAddress: socket.remoteAddress,
       ms: performance.now() - (response[BEGUN] ?? performance.now()),
       isWhole,
       sentBytes: socket.bytesWritten - (response[SENT] ?? 0),
     });
-  if (!speaksHttp(server)) return watchStreams(server, begin, end);
   subscribe('http.server.request.start', (message) => {
     const { server: of, response, socket } = message as HttpMessage;
     if (of !== server) return;
     // Node keeps it from now on; of a connection that has been closed it is not to be had.
     void socket.remoteAddress;
-    begin(response, socket);
+    response[BEGUN] = performance.now();
+    response[SENT] = socket.bytesWritten;
+    const current = (socket as Watched)._httpMessage;
+    if (current && current !== response) queue(response, socket);
   });
   subscribe('http.server.response.finish', (message) => {
     const { server: of, request, response, socket } = message as HttpMessage;
-    if (of === server) end(request, response, socket, true);
+    if (of !== server) return;
+    end(request, response, socket, true);
+    const queued = (socket as Watched)[QUEUED];
+    if (queued) leaveQueue(queued, response, socket);
   });
   // What is still on a connection that closes was not answered, or not to the end.
-  function left(this: HttpSocket): void {
+  function left(this: Watched): void {
     const response = this._httpMessage as Timed | null | undefined;
-    if (response?.req) end(response.req, response, this, false);
+    const { [QUEUED]: queued } = this;
+    for (const one of new Set([...(response ? [response] : []), ...(queued ?? [])]))
+      if (one.req) end(one.req, one, this, false);
   }
   server.prependListener(
     isTls(server) ? 'secureConnection' : 'connection',
     (socket: HttpSocket) => void socket.on('close', left),
   );
+  if (!speaksHttp(server)) watchStreams(server, tell);
 }
 
-/** HTTP/2, where each answer is a stream of its own. */
-function watchStreams(
-  server: Server,
-  begin: (response: Timed, socket: Socket) => void,
-  end: (request: IncomingMessage, response: Timed, socket: Socket, isWhole: boolean) => void,
-): void {
-  server.prependListener('request', (request: IncomingMessage, response: Timed) => {
-    const { socket } = request;
-    void socket.remoteAddress;
-    begin(response, socket);
+function queue(response: Timed, socket: Watched): void {
+  socket[QUEUED] ??= new Set();
+  socket[QUEUED].add(response);
+}
+
+function leaveQueue(queued: Set<Timed>, response: Timed, socket: Socket): void {
+  queued.delete(response);
+  const [next] = queued;
+  if (next) next[SENT] = socket.bytesWritten;
+}
+
+/** HTTP/2, where each answer is a stream of its own; when that has closed it knows nothing of its connection any more. */
+function watchStreams(server: Server, tell: EndedListener): void {
+  server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
+    const { stream } = request as IncomingMessage & { stream?: ServerHttp2Stream };
+    if (!stream) return;
+    const { remoteAddress } = request.socket;
+    const begunMs = performance.now();
+    const sentBytes = countBytes(stream);
     response.once('close', () =>
-      end(request, response, socket, response.writableFinished ?? response.writableEnded),
+      tell({
+        request,
+        response,
+        remoteAddress,
+        ms: performance.now() - begunMs,
+        isWhole: response.writableEnded && !stream.aborted && stream.rstCode === 0,
+        sentBytes: sentBytes(),
+      }),
     );
   });
+}
+
+/** What is written to the stream, however: it has no figure for that itself, and its connection has one for all. */
+function countBytes(stream: ServerHttp2Stream): () => number {
+  let bytes = 0;
+  const count = (chunk: Uint8Array | string, encoding: BufferEncoding) => {
+    bytes += typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.byteLength;
+  };
+  const { _write: write, _writev: writev } = stream;
+  stream._write = (chunk, encoding, done) => {
+    count(chunk, encoding);
+    write.call(stream, chunk, encoding, done);
+  };
+  stream._writev = (chunks, done) => {
+    for (const { chunk, encoding } of chunks) count(chunk, encoding);
+    writev!.call(stream, chunks, done);
+  };
+  return () => bytes;
 }
