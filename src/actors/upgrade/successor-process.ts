@@ -30,8 +30,8 @@ export interface SuccessorDeps {
   handOver(): { text: string; fds: number[] };
   /** It serves: what only one of the two can have is freed. Resolves when it is. */
   yields(): Promise<void>;
-  /** It is gone: everything is this process's again. */
-  takeBack(): void;
+  /** It is gone, if it ever was: everything is this process's again. */
+  takeBack(pid: number | undefined): void;
 }
 
 export function successorProcess({ start, before, handOver, yields, takeBack }: SuccessorDeps) {
@@ -42,7 +42,7 @@ export function successorProcess({ start, before, handOver, yields, takeBack }: 
     const ended = (message: string): void => {
       if (isOver) return;
       isOver = true;
-      takeBack();
+      takeBack(child?.pid);
       tell({ type: 'successor.ended', fault: { code: 'upgrade.failed', message } });
     };
     const begin = async (): Promise<void> => {
