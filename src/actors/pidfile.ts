@@ -57,6 +57,15 @@ export function writePidfile(
   }
 }
 
+/** Removes the file that process `pid`, which is gone, has left. */
+export function removePidfileOf(pid: number, path: string): void {
+  try {
+    if (readFileSync(path, 'utf8') === `${pid}\n`) unlinkSync(path);
+  } catch {
+    // It has removed it itself, as it should.
+  }
+}
+
 interface OwnFile {
   path: string;
   dev: number;

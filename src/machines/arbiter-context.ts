@@ -104,6 +104,11 @@ export const ORDERS_PENDING_MAX = 256;
 
 export const startingFault: Fault = { code: 'order.starting', message: 'the server is still starting' };
 export const stoppingFault: Fault = { code: 'order.stopping', message: 'the server is stopping' };
+/** Of an upgrade whose new arbiter, which this one does not end, is not there yet. */
+export const leftToSuccessorFault: Fault = {
+  code: 'order.stopping',
+  message: 'the server is stopping; the new arbiter, which is starting, takes its place',
+};
 
 export const lastOrder = (context: ArbiterContext): PendingOrder =>
   context.pending.at(-1) ?? { orderId: 0, order: 'arbiter.reload', source: 'internal' };

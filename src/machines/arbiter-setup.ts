@@ -6,6 +6,7 @@ import {
   type ArbiterInput,
   type ArbiterOutput,
   lastOrder,
+  leftToSuccessorFault,
   ORDERS_PENDING_MAX,
   pendingOrder,
   startingFault,
@@ -73,7 +74,8 @@ export const arbiterSetup = setup({
       context.controls.some(({ name, required }) => name === event.socket && required),
     /** A second signal is impatience; a second command is another shell. */
     isSignal: ({ event }) => event.type === 'arbiter.stop' && event.signal !== undefined,
-    isLameDuck: ({ context }) => context.lameDuckMs > 0,
+    /** Where a new arbiter serves, nobody has to be sent elsewhere first. */
+    isLameDuck: ({ context }) => context.lameDuckMs > 0 && context.successor?.isServing !== true,
     isQuick: ({ event }) => event.type === 'arbiter.stop' && event.mode === 'quick',
     hasTooMany: ({ context }) => context.pending.length >= ORDERS_PENDING_MAX,
   },
@@ -285,7 +287,12 @@ export const arbiterSetup = setup({
     endAll: enqueueActions(({ context, enqueue }) => {
       for (const order of context.pending)
         if (order.order === 'arbiter.stop') enqueue.emit({ type: 'order.done', ...order });
-        else enqueue.emit({ type: 'order.refused', ...order, fault: stoppingFault });
+        else
+          enqueue.emit({
+            type: 'order.refused',
+            ...order,
+            fault: order.order === 'arbiter.upgrade' ? leftToSuccessorFault : stoppingFault,
+          });
       enqueue.assign({ pending: [] });
     }),
   },

@@ -150,7 +150,7 @@ export class ControlSockets {
   }
 
   #pathOf({ path }: ControlSocketSpec): string {
-    return this.#heritage.has(path) && !this.#hasSucceeded ? `${path}${BESIDE}` : path;
+    return this.#heritage.has(path) && !this.#hasSucceeded ? beside(path) : path;
   }
 
   async #bind(spec: ControlSocketSpec): Promise<UnixSocket> {
@@ -190,6 +190,11 @@ export class ControlSockets {
   ): Promise<{ close(): void }> {
     const bound = await this.#bind(spec);
     this.#lost.set(spec.path, lost);
+    // The old arbiter has gone meanwhile.
+    if (this.#hasSucceeded && this.#heritage.has(spec.path)) {
+      bound.release();
+      return await this.#open(spec, { accepted, lost });
+    }
     this.#opened.add(spec.name);
     // The end of the server did not wait for this.
     if (this.#closed) bound.release();
@@ -243,6 +248,13 @@ export class ControlSockets {
     });
     socket.resume();
   }
+}
+
+/** Its end makes room where a socket's name would be too long; a path that long has a name of more than two characters. */
+function beside(path: string): string {
+  const signs = [...path];
+  while (Buffer.byteLength(signs.join('')) + BESIDE.length > UNIX_PATH_BYTES_MAX) signs.pop();
+  return `${signs.join('')}${BESIDE}`;
 }
 
 async function bindSpec({ path, mode, flag }: ControlSocketSpec, isFirst: boolean): Promise<UnixSocket> {

@@ -11,12 +11,13 @@ export interface StartContext {
   readonly env: Readonly<NodeJS.ProcessEnv>;
   /** The directory as whoever started it called it: a link to a release may lead to another one by now. */
   readonly cwd: string;
+  readonly umask: number;
 }
 
-/** To be called before anything changes the environment or the directory; what is for this process alone is taken out already. */
+/** To be called before anything changes the environment, the directory or the umask; what is for this process alone is taken out already. */
 export function startContext(): StartContext {
   const [, file = '', ...argv] = process.argv;
-  return { file, argv, env: { ...process.env }, cwd: namedDirectory() };
+  return { file, argv, env: { ...process.env }, cwd: namedDirectory(), umask: process.umask() };
 }
 
 function namedDirectory(): string {

@@ -14,9 +14,11 @@ import {
   successorWords,
 } from '../../machines/events/upgrade.ts';
 import { killChild } from '../child-kill.ts';
+import { isExhausted } from '../descriptors.ts';
 import { toFault } from '../fault-error.ts';
 import { childStdio } from '../inherited.ts';
 import { type Link, openLink } from '../link.ts';
+import { withUmask } from '../umask.ts';
 import { VARIABLE, WORD_FD } from './heritage.ts';
 import type { StartContext } from './start-context.ts';
 
@@ -28,8 +30,8 @@ export interface SuccessorDeps {
   handOver(): { text: string; fds: number[] };
   /** It serves: what only one of the two can have is freed. Resolves when it is. */
   yields(): Promise<void>;
-  /** It is gone: everything is this process's again. */
-  takeBack(): void;
+  /** It is gone, if it ever was: everything is this process's again. */
+  takeBack(pid: number | undefined): void;
 }
 
 export function successorProcess({ start, before, handOver, yields, takeBack }: SuccessorDeps) {
@@ -40,27 +42,36 @@ export function successorProcess({ start, before, handOver, yields, takeBack }: 
     const ended = (message: string): void => {
       if (isOver) return;
       isOver = true;
-      takeBack();
+      takeBack(child?.pid);
       tell({ type: 'successor.ended', fault: { code: 'upgrade.failed', message } });
     };
     const begin = async (): Promise<void> => {
       await before();
       if (isOver) return;
       const { text, fds } = handOver();
-      child = spawn(execFile(), [...process.execArgv, start.file, ...start.argv], {
-        cwd: existsSync(start.cwd) ? start.cwd : '/',
-        env: environment(start.env, text),
-        stdio: childStdio(['inherit', 'inherit', 'inherit', 'pipe', ...fds]),
-      });
+      // What the settings of this one took away, those of the new one may not.
+      child = withUmask(0o777 & ~start.umask, () =>
+        spawn(execFile(), [...process.execArgv, start.file, ...start.argv], {
+          cwd: existsSync(start.cwd) ? start.cwd : '/',
+          env: environment(start.env, text),
+          stdio: childStdio(['inherit', 'inherit', 'inherit', 'pipe', ...fds]),
+        }),
+      );
       const { pid } = child;
       child.once('spawn', () => tell({ type: 'successor.started', pid: pid ?? 0 }));
-      child.once('error', ({ message }) => ended(`the new arbiter could not be started: ${message}`));
+      child.once('error', (error) =>
+        ended(
+          `the new arbiter could not be started: ${isExhausted(error) ? 'no file descriptor is left (see ulimit -n)' : error.message}`,
+        ),
+      );
       child.once('exit', (code, signal) =>
         ended(
           `the new arbiter (pid ${pid}) ended with ${signal ?? `exit code ${code}`}; what it logged says why`,
         ),
       );
-      listen(child.stdio[WORD_FD] as Duplex);
+      // Without a descriptor left it has none, and tells so above.
+      const word = (child.stdio as typeof child.stdio | undefined)?.[WORD_FD];
+      if (word) listen(word as Duplex);
     };
     const listen = (stream: Duplex): void => {
       const link: Link<PredecessorWord> = openLink<SuccessorWord, PredecessorWord>(

@@ -14,7 +14,7 @@ import type { ListenerTable } from '../listeners.ts';
 import type { Log } from '../log.ts';
 import type { MetricsOffice } from '../metrics/office.ts';
 import { isPidOne, PID_ONE_NO_UPGRADE } from '../pid-one.ts';
-import { type Pidfile, writePidfile } from '../pidfile.ts';
+import { type Pidfile, removePidfileOf, writePidfile } from '../pidfile.ts';
 import { startMark } from '../process-identity.ts';
 import type { Service } from '../systemd/service.ts';
 import { bequeath } from './heritage.ts';
@@ -80,7 +80,7 @@ export class Upgrade {
             before: () => this.#deps.hooks.upgrading({}),
             handOver: () => this.#handOver(),
             yields: () => this.#deps.metrics.yields(),
-            takeBack: () => this.#takeBack(),
+            takeBack: (pid) => this.#takeBack(pid),
           }),
         },
       }),
@@ -120,8 +120,10 @@ export class Upgrade {
     });
   }
 
-  #takeBack(): void {
-    const { table, control, metrics } = this.#deps;
+  #takeBack(successor: number | undefined): void {
+    const { table, control, metrics, pid } = this.#deps;
+    // One that was killed has left its pid file, and its number may soon be another's.
+    if (pid !== undefined && successor !== undefined) removePidfileOf(successor, `${pid}${BESIDE}`);
     table.takeBack();
     control.takeBack();
     if (this.#actor) void metrics.takeBack(this.#actor);
