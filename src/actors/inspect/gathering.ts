@@ -10,7 +10,7 @@ const GATHER_MS = 100;
  * How long a record waits for those of other processes that come later and happened before it: what they tell is a while on
  * its way. So nothing is received before it was sent.
  */
-const SETTLE_MS = 250;
+const SETTLE_MS = 400;
 /** Records that are told at once; far fewer than are kept. */
 const PORTION = 100;
 /** So many that wait to be told are told at once, whether they are settled or not: reading must not outrun telling. */

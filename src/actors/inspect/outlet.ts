@@ -7,8 +7,8 @@ import { BATCH_RECORDS_MAX, type InspectReport } from '../../machines/events/ins
 import type { InspectedChildren } from './children.ts';
 import type { LocalRecord } from './records.ts';
 
-/** How long records are gathered. */
-const GATHER_MS = 100;
+/** How long records are gathered: each report wakes the parent, which may have a hundred such children. */
+const GATHER_MS = 200;
 /** A report is not longer than this by much, so that it never fills a link. */
 const BATCH_LENGTH_MAX = 48 * 1024;
 /** Nearly what a text on a link may have; a record of more is told without what makes it so large. */
