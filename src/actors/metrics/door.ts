@@ -4,9 +4,10 @@
  */
 
 import { once } from 'node:events';
-import { chmodSync, lstatSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, rmSync } from 'node:fs';
 import http, { type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
+import { dirname } from 'node:path';
 import { type Address, formatHostPort } from '../address.ts';
 import type { Readiness } from '../readiness.ts';
 
@@ -97,6 +98,7 @@ async function listen(server: http.Server, address: DoorOptions['address']): Pro
     return void (await once(server, 'listening'));
   }
   // To connect to a file of another kind is refused as well, and a slip of the pen must cost nobody that file.
+  if (!existsSync(dirname(address.path))) throw new Error(`there is no directory ${dirname(address.path)}`);
   const found = lstatSync(address.path, { throwIfNoEntry: false });
   if (found && !found.isSocket()) throw new Error('there is a file of that name that is no socket');
   if (found && (await isForsaken(address.path))) rmSync(address.path, { force: true });

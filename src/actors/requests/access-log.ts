@@ -36,7 +36,10 @@ export class AccessLog {
   #waiting = '';
   #dropped = 0;
   #toldMs = Number.NEGATIVE_INFINITY;
+  /** Of what was written last: nothing, as it was not taken. */
   #hasFailed = false;
+  #failedMs = Number.NEGATIVE_INFINITY;
+  #mustEndMs = Number.POSITIVE_INFINITY;
 
   /** Throws FaultError `file.unusable`. */
   static async open(wanted: AccessLogSpec, notice: (text: string) => void): Promise<AccessLog> {
@@ -55,7 +58,11 @@ export class AccessLog {
     this.#syslog = syslog;
     this.#line = compileFormat(format);
     this.#notice = notice;
-    this.#stream = file === undefined ? undefined : openStream(file);
+    this.#stream =
+      file === undefined ? undefined : openStream(file, () => performance.now() < this.#mustEndMs);
+    this.#stream?.on('write', () => {
+      this.#hasFailed = false;
+    });
     this.#stream?.on('drop', (lines: string) => {
       this.#dropped += lines.split('\n').length - 1;
     });
@@ -113,6 +120,9 @@ export class AccessLog {
   }
 
   #flushNow(): void {
+    // Where the disk is full the stream would try for ever, and with it the process would not end.
+    if (this.#hasFailed) return;
+    this.#mustEndMs = performance.now() + END_MS;
     try {
       this.#write();
       this.#stream?.flushSync();
@@ -122,18 +132,22 @@ export class AccessLog {
   }
 
   #failed(error: NodeJS.ErrnoException): void {
-    if (!this.#hasFailed)
-      this.#notice(`the access log ${this.#file} cannot be written: ${error.code ?? error.message}`);
+    const isToldOf = this.#hasFailed || performance.now() - this.#failedMs < TOLD_MS;
     this.#hasFailed = true;
+    if (isToldOf) return;
+    this.#failedMs = performance.now();
+    this.#notice(`the access log ${this.#file} cannot be written: ${error.code ?? error.message}`);
   }
 }
 
-function openStream(file: string): SonicBoom {
+/** `isPatient`: whether a reader that takes nothing at the moment is still waited for. */
+function openStream(file: string, isPatient: () => boolean): SonicBoom {
   return new SonicBoom({
     ...(file === '-' ? { fd: 1 } : { dest: usable(file) }),
     sync: false,
     minLength: 1,
     maxLength: WAITING_BYTES_MAX,
+    retryEAGAIN: isPatient,
   });
 }
 
