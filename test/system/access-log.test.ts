@@ -191,6 +191,19 @@ describe('the access log', { concurrency: 2 }, () => {
     );
   });
 
+  const onLinux = { skip: process.platform !== 'linux' && 'only Linux has /dev/full' };
+  test('on a full disk is told once, and holds up no worker that leaves', onLinux, async (t) => {
+    const args = ['--access-logfile', '/dev/full', '--graceful-timeout', '20'];
+    const server = await serve(t, fixture('app.mjs'), args);
+    await server.get('/one');
+    await server.told(/the access log \/dev\/full cannot be written: ENOSPC/);
+    await server.get('/two');
+    server.signal('SIGTERM');
+    assert.equal((await server.exit()).code, 0);
+    assert.deepEqual(server.all(/is killed/), []);
+    assert.equal(server.all(/cannot be written/).length, 1);
+  });
+
   test('goes to standard output as "-", and a reload changes it', async (t) => {
     const site = new Site(t);
     site.write('kirin.config.mjs', 'export default { accesslog: "-" };');
