@@ -204,6 +204,22 @@ describe('the access log', { concurrency: 2 }, () => {
     assert.equal(server.all(/cannot be written/).length, 1);
   });
 
+  test('on a standard output that nobody reads holds up neither requests nor the end', async (t) => {
+    const args = ['--access-logfile', '-', '--graceful-timeout', '20'];
+    const server = await serve(t, fixture('app.mjs'), args);
+    server.child.stdout!.pause();
+    const agent = new http.Agent({ keepAlive: true });
+    t.after(() => agent.destroy());
+    // More than a pipe and its reader take.
+    for (let at = 0; at < 300; at++) await server.get(`/${'x'.repeat(4000)}`, { agent });
+    agent.destroy();
+    server.signal('SIGTERM');
+    await server.told(/worker 1 .* ended/);
+    assert.deepEqual(server.all(/is killed/), []);
+    server.child.stdout!.resume();
+    assert.equal((await server.exit()).code, 0);
+  });
+
   test('goes to standard output as "-", and a reload changes it', async (t) => {
     const site = new Site(t);
     site.write('kirin.config.mjs', 'export default { accesslog: "-" };');

@@ -24,11 +24,14 @@ const TOLD_MS = 10_000;
 /** At the end, for what is still to be written. */
 const END_MS = 1000;
 
+type Print = (text: string, done?: () => void) => void;
 type AccessLogSpec = NonNullable<WorkerSpec['accessLog']>;
 
 export class AccessLog {
   readonly #file: string | undefined;
   readonly #stream: SonicBoom | undefined;
+  /** Standard output goes its own way: a reader that has stopped would hold up the thread that writes, and the process's end. */
+  readonly #print: Print | undefined;
   readonly #syslog: Syslog | undefined;
   readonly #line: Line;
   readonly #notice: (text: string) => void;
@@ -59,7 +62,11 @@ export class AccessLog {
     this.#line = compileFormat(format);
     this.#notice = notice;
     this.#stream =
-      file === undefined ? undefined : openStream(file, () => performance.now() < this.#mustEndMs);
+      file === undefined || file === '-'
+        ? undefined
+        : openStream(file, () => performance.now() < this.#mustEndMs);
+    // As it is before an app puts anything in its place.
+    if (file === '-') this.#print = process.stdout.write.bind(process.stdout) as Print;
     this.#stream?.on('write', () => {
       this.#hasFailed = false;
     });
@@ -76,14 +83,14 @@ export class AccessLog {
   readonly ended = (ended: Ended): void => {
     const line = this.#line(ended);
     this.#syslog?.send('info', line);
-    if (!this.#stream) return;
+    if (!this.#stream && !this.#print) return;
     this.#waiting += `${line}\n`;
     if (this.#waiting.length >= WRITE_LENGTH) this.#write();
   };
 
   /** The file was renamed: what is written from now on goes to a new one of its name. */
   reopen(): void {
-    if (this.#file !== undefined && this.#file !== '-') this.#stream?.reopen(this.#file);
+    this.#stream?.reopen(this.#file);
   }
 
   /** Resolves when all is written, or soon. */
@@ -94,20 +101,22 @@ export class AccessLog {
   }
 
   async #flushed(): Promise<void> {
-    const stream = this.#stream;
-    if (!stream) return;
     await new Promise<void>((resolve) => {
       const limit = setTimeout(resolve, END_MS);
-      stream.flush(() => {
+      const done = () => {
         clearTimeout(limit);
         resolve();
-      });
+      };
+      if (this.#stream) this.#stream.flush(done);
+      else if (this.#print) this.#print('', done);
+      else done();
     });
   }
 
   #write(): void {
     if (this.#waiting === '') return;
     this.#stream?.write(this.#waiting);
+    this.#print?.(this.#waiting);
     this.#waiting = '';
   }
 
@@ -143,7 +152,7 @@ export class AccessLog {
 /** `isPatient`: whether a reader that takes nothing at the moment is still waited for. */
 function openStream(file: string, isPatient: () => boolean): SonicBoom {
   return new SonicBoom({
-    ...(file === '-' ? { fd: 1 } : { dest: usable(file) }),
+    dest: usable(file),
     sync: false,
     minLength: 1,
     maxLength: WAITING_BYTES_MAX,
