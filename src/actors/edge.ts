@@ -95,7 +95,7 @@ async function secureOptions(tls: NonNullable<EdgeSpec['tls']>) {
   const options = {
     cert: read('--certfile', tls.certfile),
     key: read('--keyfile', tls.keyfile),
-    ...(tls.caCerts === undefined ? {} : { ca: read('--ca-certs', tls.caCerts) }),
+    ...(tls.caCerts === undefined ? {} : { ca: readCertificates(tls.caCerts) }),
     ...(tls.ciphers === undefined ? {} : { ciphers: tls.ciphers }),
     minVersion: tls.minVersion,
     maxVersion: tls.maxVersion,
@@ -105,11 +105,10 @@ async function secureOptions(tls: NonNullable<EdgeSpec['tls']>) {
   try {
     createSecureContext(options);
   } catch (error) {
-    const { reason, message } = error as Error & { reason?: string };
-    throw new FaultError(
-      'settings.invalid',
-      `--certfile ${tls.certfile} with --keyfile ${tls.keyfile}: ${reason ?? message}`,
-    );
+    const { reason, message, code } = error as Error & { reason?: string; code?: string };
+    const files = `--certfile ${tls.certfile} with --keyfile ${tls.keyfile}`;
+    const what = code === 'ERR_SSL_NO_CIPHER_MATCH' ? `--ciphers ${tls.ciphers}` : files;
+    throw new FaultError('settings.invalid', `${what}: ${reason ?? message}`);
   }
   return options;
 }
@@ -120,4 +119,12 @@ function read(flag: string, file: string): Buffer {
   } catch (error) {
     throw new FaultError('settings.invalid', `${flag} ${file}: ${(error as NodeJS.ErrnoException).code}`);
   }
+}
+
+/** Of a file without any OpenSSL says nothing, and then no client's is believed. */
+function readCertificates(file: string): Buffer {
+  const text = read('--ca-certs', file);
+  if (text.includes('-----BEGIN CERTIFICATE-----') || text.includes('-----BEGIN TRUSTED CERTIFICATE-----'))
+    return text;
+  throw new FaultError('settings.invalid', `--ca-certs ${file}: there is no certificate in it (PEM)`);
 }

@@ -10,6 +10,7 @@ import {
   type ProxyVersions,
   readProxyHead,
 } from './proxy-header.ts';
+import { seldom } from './seldom.ts';
 import type { Notice } from './supervised.ts';
 import { trustOf } from './trusted-peers.ts';
 
@@ -25,11 +26,12 @@ export interface ProxySpec {
 export function takeProxied(server: Server, { versions, allow }: ProxySpec, notice: Notice): void {
   const emit = server.emit;
   const trusts = trustOf(allow);
+  const tell = seldom(notice);
   server.emit = function emitConnection(this: Server, event: string | symbol, ...args: unknown[]): boolean {
     if (event !== 'connection') return Reflect.apply(emit, this, [event, ...args]);
     const socket = args[0] as Socket;
     const refuse = (why: string) => {
-      notice('debug', `a connection from ${socket.remoteAddress ?? 'a unix socket'} was closed: ${why}`);
+      tell('debug', `a connection from ${socket.remoteAddress ?? 'a unix socket'} was closed: ${why}`);
       socket.destroy();
     };
     if (!trusts(socket)) {

@@ -191,6 +191,35 @@ describe('the access log', { concurrency: 2 }, () => {
     );
   });
 
+  const onLinux = { skip: process.platform !== 'linux' && 'only Linux has /dev/full' };
+  test('on a full disk is told once, and holds up no worker that leaves', onLinux, async (t) => {
+    const args = ['--access-logfile', '/dev/full', '--graceful-timeout', '20'];
+    const server = await serve(t, fixture('app.mjs'), args);
+    await server.get('/one');
+    await server.told(/the access log \/dev\/full cannot be written: ENOSPC/);
+    await server.get('/two');
+    server.signal('SIGTERM');
+    assert.equal((await server.exit()).code, 0);
+    assert.deepEqual(server.all(/is killed/), []);
+    assert.equal(server.all(/cannot be written/).length, 1);
+  });
+
+  test('on a standard output that nobody reads holds up neither requests nor the end', async (t) => {
+    const args = ['--access-logfile', '-', '--graceful-timeout', '20'];
+    const server = await serve(t, fixture('app.mjs'), args);
+    server.child.stdout!.pause();
+    const agent = new http.Agent({ keepAlive: true });
+    t.after(() => agent.destroy());
+    // More than a pipe and its reader take.
+    for (let at = 0; at < 300; at++) await server.get(`/${'x'.repeat(4000)}`, { agent });
+    agent.destroy();
+    server.signal('SIGTERM');
+    await server.told(/worker 1 .* ended/);
+    assert.deepEqual(server.all(/is killed/), []);
+    server.child.stdout!.resume();
+    assert.equal((await server.exit()).code, 0);
+  });
+
   test('goes to standard output as "-", and a reload changes it', async (t) => {
     const site = new Site(t);
     site.write('kirin.config.mjs', 'export default { accesslog: "-" };');

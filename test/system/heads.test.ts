@@ -268,6 +268,18 @@ test('a head of more headers than Node.js names, and an odd name, hide nothing',
     );
 });
 
+test('refused a thousand times over, requests cost no worker: the log tells of few', async (t) => {
+  const server = await started(t, new Site(t), ['--header-map', 'refuse']);
+  const refused = 'GET / HTTP/1.1\r\nHost: x\r\nx_a: 1\r\n\r\n';
+  const from = server.mark();
+  for (let round = 0; round < 10; round++)
+    assert.match(await tell(server.port, refused.repeat(1000)), /^HTTP\/1\.1 400/);
+  assert.equal((await server.get('/')).status, 200);
+  assert.equal(server.workers()[0]!.age, 1);
+  const told = server.all(/was refused: a header has an underscore/, from);
+  assert.ok(told.length > 0 && told.length < 1000, `${told.length} lines`);
+});
+
 describe('--root-path', { concurrency: 2 }, () => {
   test('is where the app is mounted, and what it is told; the log has what was asked', async (t) => {
     const site = new Site(t);

@@ -170,6 +170,32 @@ describe('/metrics', { concurrency: 2 }, () => {
     assert.equal(site.read('precious'), 'kept');
   });
 
+  test('statsd that has no address yet is looked for again', async (t) => {
+    const site = new Site(t);
+    const late = site.write(
+      'late.mjs',
+      `import dns from 'node:dns/promises';
+       import { syncBuiltinESMExports } from 'node:module';
+       let asked = 0;
+       dns.lookup = async () => {
+         if (asked++ === 0) throw Object.assign(new Error('none'), { code: 'EAI_AGAIN' });
+         return [{ address: '127.0.0.1', family: 4 }];
+       };
+       syncBuiltinESMExports();`,
+    );
+    const statsd = createSocket('udp4').bind(0, '127.0.0.1');
+    t.after(() => statsd.close());
+    await once(statsd, 'listening');
+    const heard = once(statsd, 'message');
+    const args = ['--statsd-host', `late.invalid:${statsd.address().port}`];
+    const env = { NODE_OPTIONS: `--import ${late}` };
+    const server = await serve(t, fixture('app.mjs'), args, { env });
+    await server.told(
+      /^nothing is sent to statsd at late\.invalid:\d+: no address found for "late\.invalid" \(EAI_AGAIN\); tried again/,
+    );
+    assert.match(String((await heard)[0]), /gunicorn\.workers:1/);
+  });
+
   test('many scrapes leave no descriptor open', async (t) => {
     const server = await withMetrics(t, fixture('app.mjs'));
     await scrape(server);

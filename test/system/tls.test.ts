@@ -137,6 +137,12 @@ describe('TLS', { concurrency: 2 }, () => {
         app,
         /--cert-reqs must be none, optional or required, not "?3/,
       ],
+      [
+        ['--certfile', cert, '--keyfile', key, '--cert-reqs', '2', '--ca-certs', key],
+        app,
+        /--ca-certs .*a\.key: there is no certificate in it/,
+      ],
+      [['--certfile', cert, '--keyfile', key, '--ciphers', 'NONE'], app, /--ciphers NONE: no cipher match/],
       [['--certfile', cert, '--keyfile', key], own, /the app has made its own server, which speaks no TLS/],
       [
         ['--certfile', cert, '--keyfile', key],
@@ -178,7 +184,7 @@ describe('HTTP/2', { concurrency: 2 }, () => {
     // This one leaves before it has an answer.
     const other = http2.connect(`https://127.0.0.1:${server.port}`, { ca });
     other.request({ ':path': '/hold?left' }).on('error', () => {});
-    await server.printed(/holding[^]*holding/);
+    await server.printed(/holding[\s\S]*holding/);
     other.destroy();
     const kept = new https.Agent({ keepAlive: true, ca });
     t.after(() => kept.destroy());

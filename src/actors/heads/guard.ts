@@ -7,6 +7,7 @@ import type { ServerHttp2Stream } from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { servesHttp } from '../listen-hook.ts';
+import { seldom } from '../seldom.ts';
 import type { Notice } from '../supervised.ts';
 import { trustOf } from '../trusted-peers.ts';
 import { type Headers, rulesOf } from './rules.ts';
@@ -31,8 +32,9 @@ export function guardHeads(server: Server, spec: HeadSpec, notice: Notice): void
     trusted.set(of, known);
     return known;
   };
+  const tell = seldom(notice);
   const told = (why: string, socket: Socket | undefined) => {
-    notice('debug', `a request from ${socket?.remoteAddress ?? 'a unix socket'} was refused: ${why}`);
+    tell('debug', `a request from ${socket?.remoteAddress ?? 'a unix socket'} was refused: ${why}`);
     return why;
   };
   const refusalOf = (request: IncomingMessage): string | undefined => {

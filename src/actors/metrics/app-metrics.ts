@@ -14,17 +14,19 @@ export interface MetricOptions {
 
 /** A number that only grows; the sum over all workers, also those that are gone. */
 export interface Counter {
-  /** Adds `by` (default 1, never negative). Throws RangeError for a negative number. */
+  /** Adds `by` (default 1, never negative). Throws RangeError for a negative number, TypeError for a label with a name that is none. */
   inc(by?: number, labels?: Labels): void;
 }
 
 /** A number that goes up and down; the sum over the workers that live. */
 export interface Gauge {
+  /** What is not finite is passed over. Throws TypeError for a label with a name that is none. */
   set(value: number, labels?: Labels): void;
 }
 
 /** How many values were how large; the sum over all workers, also those that are gone. */
 export interface Histogram {
+  /** What is not finite is passed over. Throws TypeError for a label with a name that is none. */
   observe(value: number, labels?: Labels): void;
 }
 
@@ -36,6 +38,7 @@ export interface ForeignRegistry {
 /** A series is one metric with one set of labels. */
 const SERIES_MAX = 1000;
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
+const LABEL = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 const LATENCIES = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 interface Value {
@@ -74,18 +77,21 @@ class Metric implements Counter, Gauge, Histogram {
   }
 
   inc(by = 1, labels: Labels = {}): void {
-    if (!(by >= 0)) throw new RangeError(`${this.#options.name}: a counter is never lowered: ${by}`);
+    if (!(by >= 0 && Number.isFinite(by)))
+      throw new RangeError(
+        `${this.#options.name}: a counter is raised by a number, never lowered, not by: ${String(by)}`,
+      );
     const series = this.#of(labels);
     if (series) series.value += by;
   }
 
   set(value: number, labels: Labels = {}): void {
-    const series = this.#of(labels);
+    const series = this.#isNumber(value) ? this.#of(labels) : undefined;
     if (series) series.value = value;
   }
 
   observe(value: number, labels: Labels = {}): void {
-    const series = this.#of(labels);
+    const series = this.#isNumber(value) ? this.#of(labels) : undefined;
     if (!series) return;
     series.value += value;
     series.count++;
@@ -99,10 +105,18 @@ class Metric implements Counter, Gauge, Histogram {
     return { name, help, type: this.#type, aggregator: 'sum', values };
   }
 
+  /** What is none of the finite ones has no place in JSON, nor in a sum. */
+  #isNumber(value: number): boolean {
+    if (typeof value !== 'number')
+      throw new TypeError(`${this.#options.name} takes a number, not ${typeof value}`);
+    return Number.isFinite(value);
+  }
+
   #of(labels: Labels): Kept | undefined {
     const entries = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
     const key = JSON.stringify(entries);
     let series = this.#series.get(key);
+    if (!series) for (const [label] of entries) this.#refuseLabel(label);
     if (!series && this.#room()) {
       series = {
         labels: Object.fromEntries(entries),
@@ -113,6 +127,14 @@ class Metric implements Counter, Gauge, Histogram {
       this.#series.set(key, series);
     }
     return series;
+  }
+
+  /** One that is none would cost the whole of /metrics its readers. */
+  #refuseLabel(label: string): void {
+    if (!LABEL.test(label) || (label === 'le' && this.#type === 'histogram'))
+      throw new TypeError(
+        `${this.#options.name}: a label is of letters, digits and underscores, not "${label}"${label === 'le' ? ', which is the own one of histograms' : ''}`,
+      );
   }
 
   #valuesOf({ labels, value, counts, count }: Kept): Value[] {

@@ -4,9 +4,10 @@
  */
 
 import { once } from 'node:events';
-import { chmodSync, lstatSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, rmSync } from 'node:fs';
 import http, { type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
+import { dirname } from 'node:path';
 import { type Address, formatHostPort } from '../address.ts';
 import type { Readiness } from '../readiness.ts';
 
@@ -15,6 +16,8 @@ export interface DoorOptions {
   readiness(): Readiness;
   /** The text, and its type. */
   metrics(): Promise<{ type: string; text: string }>;
+  /** How long a head may take, or whoever reads nothing may hold a connection. Default 10,000. */
+  patienceMs?: number;
 }
 
 export interface Door {
@@ -24,7 +27,7 @@ export interface Door {
   close(): Promise<void>;
 }
 
-const HEAD_MS = 10_000;
+const PATIENCE_MS = 10_000;
 const CONNECTIONS_MAX = 64;
 const HEAD_BYTES_MAX = 8 * 1024;
 /** An answer that cannot be made within this time is given up. */
@@ -32,7 +35,8 @@ const ANSWER_MS = 10_000;
 const TEXT = 'text/plain; charset=utf-8';
 
 /** Rejects with the system's error where it cannot listen. */
-export async function openDoor({ address, readiness, metrics }: DoorOptions): Promise<Door> {
+export async function openDoor(options: DoorOptions): Promise<Door> {
+  const { address, readiness, metrics, patienceMs = PATIENCE_MS } = options;
   const tell = (response: ServerResponse, status: number, text: string, type = TEXT): void => {
     if (response.headersSent || response.destroyed) return;
     const body = Buffer.from(text);
@@ -43,7 +47,11 @@ export async function openDoor({ address, readiness, metrics }: DoorOptions): Pr
     });
     response.end(body);
   };
-  const server = http.createServer({ maxHeaderSize: HEAD_BYTES_MAX }, (request, response) => {
+  // Node looks for heads that take too long only every half minute, unless told otherwise.
+  const limits = { maxHeaderSize: HEAD_BYTES_MAX, connectionsCheckingInterval: patienceMs / 10 };
+  const server = http.createServer(limits, (request, response) => {
+    // Who does not wait for an answer would have thousands of them made at once, in the thread that supervises.
+    if (response.socket === null || request.socket.destroyed) return void request.socket.destroy();
     request.resume();
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return tell(response, 405, 'only GET and HEAD are answered\n');
@@ -62,8 +70,9 @@ export async function openDoor({ address, readiness, metrics }: DoorOptions): Pr
       )
       .finally(() => clearTimeout(limit));
   });
-  server.headersTimeout = HEAD_MS;
-  server.requestTimeout = HEAD_MS;
+  server.headersTimeout = patienceMs;
+  server.requestTimeout = patienceMs;
+  server.timeout = 2 * patienceMs;
   server.keepAliveTimeout = 75_000;
   server.maxConnections = CONNECTIONS_MAX;
   await listen(server, address);
@@ -89,6 +98,7 @@ async function listen(server: http.Server, address: DoorOptions['address']): Pro
     return void (await once(server, 'listening'));
   }
   // To connect to a file of another kind is refused as well, and a slip of the pen must cost nobody that file.
+  if (!existsSync(dirname(address.path))) throw new Error(`there is no directory ${dirname(address.path)}`);
   const found = lstatSync(address.path, { throwIfNoEntry: false });
   if (found && !found.isSocket()) throw new Error('there is a file of that name that is no socket');
   if (found && (await isForsaken(address.path))) rmSync(address.path, { force: true });

@@ -41,6 +41,7 @@ export class MetricsOffice {
   #door: Door | undefined;
   #statsd: Statsd | undefined;
   #again: NodeJS.Timeout | undefined;
+  #statsdAgain: NodeJS.Timeout | undefined;
   #isOver = false;
   #isYielded = false;
 
@@ -87,6 +88,7 @@ export class MetricsOffice {
   async end(): Promise<void> {
     this.#isOver = true;
     clearTimeout(this.#again);
+    clearTimeout(this.#statsdAgain);
     void this.#door?.close();
     await this.#statsd?.end();
   }
@@ -138,7 +140,13 @@ export class MetricsOffice {
         waiting: this.#waiting,
       });
     } catch (error) {
-      log.warn(`nothing is sent to statsd at ${where}: ${(error as Error).message}`);
+      if (!this.#statsdAgain)
+        log.warn(
+          `nothing is sent to statsd at ${where}: ${(error as Error).message.replace(/^cannot bind \S+: /, '')}; tried again every ${AGAIN_MS / 1000} s`,
+        );
+      // The name server may be the one that is not up yet.
+      if (!this.#isOver)
+        this.#statsdAgain = setTimeout(() => void this.#openStatsd(where, actor), AGAIN_MS).unref();
     }
   }
 

@@ -112,16 +112,27 @@ function appMetrics({ app }: TrafficSums): MetricJson[] {
   if (app === undefined) return [];
   try {
     const parsed: unknown = JSON.parse(app);
-    return Array.isArray(parsed) ? parsed.filter(isMetric) : [];
+    return Array.isArray(parsed) ? parsed.filter(isMetric).map(withoutOdd) : [];
   } catch {
     return [];
   }
 }
 
+/** One name or value that is none, and whoever reads /metrics would take nothing of it. JSON has null where a number was not finite. */
+const withoutOdd = (metric: MetricJson): MetricJson => ({ ...metric, values: metric.values.filter(isValue) });
+
+const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
+
+function isValue(one: unknown): boolean {
+  const { value, labels = {}, metricName = 'none' } = (one ?? {}) as Record<string, unknown>;
+  if (typeof value !== 'number' || typeof labels !== 'object' || labels === null) return false;
+  return NAME.test(String(metricName)) && Object.keys(labels).every((name) => NAME.test(name));
+}
+
 const isMetric = (one: unknown): one is MetricJson =>
   typeof one === 'object' &&
   one !== null &&
-  typeof (one as MetricJson).name === 'string' &&
+  NAME.test(String((one as MetricJson).name)) &&
   !(one as MetricJson).name.startsWith('kirin_') &&
   ['counter', 'gauge', 'histogram', 'summary'].includes((one as MetricJson).type) &&
   Array.isArray((one as MetricJson).values);

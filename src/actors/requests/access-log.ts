@@ -24,11 +24,14 @@ const TOLD_MS = 10_000;
 /** At the end, for what is still to be written. */
 const END_MS = 1000;
 
+type Print = (text: string, done?: () => void) => void;
 type AccessLogSpec = NonNullable<WorkerSpec['accessLog']>;
 
 export class AccessLog {
   readonly #file: string | undefined;
   readonly #stream: SonicBoom | undefined;
+  /** Standard output goes its own way: a reader that has stopped would hold up the thread that writes, and the process's end. */
+  readonly #print: Print | undefined;
   readonly #syslog: Syslog | undefined;
   readonly #line: Line;
   readonly #notice: (text: string) => void;
@@ -36,7 +39,10 @@ export class AccessLog {
   #waiting = '';
   #dropped = 0;
   #toldMs = Number.NEGATIVE_INFINITY;
+  /** Of what was written last: nothing, as it was not taken. */
   #hasFailed = false;
+  #failedMs = Number.NEGATIVE_INFINITY;
+  #mustEndMs = Number.POSITIVE_INFINITY;
 
   /** Throws FaultError `file.unusable`. */
   static async open(wanted: AccessLogSpec, notice: (text: string) => void): Promise<AccessLog> {
@@ -55,7 +61,15 @@ export class AccessLog {
     this.#syslog = syslog;
     this.#line = compileFormat(format);
     this.#notice = notice;
-    this.#stream = file === undefined ? undefined : openStream(file);
+    this.#stream =
+      file === undefined || file === '-'
+        ? undefined
+        : openStream(file, () => performance.now() < this.#mustEndMs);
+    // As it is before an app puts anything in its place.
+    if (file === '-') this.#print = process.stdout.write.bind(process.stdout) as Print;
+    this.#stream?.on('write', () => {
+      this.#hasFailed = false;
+    });
     this.#stream?.on('drop', (lines: string) => {
       this.#dropped += lines.split('\n').length - 1;
     });
@@ -69,14 +83,14 @@ export class AccessLog {
   readonly ended = (ended: Ended): void => {
     const line = this.#line(ended);
     this.#syslog?.send('info', line);
-    if (!this.#stream) return;
+    if (!this.#stream && !this.#print) return;
     this.#waiting += `${line}\n`;
     if (this.#waiting.length >= WRITE_LENGTH) this.#write();
   };
 
   /** The file was renamed: what is written from now on goes to a new one of its name. */
   reopen(): void {
-    if (this.#file !== undefined && this.#file !== '-') this.#stream?.reopen(this.#file);
+    this.#stream?.reopen(this.#file);
   }
 
   /** Resolves when all is written, or soon. */
@@ -87,20 +101,22 @@ export class AccessLog {
   }
 
   async #flushed(): Promise<void> {
-    const stream = this.#stream;
-    if (!stream) return;
     await new Promise<void>((resolve) => {
       const limit = setTimeout(resolve, END_MS);
-      stream.flush(() => {
+      const done = () => {
         clearTimeout(limit);
         resolve();
-      });
+      };
+      if (this.#stream) this.#stream.flush(done);
+      else if (this.#print) this.#print('', done);
+      else done();
     });
   }
 
   #write(): void {
     if (this.#waiting === '') return;
     this.#stream?.write(this.#waiting);
+    this.#print?.(this.#waiting);
     this.#waiting = '';
   }
 
@@ -113,6 +129,9 @@ export class AccessLog {
   }
 
   #flushNow(): void {
+    // Where the disk is full the stream would try for ever, and with it the process would not end.
+    if (this.#hasFailed) return;
+    this.#mustEndMs = performance.now() + END_MS;
     try {
       this.#write();
       this.#stream?.flushSync();
@@ -122,18 +141,22 @@ export class AccessLog {
   }
 
   #failed(error: NodeJS.ErrnoException): void {
-    if (!this.#hasFailed)
-      this.#notice(`the access log ${this.#file} cannot be written: ${error.code ?? error.message}`);
+    const isToldOf = this.#hasFailed || performance.now() - this.#failedMs < TOLD_MS;
     this.#hasFailed = true;
+    if (isToldOf) return;
+    this.#failedMs = performance.now();
+    this.#notice(`the access log ${this.#file} cannot be written: ${error.code ?? error.message}`);
   }
 }
 
-function openStream(file: string): SonicBoom {
+/** `isPatient`: whether a reader that takes nothing at the moment is still waited for. */
+function openStream(file: string, isPatient: () => boolean): SonicBoom {
   return new SonicBoom({
-    ...(file === '-' ? { fd: 1 } : { dest: usable(file) }),
+    dest: usable(file),
     sync: false,
     minLength: 1,
     maxLength: WAITING_BYTES_MAX,
+    retryEAGAIN: isPatient,
   });
 }
 

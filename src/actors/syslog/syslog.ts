@@ -37,6 +37,8 @@ export class Syslog {
   #telling: NodeJS.Timeout | undefined;
   #hasTold = false;
   #isMissing = false;
+  /** When it was last told: a server may take each connection, and close it at once. */
+  #missedMs = Number.NEGATIVE_INFINITY;
   #isEnding = false;
   #isClosed = false;
   #idle: (() => void) | undefined;
@@ -109,8 +111,10 @@ export class Syslog {
   #broken(why: string): void {
     if (this.#isClosed) return;
     this.#wire = undefined;
-    if (!this.#isMissing && !this.#isEnding) {
+    const isToldOf = performance.now() - this.#missedMs < TOLD_MS;
+    if (!this.#isMissing && !this.#isEnding && !isToldOf) {
       this.#isMissing = true;
+      this.#missedMs = performance.now();
       this.#options.notice(`the syslog server ${this.#options.to} cannot be reached: ${why}; trying again`);
     }
     this.#again = setTimeout(() => this.#open(), AGAIN_MS);
