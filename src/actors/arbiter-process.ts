@@ -21,6 +21,7 @@ import { ListenerTable } from './listeners.ts';
 import { createLog } from './log.ts';
 import { sayAtTheEnd } from './log-sink.ts';
 import { transportsOf } from './log-transports/named.ts';
+import { isCounting } from './metrics/counting.ts';
 import { MetricsOffice } from './metrics/office.ts';
 import { tellPlace } from './place-notices.ts';
 import { Rotation } from './rotation.ts';
@@ -79,6 +80,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
           redactor,
           identity,
           stashBytesMax: settings.dirtyStashBytesMax,
+          metrics: isCounting(settings),
           printed: printed?.('dirty arbiter'),
           arbiterFile: options.dirtyArbiterFile,
           stash: predecessor?.heritage.stash,

@@ -20,6 +20,7 @@ import type { ArbiterHooks } from './hooks/arbiter-hooks.ts';
 import { resolvedHooks } from './hooks/hook-file.ts';
 import type { Identity } from './identity.ts';
 import type { BoundListener, ListenerTable } from './listeners.ts';
+import { isCounting } from './metrics/counting.ts';
 import { nodeOptions } from './node-options.ts';
 import { FIRST_FD, type ProcessLaunch } from './process-spawn.ts';
 import { type Learn, type Redactor, VALUES_MAX } from './redaction.ts';
@@ -255,7 +256,7 @@ export class Generations {
         inspect: debuggerOf(settings, slot),
         edge: edgeOf(settings),
         accessLog: accessLogOf(settings, this.#deps.settings),
-        metrics: settings.metrics !== undefined || settings.statsdHost !== undefined,
+        metrics: isCounting(settings),
         hooks,
         ...(settings.reload ? { tellsModules: true } : {}),
         dirty: this.#deps.dirtySocket

@@ -6,11 +6,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FLAG_DIRECT, FLAG_STREAM, FRAME } from '../../src/actors/dirty/frames.ts';
+import type { CallDurations } from '../../src/machines/events/metrics.ts';
 import { APPS, type Peer, World } from './dirty-world.ts';
 
 const RUNS = 300;
 const STEPS = 150;
 const QUEUE_MAX = 4;
+
+const countOf = ({ durations }: CallDurations): number => durations.reduce((sum, count) => sum + count, 0);
 
 /** Mulberry32: the same seed gives the same run everywhere. */
 function randomOf(seed: number): (below: number) => number {
@@ -342,6 +345,15 @@ class Run {
     const { calls, apps, workers } = this.world.router.stats();
     assert.deepEqual(calls, []);
     for (const { queued, running } of apps) assert.deepEqual([queued, running], [0, 0]);
+    // Every call has ended once, one way or another, for its durations too.
+    for (const { counts, times } of this.world.router.apps.values()) {
+      const { waits, ends } = times.shown();
+      const [ok, errors, timeouts, cancelled, overloaded] = ends.map(countOf);
+      const { calls: all, ...others } = counts;
+      assert.deepEqual({ errors, timeouts, cancelled, overloaded }, others);
+      assert.equal(ok! + errors! + timeouts! + cancelled! + overloaded!, all);
+      assert.ok(countOf(waits) <= all && countOf(waits) >= ok!);
+    }
     for (const { busy } of workers) assert.equal(busy, 0);
     for (const { asked, isGone } of this.callers.values())
       for (const [id, { end, isCancelled }] of asked)

@@ -35,6 +35,7 @@ import { titleOf } from '../process-title.ts';
 import { BOOT_ORDER_MS, beat, exitAfter, LINK_FD, noticeOver } from '../supervised.ts';
 import { watchTerminal } from '../terminal.ts';
 import { bindUnixSocket, type UnixSocket } from '../unix-socket.ts';
+import { CallReport } from './call-report.ts';
 import { DirtyHouse } from './house.ts';
 import { acceptedChannel } from './socket-channel.ts';
 
@@ -53,6 +54,7 @@ export function runDirtyArbiter(): void {
   const stream = new Socket({ fd: LINK_FD, readable: true, writable: true });
   const live = new Set<ChildProcess>();
   const parentPid = process.ppid;
+  let calls: CallReport | undefined;
   /** What this tree has in the file system. */
   let files: string[] = [];
   const heartbeats = new HeartbeatTable();
@@ -132,8 +134,11 @@ export function runDirtyArbiter(): void {
       router: fromCallback<DirtyArbiterOrder | RouterOrder, DirtyArbiterSpec>(({ receive }) =>
         receive((order) => {
           if (order.type === 'router.leave') return house.router.leave(order.another);
-          if (order.type === 'dirty.describe')
+          if (order.type === 'dirty.describe') {
+            // Who asks how things stand now is told of the calls until now.
+            calls?.tell();
             link.send({ type: 'dirty.described', orderId: order.orderId, status: house.describe(actor) });
+          }
           if (order.type !== 'dirty.cancel') return;
           const { orderId, call } = order;
           const fault = { code: 'order.unknown' as const, message: `there is no call ${call}` };
@@ -146,6 +151,7 @@ export function runDirtyArbiter(): void {
       ),
       open: fromPromise<void, DirtyArbiterSpec>(async ({ input, signal }) => {
         house.open(input);
+        if (input.metrics) calls = reportOf(house, link);
         await house.hooksOfConfig.starting(FIRST_EDITION, { pid: process.pid, age }, signal);
         await listenOn(input.socket, house);
       }),
@@ -195,6 +201,7 @@ export function runDirtyArbiter(): void {
   actor.subscribe({
     complete: () => {
       desk.flush();
+      calls?.end();
       house.close();
       const { output } = actor.getSnapshot();
       // The arbiter has died and cannot tidy up: nobody comes back to this socket and this stash.
@@ -209,6 +216,12 @@ export function runDirtyArbiter(): void {
   house.onNews = (event) => notice(event.level, event.text);
   actor.start();
 }
+
+const reportOf = (house: DirtyHouse, link: Pick<Link<DirtyArbiterReport>, 'send'>): CallReport =>
+  new CallReport({
+    apps: () => house.router.apps.values(),
+    tell: (sums) => link.send(sums) === 'sent',
+  });
 
 /** Removes these files, what workers that were killed have left beside them, and their directory where nothing else is in it. */
 function tidy(files: readonly string[]): void {

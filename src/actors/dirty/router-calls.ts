@@ -5,6 +5,7 @@
  * preferred for it. It leaves from anywhere in constant time: deadlines and cancellations take it out of the middle.
  */
 import type { Buffer } from 'node:buffer';
+import { CallTimes } from './call-times.ts';
 import type { Caller } from './router-callers.ts';
 import type { Worker } from './router-workers.ts';
 
@@ -87,6 +88,7 @@ export class App {
   readonly importPath: string;
   readonly number: number;
   readonly counts: AppCounts = { calls: 0, errors: 0, timeouts: 0, cancelled: 0, overloaded: 0 };
+  readonly times = new CallTimes();
   /** Workers that have it, are ready and do not leave. */
   readonly workers = new Set<Worker>();
   /** Whether a worker that has it is on its way. */

@@ -9,6 +9,7 @@
  * 5. A slot is busy until its worker says that the call has ended. What becomes of one that keeps it is `router-overrun.ts`.
  */
 import { Buffer } from 'node:buffer';
+import type { CallOutcome } from '../../machines/events/metrics.ts';
 import type { DirtyCode } from './errors.ts';
 import {
   bareFrame,
@@ -107,7 +108,7 @@ export class Dispatch {
     caller.pending.set(call.callerId, call);
     this.calls.set(call.number, call);
     const worker = app.freeWorkerFor(caller.generation);
-    if (worker) return this.#run(call, worker);
+    if (worker) return this.#run(call, worker, now);
     if (app.isUnavailable)
       return this.#refuse(call, 'DIRTY_UNAVAILABLE', `no worker has ${app.importPath}, and none is coming`);
     const { queueMax, queueBytesMax } = this.options;
@@ -148,6 +149,7 @@ export class Dispatch {
   /** Its caller does not want it any more: nobody is told. */
   drop(call: Call): void {
     call.app.counts.cancelled++;
+    this.#time(call, 'cancelled');
     this.#abandon(call, 'cancelled');
   }
 
@@ -162,6 +164,7 @@ export class Dispatch {
     const call = this.calls.get(number);
     if (!call || call.state === 'abandoned') return false;
     call.app.counts.cancelled++;
+    this.#time(call, 'cancelled');
     this.#answer(call, 'DIRTY_CANCELLED', 'the call was cancelled by an operator');
     this.#abandon(call, 'cancelled');
     return true;
@@ -189,9 +192,12 @@ export class Dispatch {
       return this.#answeredDirectly(call, worker);
     if (call.isStream ? type === FRAME.result : type === FRAME.chunk || type === FRAME.end)
       return `${call.isStream ? 'a result of a stream' : 'a chunk of a call that is no stream'}`;
+    // One look at the clock for the end of this call, and for the beginning of the next.
+    const now = type === FRAME.chunk ? 0 : this.options.now();
     if (call.state === 'running') {
       if (type === FRAME.chunk && call.credit-- <= 0) return 'a chunk that nobody has asked for';
       if (type === FRAME.error) call.app.counts.errors++;
+      if (type !== FRAME.chunk) this.#time(call, type === FRAME.error ? 'error' : 'ok', now);
       setId(frame, call.callerId);
       const isLarge = payloadBytesOf(frame) >= DIRECT_BYTES;
       this.#backpressure.send(call.caller, frame, more, worker);
@@ -200,7 +206,7 @@ export class Dispatch {
     }
     if (type !== FRAME.chunk) {
       this.#end(call);
-      this.fill(worker);
+      this.fill(worker, now);
     }
     return undefined;
   }
@@ -208,12 +214,14 @@ export class Dispatch {
   /** The result is on its way by another connection, which its caller is told so that it knows what it waits for. */
   #answeredDirectly(call: Call, worker: Worker): string | undefined {
     if (call.isStream) return 'a direct result of a stream';
+    const now = this.options.now();
     if (call.state === 'running') {
+      this.#time(call, 'ok', now);
       const told = { type: FRAME.end, flags: FLAG_DIRECT, id: call.callerId, number: worker.age };
       this.#backpressure.send(call.caller, bareFrame(told), NO_MORE);
     }
     this.#end(call);
-    this.fill(worker);
+    this.fill(worker, now);
     return undefined;
   }
 
@@ -229,13 +237,12 @@ export class Dispatch {
   }
 
   /** Gives a worker's free slots what waits for them; tells when it has nothing to do any more. */
-  fill(worker: Worker): void {
-    if (worker.shunnedMs !== undefined && this.#overruns.isOver(worker, this.options.now()))
-      this.#admit(worker);
+  fill(worker: Worker, now = this.options.now()): void {
+    if (worker.shunnedMs !== undefined && this.#overruns.isOver(worker, now)) this.#admit(worker);
     while (worker.hasRoom) {
       const call = worker.oldestWaiting();
       if (!call) break;
-      this.#run(call, worker);
+      this.#run(call, worker, now);
     }
     if (worker.isLeaving && worker.running.size === 0 && !worker.hasLeft) {
       worker.hasLeft = true;
@@ -262,6 +269,7 @@ export class Dispatch {
     for (const call of [...worker.running.values()]) {
       if (call.state === 'running') {
         call.app.counts.errors++;
+        this.#time(call, 'error');
         this.#answer(call, 'DIRTY_WORKER_DIED', `${why} while it ran the call`);
       }
       this.#end(call);
@@ -283,6 +291,7 @@ export class Dispatch {
       if (call.state === 'abandoned') this.#overruns.look(call, now);
       else if (call.deadlineMs <= now) {
         call.app.counts.timeouts++;
+        this.#time(call, 'timeout', now);
         const tookMs = Math.round(now - call.arrivedMs);
         const where = call.state === 'waiting' ? 'waiting for a worker' : 'running';
         this.#answer(call, 'DIRTY_TIMEOUT', `the call was still ${where} after ${tookMs} ms`);
@@ -293,7 +302,7 @@ export class Dispatch {
 
   // ── the ends of a call ────────────────────────────────────────────────────────────────────────────────────────
 
-  #run(call: Call, worker: Worker): void {
+  #run(call: Call, worker: Worker, now: number): void {
     call.app.dequeue(call);
     const frame = call.frame!;
     const { more } = call;
@@ -302,12 +311,13 @@ export class Dispatch {
     call.state = 'running';
     call.worker = worker;
     call.app.running++;
+    call.app.times.began(now - call.arrivedMs);
     worker.calls++;
     worker.running.set(call.number, call);
     setId(frame, call.number);
     setOrigin(frame, call.caller.number, call.callerId);
     if (call.deadlineMs !== Number.POSITIVE_INFINITY)
-      setNumber(frame, Math.max(1, Math.ceil(call.deadlineMs - this.options.now())));
+      setNumber(frame, Math.max(1, Math.ceil(call.deadlineMs - now)));
     worker.channel!.send(frame, more);
     if (call.isDirect) this.#introduce(call.caller, worker, call.callerId);
     if (call.credit > 0) this.#sendCredit(call, call.credit);
@@ -318,10 +328,17 @@ export class Dispatch {
   }
 
   #refuse(call: Call, code: DirtyCode, message: string): void {
-    if (code === 'DIRTY_OVERLOADED') call.app.counts.overloaded++;
+    const isOverload = code === 'DIRTY_OVERLOADED';
+    if (isOverload) call.app.counts.overloaded++;
     else call.app.counts.errors++;
+    this.#time(call, isOverload ? 'overloaded' : 'error');
     this.#answer(call, code, message);
     this.#end(call);
+  }
+
+  /** Once for each call: when its caller has its answer, or wants none. */
+  #time(call: Call, outcome: CallOutcome, now = this.options.now()): void {
+    call.app.times.ended(outcome, now - call.arrivedMs);
   }
 
   #answer(call: Call, code: DirtyCode, message: string): void {

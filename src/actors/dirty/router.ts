@@ -81,7 +81,8 @@ export class Router {
   readonly #options: RouterOptions;
   readonly #now: () => number;
   readonly #frameBytesMax: number;
-  readonly #apps = new Map<number, App>();
+  /** Every one that there ever was. */
+  readonly apps = new Map<number, App>();
   readonly #workers = new Map<number, Worker>();
   readonly #callers = new Set<Caller>();
   /** Connections that have not said who they are, and since when. */
@@ -120,7 +121,7 @@ export class Router {
   /** Adds what a new generation brings. An app that is known stays: connections know it by its number. */
   setApps(apps: readonly AppEntry[]): void {
     for (const { importPath, number } of apps)
-      if (!this.#apps.has(number)) this.#apps.set(number, new App(importPath, number));
+      if (!this.apps.has(number)) this.apps.set(number, new App(importPath, number));
   }
 
   /** What a new generation is bound by. */
@@ -138,7 +139,7 @@ export class Router {
     threads = this.#options.threads,
   ): void {
     const known = apps.map((number) => {
-      const app = this.#apps.get(number);
+      const app = this.apps.get(number);
       if (!app) throw new RangeError(`there is no app ${number}`);
       return app;
     });
@@ -164,7 +165,7 @@ export class Router {
 
   /** Whether a worker that has the app is on its way. Until this is said one is. */
   available(app: number, hope: 'coming' | 'none'): void {
-    const known = this.#apps.get(app);
+    const known = this.apps.get(app);
     if (known) this.#dispatch.setComing(known, hope === 'coming');
   }
 
@@ -184,7 +185,7 @@ export class Router {
   }
 
   stats(): RouterStats {
-    return statsOf(this.#apps.values(), this.#workers.values(), this.#dispatch.calls.values(), this.#now());
+    return statsOf(this.apps.values(), this.#workers.values(), this.#dispatch.calls.values(), this.#now());
   }
 
   /** Ends all connections; whatever is pending ends with them. */
@@ -268,7 +269,7 @@ export class Router {
   #welcome(channel: Channel, caller = 0): void {
     const welcome: Welcome = {
       protocol: DIRTY_PROTOCOL,
-      apps: [...this.#apps.values()].map(({ importPath, number }) => ({ importPath, number })),
+      apps: [...this.apps.values()].map(({ importPath, number }) => ({ importPath, number })),
       frameBytesMax: this.#frameBytesMax,
       caller,
     };
@@ -327,7 +328,7 @@ export class Router {
     switch (typeOf(frame)) {
       case FRAME.call: {
         if (known) return `id ${id} is pending already`;
-        const app = this.#apps.get(appOf(frame));
+        const app = this.apps.get(appOf(frame));
         if (this.#leaving) this.#leaving.turnAway(caller, frame, more);
         else if (app) this.#dispatch.submit(caller, app, frame, more);
         else

@@ -24,6 +24,7 @@ import type { Guardian } from '../guardian.ts';
 import type { HeartbeatTable } from '../heartbeat.ts';
 import type { Identity } from '../identity.ts';
 import type { InspectedChildren } from '../inspect/children.ts';
+import { CallTally } from '../metrics/call-tally.ts';
 import { type ProcessDeps, type ProcessHooks, type ProcessLaunch, processActor } from '../process.ts';
 import type { Redactor } from '../redaction.ts';
 import { TreeGenerations } from './tree-generations.ts';
@@ -44,6 +45,8 @@ export interface TreeDeps {
   guardian: Guardian;
   redactor: Redactor;
   stashBytesMax: number;
+  /** Whether calls are counted for somebody. */
+  metrics: boolean;
   /** Takes what dirty processes print, if it is captured. */
   printed: ProcessDeps<'dirtyArbiter'>['printed'] | undefined;
   /** Whose the dirty arbiter is to be, and all it starts; undefined: the arbiter's own. */
@@ -63,6 +66,8 @@ export class DirtyTree {
     quit: () => this.#send?.({ type: 'worker.quit', orderId: 0, graceMs: QUIT_MS }),
     report: (report) => this.#report(report),
   });
+  /** What all dirty arbiters have counted. */
+  readonly calls = new CallTally();
   #send: ((order: DirtyArbiterOrder) => void) | undefined;
   #report = (_report: DirtyLinkReport): void => {};
   #pid: number | null = null;
@@ -177,6 +182,7 @@ export class DirtyTree {
     },
     reported: (_age, report) => this.#hear(report as DirtyArbiterReport),
     gone: () => {
+      this.calls.gone();
       this.#pid = null;
       this.#send = undefined;
       this.#isReady = false;
@@ -203,6 +209,7 @@ export class DirtyTree {
           stashFile: this.stash,
           stashBytesMax: this.#deps.stashBytesMax,
           heartbeatMs: HEARTBEAT_MS,
+          metrics: this.#deps.metrics,
           generation,
         },
       },
@@ -226,6 +233,7 @@ export class DirtyTree {
 
   #hear(report: DirtyArbiterReport): void {
     if (report.type === 'dirty.described') return this.#questions.get(report.orderId)?.(report.status);
+    if (report.type === 'dirty.measured') return this.calls.heard(report);
     this.#generations.heard(report);
     if (report.type.startsWith('dirty.')) this.#report(this.#deps.redactor.report(report) as DirtyLinkReport);
   }

@@ -1,9 +1,16 @@
 /** Everything that is counted as Prometheus reads it. Runs in the arbiter; loaded by the first who asks, and with it prom-client. */
 import { AggregatorRegistry, Registry } from 'prom-client';
 import type { DirtyStatus } from '../../machines/events/dirty.ts';
-import { DURATION_BOUNDS } from '../../machines/events/metrics.ts';
+import {
+  CALL_BOUNDS,
+  CALL_OUTCOMES,
+  type CallDurations,
+  type CallSums,
+  DURATION_BOUNDS,
+} from '../../machines/events/metrics.ts';
 import type { Pulse } from '../heartbeat.ts';
 import type { Backlog } from './backlog.ts';
+import { CALL_COUNTS, noCalls } from './call-tally.ts';
 import type { MetricJson, Tally } from './tally.ts';
 
 export interface WorkerFigures {
@@ -26,6 +33,7 @@ export interface Figures {
   dirty: DirtyStatus | undefined;
   /** Undefined: nobody wants to know. */
   backlogs: Backlog[] | undefined;
+  calls: readonly CallSums[];
 }
 
 export const CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -58,6 +66,7 @@ export async function exposition(figures: Figures, tally: Tally): Promise<string
   addWorkers(sheet, figures, tally);
   addServer(sheet, figures, tally);
   if (figures.dirty) addDirty(sheet, figures.dirty);
+  addCalls(sheet, withUncalled(figures));
   const own = await aggregated([sheet.metrics as MetricJson[]]).metrics();
   const apps = await tally.apps(mergeApps);
   if (apps.every((list) => list.length === 0)) return own;
@@ -98,26 +107,36 @@ function addRequests(sheet: Sheet, tally: Tally): void {
     'Requests whose client left before the answer was complete',
     [aborted],
   );
-  const metricName = 'kirin_http_request_duration_seconds';
+  sheet.add(
+    'http_request_duration_seconds',
+    'histogram',
+    'From the head of a request to the end of its answer',
+    histogram('http_request_duration_seconds', DURATION_BOUNDS, { durations, totalMs }),
+  );
+}
+
+/** One series of a histogram. */
+function histogram(
+  name: string,
+  bounds: readonly number[],
+  { durations, totalMs }: CallDurations,
+  labels: Labels = {},
+): Value[] {
+  const metricName = `kirin_${name}`;
   let below = 0;
   const buckets = durations.map((count, at) => {
     below += count;
     return {
       value: below,
-      labels: { le: DURATION_BOUNDS[at] ?? '+Inf' },
+      labels: { ...labels, le: bounds[at] ?? '+Inf' },
       metricName: `${metricName}_bucket`,
     };
   });
-  sheet.add(
-    'http_request_duration_seconds',
-    'histogram',
-    'From the head of a request to the end of its answer',
-    [
-      ...buckets,
-      { value: totalMs / 1000, labels: {}, metricName: `${metricName}_sum` },
-      { value: below, labels: {}, metricName: `${metricName}_count` },
-    ],
-  );
+  return [
+    ...buckets,
+    { value: totalMs / 1000, labels, metricName: `${metricName}_sum` },
+    { value: below, labels, metricName: `${metricName}_count` },
+  ];
 }
 
 function addWorkers(sheet: Sheet, { workers }: Figures, tally: Tally): void {
@@ -224,12 +243,42 @@ function addDirty(sheet: Sheet, { apps, workers }: DirtyStatus): void {
     each(({ running }) => running),
   );
   sheet.add('dirty_workers', 'gauge', 'Dirty workers', [workers.length]);
-  // The dirty arbiter counts anew when it is replaced, as a counter may.
-  for (const name of ['calls', 'errors', 'timeouts', 'cancelled', 'overloaded'] as const)
+}
+
+/** An app that was never called is told of as well. */
+function withUncalled({ calls, dirty }: Figures): CallSums[] {
+  const called = new Set(calls.map(({ app }) => app));
+  const others = (dirty?.apps ?? []).filter(({ importPath }) => !called.has(importPath));
+  return [...calls, ...others.map(({ importPath }) => noCalls(importPath))];
+}
+
+/** These grow on whatever becomes of the dirty arbiter, and while there is none. */
+function addCalls(sheet: Sheet, calls: readonly CallSums[]): void {
+  if (calls.length === 0) return;
+  for (const name of CALL_COUNTS)
     sheet.add(
       `dirty_${name}_total`,
       'counter',
       `Dirty calls: ${name}`,
-      each((app) => app[name]),
+      calls.map((sums) => ({ value: sums[name], labels: { app: sums.app } })),
     );
+  const each = (name: string, help: string, of: (sums: CallSums) => [Labels, CallDurations][]): void =>
+    sheet.add(
+      name,
+      'histogram',
+      help,
+      calls.flatMap((sums) =>
+        of(sums).flatMap(([labels, durations]) =>
+          histogram(name, CALL_BOUNDS, durations, { app: sums.app, ...labels }),
+        ),
+      ),
+    );
+  each(
+    'dirty_call_duration_seconds',
+    'From the arrival of a dirty call to its end, by how it ended',
+    ({ ends }) => CALL_OUTCOMES.map((outcome, at) => [{ outcome }, ends[at]!]),
+  );
+  each('dirty_call_wait_seconds', 'From the arrival of a dirty call until a dirty worker had it', (sums) => [
+    [{}, sums.waits],
+  ]);
 }

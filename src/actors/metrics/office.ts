@@ -135,6 +135,7 @@ export class MetricsOffice {
         prefix: settings.statsdPrefix,
         tags: settings.dogstatsdTags,
         tally: this.tally,
+        calls: () => this.#deps.dirty?.calls.sums() ?? [],
         workers: () => new Scene(actor).workers().length,
         logged: () => journal.levels,
         waiting: this.#waiting,
@@ -177,6 +178,7 @@ export class MetricsOffice {
       })),
       dirty: status,
       backlogs: await this.#waiting(),
+      calls: dirty?.calls.sums() ?? [],
     };
   }
 }

@@ -4,6 +4,7 @@
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { CALL_OUTCOMES, type CallDurations, type CallSums } from '../../machines/events/metrics.ts';
 import type { Backlog } from './backlog.ts';
 import type { Tally } from './tally.ts';
 
@@ -19,6 +20,8 @@ export interface StatsdOptions {
   /** As `a:1,b:2`, for servers that understand DogStatsD; may be empty. */
   tags: string;
   tally: Tally;
+  /** By dirty app. */
+  calls(): readonly CallSums[];
   workers(): number;
   /** Lines of the log by level since the server began. */
   logged(): ReadonlyMap<string, number>;
@@ -75,15 +78,14 @@ export class Statsd {
   }
 
   *#lines(waiting: Backlog[] | undefined): Generator<string> {
-    const { tally, workers, logged } = this.#options;
+    const { tally, calls, workers, logged } = this.#options;
     const { statuses, totalMs } = tally.sums();
     const total = [...statuses.values()].reduce((sum, count) => sum + count, 0);
     const requests = this.#since('requests', total);
     const spentMs = this.#since('duration', totalMs);
     if (requests > 0) {
       yield `gunicorn.requests:${requests}|c`;
-      // One value that stands for all of this second.
-      yield `gunicorn.request.duration:${(spentMs / requests).toFixed(3)}|ms|@${(1 / requests).toPrecision(6)}`;
+      yield meanOf('gunicorn.request.duration', spentMs, requests);
     }
     for (const [status, count] of statuses) {
       const more = this.#since(`status.${status}`, count);
@@ -93,9 +95,28 @@ export class Statsd {
       const more = this.#since(`log.${level}`, count);
       if (more > 0) yield `gunicorn.log.${level}:${more}|c`;
     }
+    for (const sums of calls()) yield* this.#linesOf(sums);
     yield `gunicorn.workers:${workers()}|g`;
     // Gunicorn's kind, and one value for all addresses.
     if (waiting) yield `gunicorn.backlog:${waiting.reduce((sum, one) => sum + one.waiting, 0)}|ms`;
+  }
+
+  /** Gunicorn has no names for these. */
+  *#linesOf({ app, waits, ends }: CallSums): Generator<string> {
+    const name = `kirin.dirty.${app.replaceAll(/[^\w-]+/g, '_')}`;
+    for (const [at, outcome] of CALL_OUTCOMES.entries()) {
+      const [count, tookMs] = this.#more(`${app} ${outcome}`, ends[at]!);
+      if (count === 0) continue;
+      yield `${name}.${outcome}:${count}|c`;
+      yield meanOf(`${name}.${outcome}.duration`, tookMs, count);
+    }
+    const [begun, waitedMs] = this.#more(`${app} wait`, waits);
+    if (begun > 0) yield meanOf(`${name}.wait`, waitedMs, begun);
+  }
+
+  #more(name: string, { durations, totalMs }: CallDurations): [count: number, ms: number] {
+    const count = durations.reduce((sum, one) => sum + one, 0);
+    return [this.#since(`${name} count`, count), this.#since(`${name} ms`, totalMs)];
   }
 
   #since(name: string, now: number): number {
@@ -104,3 +125,7 @@ export class Statsd {
     return now - before;
   }
 }
+
+/** One value that stands for all of this second. */
+const meanOf = (name: string, ms: number, count: number): string =>
+  `${name}:${(ms / count).toFixed(3)}|ms|@${(1 / count).toPrecision(6)}`;

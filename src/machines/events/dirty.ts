@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { count, FaultSchema, HooksSchema, leaveOrders, lifecycleReports, ms, text } from './lifecycle.ts';
+import { callReports } from './metrics.ts';
 
 /** A dirty app of one generation, as it was found before any of its code runs in a dirty worker. */
 export const DirtyAppSpecSchema = v.object({
@@ -59,6 +60,8 @@ export const DirtyArbiterSpecSchema = v.object({
   stashFile: text,
   stashBytesMax: count,
   heartbeatMs: ms,
+  /** Whether it tells what it has counted of calls. */
+  metrics: v.optional(v.boolean()),
   generation: DirtyGenerationSchema,
 });
 export type DirtyArbiterSpec = v.InferOutput<typeof DirtyArbiterSpecSchema>;
@@ -188,6 +191,7 @@ export const dirtyArbiterReports = {
   }),
   'dirty.superseded': v.object({ type: v.literal('dirty.superseded'), orderId, by: count }),
   'dirty.described': v.object({ type: v.literal('dirty.described'), orderId, status: DirtyStatusSchema }),
+  ...callReports,
 };
 
 /** Orders, from a dirty arbiter down to a dirty worker. */
@@ -207,5 +211,5 @@ export type DirtyOrder = Extract<DirtyArbiterOrder, { type: `dirty.${string}` }>
 /** Reports of the dirty pool. */
 export type DirtyReport = Exclude<
   Extract<DirtyArbiterReport, { type: `dirty.${string}` }>,
-  { type: 'dirty.described' }
+  { type: 'dirty.described' | 'dirty.measured' }
 >;

@@ -182,6 +182,7 @@ export const EVENT_TEXTS: Readonly<Record<EventName, string>> = {
   'dirty.failed': 'An order about dirty workers could not be carried out, or not completely.',
   'dirty.superseded': 'A newer order took the place of one about dirty workers.',
   'dirty.described': 'How the dirty workers, apps and calls stand.',
+  'dirty.measured': 'What was counted of the calls of a dirty app, for whoever asks for metrics.',
   'dirty.stopped': 'The dirty arbiter is gone, and everybody of its tree.',
   'link.up': 'A dirty arbiter is ready and takes orders over its link.',
   'link.down': 'The dirty arbiter takes no more orders: it is leaving or gone.',
