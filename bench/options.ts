@@ -19,6 +19,8 @@ control  commands to the control socket, and kirinc as a whole; [--rounds N], de
 dirty    calls of dirty apps, against fork and, where it is installed, piscina; [--rounds N], default 5
 inspector  requests per second without it, with it, and watched; [--rounds N] [--seconds S], default 9 rounds of 4 s; then 100
          workers with much to tell
+observe  requests per second and CPU per request without anything, with --metrics, and with the access log, for an empty handler and
+           for Express; [--rounds N] [--seconds S], default 7 rounds of 3 s
 
 PM2 and Watt are fetched from npm when they are wanted, into node_modules/.cache/bench. --node PATH has the servers run by another
 Node.js. --json prints JSON. A run of at least the default length in all is written to bench/RESULTS.md.
@@ -40,7 +42,7 @@ export type Options =
   | { command: 'many'; idle: number; counts: number[]; json: boolean }
   | { command: 'balance'; seconds: number; json: boolean }
   | { command: 'control' | 'dirty'; rounds: number; json: boolean }
-  | { command: 'inspector'; rounds: number; seconds: number; json: boolean }
+  | { command: 'inspector' | 'observe'; rounds: number; seconds: number; json: boolean }
   | { command: 'help' };
 
 export const DEFAULTS = {
@@ -52,6 +54,7 @@ export const DEFAULTS = {
   control: { rounds: 20 },
   dirty: { rounds: 5 },
   inspector: { rounds: 9, seconds: 4 },
+  observe: { rounds: 7, seconds: 3 },
 };
 
 /** What each command takes besides --json. */
@@ -65,6 +68,7 @@ const TAKES: Record<Exclude<Options['command'], 'help'>, readonly string[]> = {
   control: ['rounds'],
   dirty: ['rounds'],
   inspector: ['rounds', 'seconds'],
+  observe: ['rounds', 'seconds'],
 };
 const COMMANDS = Object.keys(TAKES) as (keyof typeof TAKES)[];
 const LIST = `${COMMANDS.slice(0, -1).join(', ')} or ${COMMANDS.at(-1)}`;
@@ -117,10 +121,11 @@ export function readOptions(argv: string[]): Options {
     case 'balance':
       return { command, seconds: count('seconds', values.seconds) ?? DEFAULTS.balance.seconds, json };
     case 'inspector':
+    case 'observe':
       return {
         command,
-        rounds: rounds ?? DEFAULTS.inspector.rounds,
-        seconds: count('seconds', values.seconds) ?? DEFAULTS.inspector.seconds,
+        rounds: rounds ?? DEFAULTS[command].rounds,
+        seconds: count('seconds', values.seconds) ?? DEFAULTS[command].seconds,
         json,
       };
     case 'control':

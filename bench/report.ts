@@ -8,7 +8,7 @@ const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const HEAD = `# Results
 
-Written by \`npm run bench -- serve | reload | kill | start | many | balance | control | dirty | inspector\`. Only ratios within one run mean anything: servers are measured
+Written by \`npm run bench -- serve | reload | kill | start | many | balance | control | dirty | inspector | observe\`. Only ratios within one run mean anything: servers are measured
 in turns, round after round, on the same machine as the load generator.
 `;
 
@@ -107,6 +107,7 @@ const SECTIONS = {
   control: 'Control',
   dirty: 'Dirty workers',
   inspector: 'Inspector',
+  observe: 'Metrics and the access log',
 } as const;
 
 const order = (section: string) =>

@@ -6,6 +6,7 @@ import { endWithUs, limitRun } from './fleet.ts';
 import { inspector, inspectorLimitMs } from './inspector.ts';
 import { kill, killLimitMs } from './kill.ts';
 import { many, manyLimitMs } from './many.ts';
+import { observe, observeLimitMs } from './observe.ts';
 import { type Options, readOptions, USAGE, UsageError } from './options.ts';
 import { buildDoubt, buildFault } from './peers.ts';
 import { reload, reloadLimitMs } from './reload.ts';
@@ -49,6 +50,9 @@ async function main(options: Options): Promise<number> {
     case 'inspector':
       limitRun(inspectorLimitMs(options.rounds, options.seconds));
       return await inspector(options.rounds, options.seconds, options.json);
+    case 'observe':
+      limitRun(observeLimitMs(options.rounds, options.seconds));
+      return await observe(options.rounds, options.seconds, options.json);
     case 'dirty':
       limitRun(dirtyLimitMs(options.rounds));
       return await dirty(options.rounds, options.json);

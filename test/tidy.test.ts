@@ -99,7 +99,7 @@ test('the wall clock, which may be set, is for people and for files: no limit is
   const known: Record<string, string> = {
     'src/actors/clock.ts': 'notices that it was set',
     'src/actors/control/journal.ts': 'the time of a line',
-    'src/actors/requests/access-format.ts': 'the time of a line',
+    'src/actors/requests/wall-clock.ts': 'the time of a line',
     'src/actors/metrics/tally.ts': 'when a reload ended, for people',
     'src/actors/log.ts': 'the time of a line',
     'src/actors/syslog/syslog.ts': 'the time of a message',

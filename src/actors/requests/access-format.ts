@@ -2,7 +2,10 @@
  * One line for each request, as Gunicorn's access log has it. Runs in web workers; a format is made a function once. The arbiter
  * reads formats too, to refuse what is none.
  */
+import { commonTimeAt, isoTimeAt } from './wall-clock.ts';
 import type { Ended } from './watch.ts';
+
+const PID = process.pid;
 
 export type Line = (ended: Ended) => string;
 
@@ -14,7 +17,7 @@ const ATOMS: Readonly<Record<string, (ended: Ended) => string>> = {
   h: ({ remoteAddress }) => remoteAddress ?? '-',
   l: () => '-',
   u: ({ request }) => userOf(request.headers.authorization),
-  t: () => timeNow(),
+  t: ({ endMs }) => commonTimeAt(endMs),
   r: ({ request }) => `${request.method} ${safe(urlOf(request))} HTTP/${request.httpVersion}`,
   s: (ended) => String(statusOf(ended)),
   m: ({ request }) => request.method ?? '-',
@@ -29,13 +32,19 @@ const ATOMS: Readonly<Record<string, (ended: Ended) => string>> = {
   D: ({ ms }) => String(Math.round(ms * 1000)),
   M: ({ ms }) => String(Math.round(ms)),
   L: ({ ms }) => (ms / 1000).toFixed(6),
-  p: () => `<${process.pid}>`,
+  p: () => `<${PID}>`,
 };
+/** What never changes in a worker. */
+const CONSTANTS = new Map<Line, string>([
+  [ATOMS['l']!, '-'],
+  [ATOMS['p']!, `<${PID}>`],
+]);
 const NAMES = `${Object.keys(ATOMS).join(' ')}, {header}i, {header}o, {variable}e`;
 
 /** Throws an error of one line for a format that names what there is not. */
 export function compileFormat(format: string): Line {
   if (format === 'json') return jsonLine;
+  if (format === DEFAULT_FORMAT) return defaultLine;
   const parts: (string | ((ended: Ended) => string))[] = [];
   let at = 0;
   for (const match of format.matchAll(/%(%|\((\{([^}]*)\})?([^)]*)\)s|.?)/gs)) {
@@ -50,11 +59,26 @@ export function compileFormat(format: string): Line {
     else parts.push(partOf(name, letter));
   }
   parts.push(format.slice(at));
-  const kept = parts.filter((part) => part !== '');
+  return joined(parts);
+}
+
+/** Text before each atom, and after the last; what is the same in every line of a worker is text. */
+function joined(parts: readonly (string | Line)[]): Line {
+  const texts = [''];
+  const atoms: Line[] = [];
+  for (const part of parts) {
+    const constant = typeof part === 'string' ? part : CONSTANTS.get(part);
+    if (constant !== undefined) texts[texts.length - 1] += constant;
+    else {
+      atoms.push(part as Line);
+      texts.push('');
+    }
+  }
+  const last = texts.pop()!;
   return (ended) => {
     let line = '';
-    for (const part of kept) line += typeof part === 'string' ? part : part(ended);
-    return line;
+    for (let at = 0; at < atoms.length; at++) line += texts[at]! + atoms[at]!(ended);
+    return line + last;
   };
 }
 
@@ -71,27 +95,49 @@ function partOf(name: string | undefined, letter: string): (ended: Ended) => str
   return atom;
 }
 
+/** What its format says, in one expression: it is what most servers write for every request. */
+const defaultLine: Line = (ended) => {
+  const { request, remoteAddress, endMs } = ended;
+  const { method, headers, httpVersion } = request;
+  const user = userOf(headers.authorization);
+  const url = safe(urlOf(request));
+  const referer = header(headers.referer);
+  const agent = header(headers['user-agent']);
+  const said = `"${method} ${url} HTTP/${httpVersion}" ${statusOf(ended)} ${bytesOf(ended) || '-'}`;
+  return `${remoteAddress ?? '-'} - ${user} ${commonTimeAt(endMs)} ${said} "${referer}" "${agent}"`;
+};
+
 /** One object a line, for programs. */
 const jsonLine: Line = (ended) => {
-  const { request, remoteAddress, ms, isWhole } = ended;
+  const { request, ms, endMs, isWhole } = ended;
+  const { headers, method, httpVersion } = request;
+  const { authorization } = headers;
   const url = urlOf(request);
-  return JSON.stringify({
-    time: new Date().toISOString(),
-    remote: remoteAddress ?? null,
-    user: request.headers.authorization === undefined ? null : userOf(request.headers.authorization),
-    method: request.method,
-    path: url.split('?', 1)[0],
-    query: queryOf(url),
-    protocol: `HTTP/${request.httpVersion}`,
-    status: statusOf(ended),
-    bytes: bytesOf(ended),
-    referer: request.headers.referer ?? null,
-    agent: request.headers['user-agent'] ?? null,
-    ms: Math.round(ms * 1000) / 1000,
-    complete: isWhole,
-    pid: process.pid,
-  });
+  const at = url.indexOf('?');
+  const path = quoted(at < 0 ? url : url.slice(0, at));
+  const query = at < 0 ? '""' : quoted(url.slice(at + 1));
+  const remote = quoted(ended.remoteAddress);
+  const user = authorization === undefined ? 'null' : quoted(userOf(authorization));
+  const who = `{"time":"${isoTimeAt(endMs)}","remote":${remote},"user":${user},"method":${quoted(method)}`;
+  const what = `,"path":${path},"query":${query},"protocol":"HTTP/${httpVersion}"`;
+  const answer = `,"status":${statusOf(ended)},"bytes":${bytesOf(ended)}`;
+  const client = `,"referer":${quoted(headers.referer)},"agent":${quoted(headers['user-agent'])}`;
+  return `${who}${what}${answer}${client},"ms":${thousandths(ms)},"complete":${isWhole},"pid":${PID}}`;
 };
+
+const NOT_PLAIN = /[^ !#-[\]-~]/;
+
+/** As JSON; what needs no escape, which is nearly all, costs a look. */
+const quoted = (value: string | undefined): string =>
+  value === undefined ? 'null' : NOT_PLAIN.test(value) ? JSON.stringify(value) : `"${value}"`;
+
+/** A number with up to three places, which the engine would take longer to write. */
+function thousandths(value: number): string {
+  const all = Math.round(value * 1000);
+  const whole = Math.trunc(all / 1000);
+  const rest = all - whole * 1000;
+  return rest === 0 ? `${whole}` : `${whole}${rest < 10 ? '.00' : rest < 100 ? '.0' : '.'}${rest}`;
+}
 
 /** What nginx tells of a client that left before an answer began; the response would say 200. */
 const CLIENT_LEFT = 499;
@@ -139,27 +185,9 @@ function queryOf(url: string): string {
 }
 
 function userOf(authorization: string | undefined): string {
-  const encoded = /^basic\s+(\S+)/i.exec(authorization ?? '')?.[1];
+  if (authorization === undefined) return '-';
+  const encoded = /^basic\s+(\S+)/i.exec(authorization)?.[1];
   if (encoded === undefined) return '-';
   const user = Buffer.from(encoded, 'base64').toString('latin1').split(':', 1)[0]!;
   return safe(user).replaceAll(' ', '\\x20') || '-';
-}
-
-const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
-let shownSecond = 0;
-let shownTime = '';
-
-/** `[27/Nov/2026:10:00:00 +0000]`, local time; made once a second. */
-function timeNow(): string {
-  const now = Date.now();
-  const second = Math.floor(now / 1000);
-  if (second === shownSecond) return shownTime;
-  shownSecond = second;
-  const date = new Date(now);
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const offset = -date.getTimezoneOffset();
-  const zone = `${offset < 0 ? '-' : '+'}${two(Math.floor(Math.abs(offset) / 60))}${two(Math.abs(offset) % 60)}`;
-  const day = `${two(date.getDate())}/${MONTHS[date.getMonth()]}/${date.getFullYear()}`;
-  shownTime = `[${day}:${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())} ${zone}]`;
-  return shownTime;
 }

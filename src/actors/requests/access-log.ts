@@ -4,7 +4,8 @@
  *
  * All workers append to one file: each write holds whole lines, and the system puts none into another.
  */
-import { closeSync, openSync } from 'node:fs';
+import { Buffer } from 'node:buffer';
+import { closeSync, openSync, statSync } from 'node:fs';
 import { SonicBoom } from 'sonic-boom';
 import type { WorkerSpec } from '../../machines/events/worker.ts';
 import { FaultError } from '../fault-error.ts';
@@ -15,8 +16,15 @@ import type { Ended } from './watch.ts';
 
 /** A line waits no longer. */
 const FLUSH_MS = 100;
-/** So much is written at once. */
-const WRITE_LENGTH = 12 * 1024;
+/** So much is written at once: each write costs as much as some hundred lines. A pipe may take less, and others write in between. */
+const WRITE_BYTES = { file: 64 * 1024, pipe: 12 * 1024 };
+/** So many requests get their lines at once: one by one, each finds the processor's caches full of something else. */
+const TOGETHER = 64;
+/** So many characters are made bytes at once. */
+const LINES_LENGTH = 1024;
+/** What a character of a string may need. */
+const CHARACTER_BYTES_MAX = 3;
+const NEW_LINE = 10;
 /** What may wait where the file, or whoever reads, is slow; more is dropped and counted. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 /** Drops are told at most so often. */
@@ -24,7 +32,7 @@ const TOLD_MS = 10_000;
 /** At the end, for what is still to be written. */
 const END_MS = 1000;
 
-type Print = (text: string, done?: () => void) => void;
+type Print = (lines: string | Buffer, done?: () => void) => void;
 type AccessLogSpec = NonNullable<WorkerSpec['accessLog']>;
 
 export class AccessLog {
@@ -36,7 +44,11 @@ export class AccessLog {
   readonly #line: Line;
   readonly #notice: (text: string) => void;
   readonly #timer: NodeJS.Timeout;
-  #waiting = '';
+  /** What has no line yet. */
+  #ended: Ended[] = [];
+  /** What waits to be written: bytes are no work for the garbage collector. */
+  readonly #waiting: Buffer;
+  #bytes = 0;
   #dropped = 0;
   #toldMs = Number.NEGATIVE_INFINITY;
   /** Of what was written last: nothing, as it was not taken. */
@@ -70,8 +82,9 @@ export class AccessLog {
     this.#stream?.on('write', () => {
       this.#hasFailed = false;
     });
-    this.#stream?.on('drop', (lines: string) => {
-      this.#dropped += lines.split('\n').length - 1;
+    this.#waiting = Buffer.allocUnsafeSlow(file === undefined ? 0 : WRITE_BYTES[kindOf(file)]);
+    this.#stream?.on('drop', (lines: Buffer) => {
+      for (const byte of lines) if (byte === NEW_LINE) this.#dropped++;
     });
     this.#stream?.on('error', (error: NodeJS.ErrnoException) => this.#failed(error));
     this.#timer = setInterval(() => this.#beat(), FLUSH_MS);
@@ -81,12 +94,26 @@ export class AccessLog {
   }
 
   readonly ended = (ended: Ended): void => {
-    const line = this.#line(ended);
-    this.#syslog?.send('info', line);
-    if (!this.#stream && !this.#print) return;
-    this.#waiting += `${line}\n`;
-    if (this.#waiting.length >= WRITE_LENGTH) this.#write();
+    this.#ended.push(ended);
+    // An answer that nobody takes any more may still be begun; what is told of it is how it stands now.
+    if (this.#ended.length >= TOGETHER || !ended.isWhole || this.#syslog) this.#compose();
   };
+
+  #compose(): void {
+    const all = this.#ended;
+    if (all.length === 0) return;
+    this.#ended = [];
+    let lines = '';
+    for (const ended of all) {
+      const line = this.#line(ended);
+      this.#syslog?.send('info', line);
+      lines += `${line}\n`;
+      if (lines.length < LINES_LENGTH) continue;
+      this.#gather(lines);
+      lines = '';
+    }
+    if (lines !== '') this.#gather(lines);
+  }
 
   /** The file was renamed: what is written from now on goes to a new one of its name. */
   reopen(): void {
@@ -113,11 +140,30 @@ export class AccessLog {
     });
   }
 
+  /** Puts lines to the bytes that wait. */
+  #gather(lines: string): void {
+    if (this.#file === undefined) return;
+    const bytesMax = lines.length * CHARACTER_BYTES_MAX;
+    if (this.#bytes + bytesMax > this.#waiting.length) this.#handOver();
+    if (bytesMax > this.#waiting.length) this.#hand(Buffer.from(lines));
+    else this.#bytes += this.#waiting.write(lines, this.#bytes);
+  }
+
   #write(): void {
-    if (this.#waiting === '') return;
-    this.#stream?.write(this.#waiting);
-    this.#print?.(this.#waiting);
-    this.#waiting = '';
+    this.#compose();
+    this.#handOver();
+  }
+
+  #handOver(): void {
+    if (this.#bytes === 0) return;
+    this.#hand(Buffer.from(this.#waiting.subarray(0, this.#bytes)));
+    this.#bytes = 0;
+  }
+
+  #hand(lines: Buffer): void {
+    // Its types know strings alone; as `openStream` makes it, it takes buffers.
+    (this.#stream as { write(lines: unknown): void } | undefined)?.write(lines);
+    this.#print?.(lines);
   }
 
   #beat(): void {
@@ -157,8 +203,13 @@ function openStream(file: string, isPatient: () => boolean): SonicBoom {
     minLength: 1,
     maxLength: WAITING_BYTES_MAX,
     retryEAGAIN: isPatient,
+    contentMode: 'buffer',
   });
 }
+
+/** What is no plain file may be a pipe. */
+const kindOf = (file: string): keyof typeof WRITE_BYTES =>
+  file !== '-' && statSync(file).isFile() ? 'file' : 'pipe';
 
 /** What stands in the way is found before the app is loaded. */
 function usable(file: string): string {

@@ -5,15 +5,18 @@
 import { subscribe } from 'node:diagnostics_channel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
-import type { Server, Socket } from 'node:net';
+import type { Server } from 'node:net';
 import { type HttpSocket, isTls, speaksHttp } from '../connections.ts';
 
 const BEGUN = Symbol('begun');
 const SENT = Symbol('sent');
 const QUEUED = Symbol('queued');
-type Timed = ServerResponse & { [BEGUN]?: number; [SENT]?: number; req?: IncomingMessage };
-/** With those of its answers that wait for another one, where its client did not wait for that either. */
-type Watched = HttpSocket & { [QUEUED]?: Set<Timed> };
+type Timed = ServerResponse & { [BEGUN]?: number; req?: IncomingMessage };
+/**
+ * With what had been sent over it when the last answer ended, which costs an answer no memory; and with those of its answers that
+ * wait for another one, where its client did not wait for that either.
+ */
+type Watched = HttpSocket & { [SENT]?: number; [QUEUED]?: Set<Timed> };
 
 /** A request and its answer, when it has ended. */
 export interface Ended {
@@ -21,9 +24,11 @@ export interface Ended {
   response: ServerResponse;
   remoteAddress: string | undefined;
   ms: number;
+  /** When it ended, of `performance.now()`: the one look at the clock that all share. */
+  endMs: number;
   /** False: the client left, or was cut, before all was sent. */
   isWhole: boolean;
-  /** Bytes on the connection since the request began, its head included; in HTTP/2 those of the body. */
+  /** Bytes on the connection since the answer before ended, its head included; in HTTP/2 those of the body. */
   sentBytes: number;
 }
 
@@ -34,7 +39,7 @@ interface HttpMessage {
   server: Server;
   request: IncomingMessage;
   response: Timed;
-  socket: Socket;
+  socket: Watched;
 }
 
 export function watchRequests(server: Server, listeners: readonly EndedListener[]): void {
@@ -42,31 +47,24 @@ export function watchRequests(server: Server, listeners: readonly EndedListener[
   const [first] = listeners;
   const tell: EndedListener =
     listeners.length === 1 ? first! : (ended) => listeners.forEach((listener) => void listener(ended));
-  const end = (request: IncomingMessage, response: Timed, socket: Socket, isWhole: boolean): void =>
-    tell({
-      request,
-      response,
-      remoteAddress: socket.remoteAddress,
-      ms: performance.now() - (response[BEGUN] ?? performance.now()),
-      isWhole,
-      sentBytes: socket.bytesWritten - (response[SENT] ?? 0),
-    });
+  const end = (request: IncomingMessage, response: Timed, socket: Watched, isWhole: boolean): void => {
+    const { remoteAddress } = socket;
+    const endMs = performance.now();
+    const ms = endMs - (response[BEGUN] ?? endMs);
+    tell({ request, response, remoteAddress, ms, endMs, isWhole, sentBytes: sentOver(socket) });
+  };
   subscribe('http.server.request.start', (message) => {
     const { server: of, response, socket } = message as HttpMessage;
     if (of !== server) return;
-    // Node keeps it from now on; of a connection that has been closed it is not to be had.
-    void socket.remoteAddress;
     response[BEGUN] = performance.now();
-    response[SENT] = socket.bytesWritten;
-    const current = (socket as Watched)._httpMessage;
+    const current = socket._httpMessage;
     if (current && current !== response) queue(response, socket);
   });
   subscribe('http.server.response.finish', (message) => {
     const { server: of, request, response, socket } = message as HttpMessage;
     if (of !== server) return;
     end(request, response, socket, true);
-    const queued = (socket as Watched)[QUEUED];
-    if (queued) leaveQueue(queued, response, socket);
+    socket[QUEUED]?.delete(response);
   });
   // What is still on a connection that closes was not answered, or not to the end.
   function left(this: Watched): void {
@@ -77,7 +75,11 @@ export function watchRequests(server: Server, listeners: readonly EndedListener[
   }
   server.prependListener(
     isTls(server) ? 'secureConnection' : 'connection',
-    (socket: HttpSocket) => void socket.on('close', left),
+    (socket: HttpSocket) => {
+      // Node keeps it from now on; of a connection that has been closed it is not to be had.
+      void socket.remoteAddress;
+      socket.on('close', left);
+    },
   );
   if (!speaksHttp(server)) watchStreams(server, tell);
 }
@@ -87,10 +89,12 @@ function queue(response: Timed, socket: Watched): void {
   socket[QUEUED].add(response);
 }
 
-function leaveQueue(queued: Set<Timed>, response: Timed, socket: Socket): void {
-  queued.delete(response);
-  const [next] = queued;
-  if (next) next[SENT] = socket.bytesWritten;
+/** What an answer that has ended was sent as. */
+function sentOver(socket: Watched): number {
+  const sent = socket.bytesWritten;
+  const before = socket[SENT] ?? 0;
+  socket[SENT] = sent;
+  return sent - before;
 }
 
 /** HTTP/2, where each answer is a stream of its own; when that has closed it knows nothing of its connection any more. */
@@ -101,16 +105,19 @@ function watchStreams(server: Server, tell: EndedListener): void {
     const { remoteAddress } = request.socket;
     const begunMs = performance.now();
     const sentBytes = countBytes(stream);
-    response.once('close', () =>
+    response.once('close', () => {
+      const endMs = performance.now();
+      const isWhole = response.writableEnded && !stream.aborted && stream.rstCode === 0;
       tell({
         request,
         response,
         remoteAddress,
-        ms: performance.now() - begunMs,
-        isWhole: response.writableEnded && !stream.aborted && stream.rstCode === 0,
+        ms: endMs - begunMs,
+        endMs,
+        isWhole,
         sentBytes: sentBytes(),
-      }),
-    );
+      });
+    });
   });
 }
 
