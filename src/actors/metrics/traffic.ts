@@ -19,7 +19,7 @@ export interface TrafficDeps {
 
 export class Traffic {
   readonly #deps: TrafficDeps;
-  readonly #statuses = new Map<number, number>();
+  readonly #statuses = new Map<number, { count: number }>();
   readonly #durations: number[] = new Array(BOUNDS_MS.length + 1).fill(0);
   #totalMs = 0;
   #aborted = 0;
@@ -38,12 +38,21 @@ export class Traffic {
 
   #count(status: number, ms: number, isWhole: boolean): void {
     this.#isChanged = true;
-    if (isWhole) this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1);
+    if (isWhole) this.#answersWith(status).count++;
     else this.#aborted++;
     let at = 0;
     while (at < BOUNDS_MS.length && ms > BOUNDS_MS[at]!) at++;
     this.#durations[at]!++;
     this.#totalMs += ms;
+  }
+
+  #answersWith(status: number): { count: number } {
+    let answers = this.#statuses.get(status);
+    if (!answers) {
+      answers = { count: 0 };
+      this.#statuses.set(status, answers);
+    }
+    return answers;
   }
 
   /** Tells what is new. Never rejects. */
@@ -57,7 +66,7 @@ export class Traffic {
     this.#isChanged = false;
     this.#deps.tell({
       type: 'worker.metrics',
-      statuses: [...this.#statuses],
+      statuses: Array.from(this.#statuses, ([status, { count }]) => [status, count]),
       durations: [...this.#durations],
       totalMs: this.#totalMs,
       aborted: this.#aborted,
