@@ -25,7 +25,8 @@ export function isoTimeAt(nowMs: number): string {
 }
 
 function begin(nowMs: number): void {
-  const now = Date.now();
+  // It may have been a while ago.
+  const now = Math.trunc(Date.now() - Math.max(0, performance.now() - nowMs));
   const inSecondMs = now % 1000;
   beganMs = nowMs - inSecondMs;
   overMs = beganMs + 1000;
