@@ -18,8 +18,14 @@ interface Said {
 const ended = ({ url, method, headers, status, length, ms }: Said): Ended =>
   ({
     request: { url, method, headers, httpVersion: '1.1' },
-    response: { statusCode: status, _contentLength: length, _header: 'head', getHeader: () => undefined },
-    socket: { remoteAddress: '10.0.0.1' },
+    response: {
+      statusCode: status,
+      _contentLength: length,
+      _header: 'head',
+      headersSent: true,
+      getHeader: () => undefined,
+    },
+    remoteAddress: '10.0.0.1',
     ms,
     endMs: performance.now(),
     isWhole: true,

@@ -73,14 +73,11 @@ export function watchRequests(server: Server, listeners: readonly EndedListener[
     for (const one of new Set([...(response ? [response] : []), ...(queued ?? [])]))
       if (one.req) end(one.req, one, this, false);
   }
-  server.prependListener(
-    isTls(server) ? 'secureConnection' : 'connection',
-    (socket: HttpSocket) => {
-      // Node keeps it from now on; of a connection that has been closed it is not to be had.
-      void socket.remoteAddress;
-      socket.on('close', left);
-    },
-  );
+  server.prependListener(isTls(server) ? 'secureConnection' : 'connection', (socket: HttpSocket) => {
+    // Node keeps it from now on; of a connection that has been closed it is not to be had.
+    void socket.remoteAddress;
+    socket.on('close', left);
+  });
   if (!speaksHttp(server)) watchStreams(server, tell);
 }
 
