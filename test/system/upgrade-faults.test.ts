@@ -1,6 +1,6 @@
 /** What can go wrong around an upgrade, and what must not be carried over. */
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -118,5 +118,18 @@ describe('upgrades', { concurrency: 2 }, () => {
     await server.told(/graceful shutdown/, from);
     process.kill(pid, 'SIGINT');
     await eventually(`nobody is left\n${server.tail()}`, () => groupMembers(server.pid).length === 0);
+  });
+
+  test('the variable of an upgrade that somebody has set by hand is a mistake, no bug', async () => {
+    const told = { protocol: 1, pid: 1, mark: '-', listeners: [], controls: [] };
+    const { status, stderr } = spawnSync(process.execPath, [command('kirin'), 'app.mjs'], {
+      env: { ...process.env, KIRIN_UPGRADE: JSON.stringify(told) },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    assert.equal(status, 2);
+    assert.match(
+      String(stderr),
+      /^kirin: KIRIN_UPGRADE is not what this version of Kirin inherits: [^\n]*\n$/,
+    );
   });
 });
