@@ -100,7 +100,7 @@ describe('upgrades', { concurrency: 2 }, () => {
     await server.told(/^worker 1 .* started/, from);
     const successor = Number(site.read('kirin.pid.2'));
     process.kill(one.pid, 'SIGTERM');
-    await server.told(/^upgrade refused: .*the new arbiter, which is starting, takes its place/, from);
+    await server.told(/^upgrade refused: .*a new arbiter whose process has started already goes on/, from);
     await one.taken(successor);
     const answer = server.get();
     site.write('go', '');
