@@ -76,6 +76,24 @@ describe('upgrades', { concurrency: 2 }, () => {
     await one.stop();
   });
 
+  test('with more sockets than can be told of in a variable it fails, and says what to do', {
+    skip: process.platform === 'linux' ? false : 'the limit is that of Linux',
+  }, async (t) => {
+    const one = await Upgraded.serve(t, ['-w', '1', '-c', 'kirin.config.json'], {
+      bind: false,
+      setUp(site) {
+        const bind = Array.from({ length: 350 }, (_, at) => `unix:${at}${'s'.repeat(80)}`);
+        site.write('kirin.config.json', JSON.stringify({ bind }));
+        return {};
+      },
+    });
+    await assert.rejects(
+      one.upgrade(),
+      /could not be started: the names of its sockets are too long together: bind fewer addresses/,
+    );
+    await one.stop();
+  });
+
   test('a new arbiter that is killed leaves no pid file behind once the old one knows', async (t) => {
     const one = await Upgraded.serve(t, ['-w', '1']);
     const successor = await one.upgrade();
