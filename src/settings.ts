@@ -153,6 +153,8 @@ class Reading {
   }
 
   async #configFile(directory: string): Promise<ConfigFile | undefined> {
+    // A variable of a script that is not set: what it was to name must not be done without.
+    if (this.#commandLine.config === '') throw invalid('--config must be a path, not ""');
     const given = this.#commandLine.config ?? (this.#env['KIRIN_CONFIG'] || undefined);
     const path = given ? resolve(this.#startDirectory, given) : findConfigFile(directory);
     if (path === undefined) return undefined;

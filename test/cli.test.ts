@@ -28,6 +28,7 @@ describe('the command line', () => {
     ['--env A=1 -e B.c=2 app.js', { app: 'app.js', flags: { env: ['A=1', 'B.c=2'] } }],
     ['--error-logfile - app.js', { app: 'app.js', flags: { errorLogfile: ['-'] } }],
     ['-c x.ts -c y.ts app.js', { app: 'app.js', config: 'y.ts', flags: {} }],
+    ['--http2=true app.js', { app: 'app.js', flags: { http2: ['true'] } }],
     ['--timeout 007.50 app.js', { app: 'app.js', flags: { timeoutMs: ['007.50'] } }],
     ['-w 2 -- app.js', { app: 'app.js', flags: { workers: ['2'] } }],
     ['app.js -- start -p 3', { app: 'app.js', flags: { args: ['start', '-p', '3'] } }],
@@ -60,6 +61,8 @@ describe('the command line', () => {
     ['app.js -w', /^-w needs a value/],
     ['app.js --workers', /^--workers needs a value/],
     ['-b --backlog 3 app.js', /^-b needs a value/],
+    ['--http2=yes app.js', /^--http2 must be true or false, not "yes" \(see/],
+    ['--check-config= app.js', /^--check-config must be true or false, not "" \(see/],
     ['a.js b.js', /^one app only: "a\.js" and "b\.js" were given; the app's own arguments stand behind "--"/],
   ];
   for (const [line, message] of wrong)

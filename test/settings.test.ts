@@ -463,6 +463,16 @@ describe('a configuration file', () => {
       read({ directory, config: 'x.ts' }),
       invalid(/^--config: there is no file .*x\.ts$/),
     );
+    await assert.rejects(read({ directory, config: '' }), invalid(/^--config must be a path, not ""$/));
+  });
+
+  test('a link that leads nowhere is not passed over', async (t) => {
+    const directory = withFiles(t, {});
+    symlinkSync('../shared/kirin.config.json', join(directory, 'kirin.config.json'));
+    await assert.rejects(
+      read({ directory }),
+      invalid(/kirin\.config\.json is a link that leads to no file$/),
+    );
   });
 });
 

@@ -50,6 +50,7 @@ export async function parseCommandLine(
 async function parseArguments(argv: readonly string[], version: string): Promise<Parsed> {
   const { own, behind } = splitOwn(argv);
   const split = withValues(own.flatMap(splitLetter));
+  for (const arg of split) refuseSwitchValue(arg);
   const quick = quickArguments(split);
   if (quick) return run(quick, behind);
   const parser = await build(version);
@@ -134,6 +135,21 @@ const withoutTypes = (help: string) => help.replace(/ +\[boolean\]$/gm, '');
 function splitLetter(arg: string): string[] {
   const letter = arg[1] ?? '';
   return /^-[a-z][^=]/.test(arg) && LETTERS.has(letter) ? [`-${letter}`, arg.slice(2)] : [arg];
+}
+
+const SWITCHES = new Set([
+  'check-config',
+  'print-config',
+  ...settingList.flatMap(({ flag, aliases = [], type }) =>
+    type.kind === 'switch' ? [flag, ...aliases] : [],
+  ),
+]);
+
+/** To yargs everything but `true` is false: `--http2=yes` would be off without a word. */
+function refuseSwitchValue(arg: string): void {
+  const [, flag = '', value = ''] = /^--([^=]+)=(.*)$/s.exec(arg) ?? [];
+  if (SWITCHES.has(flag) && value !== 'true' && value !== 'false')
+    throw usage(`--${flag} must be true or false, not "${value}"`);
 }
 
 const OPTIONAL = new Map(

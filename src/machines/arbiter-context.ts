@@ -104,10 +104,11 @@ export const ORDERS_PENDING_MAX = 256;
 
 export const startingFault: Fault = { code: 'order.starting', message: 'the server is still starting' };
 export const stoppingFault: Fault = { code: 'order.stopping', message: 'the server is stopping' };
-/** Of an upgrade whose new arbiter, which this one does not end, is not there yet. */
+/** Of an upgrade whose new arbiter, which this one does not end, does not serve yet; with a slow hook before it, it has no process. */
 export const leftToSuccessorFault: Fault = {
   code: 'order.stopping',
-  message: 'the server is stopping; the new arbiter, which is starting, takes its place',
+  message:
+    'the server is stopping; a new arbiter whose process has started already goes on, and takes its place',
 };
 
 export const lastOrder = (context: ArbiterContext): PendingOrder =>

@@ -2,7 +2,7 @@
  * The configuration file: found, loaded afresh each time, and its keys checked. Runs in the arbiter; the file itself
  * is evaluated elsewhere (`config-process.ts`).
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { FaultError } from '../actors/fault-error.ts';
 import { type Evaluated, type Evaluation, evaluateConfig } from './config-process.ts';
@@ -26,7 +26,8 @@ export interface ConfigFile {
 
 /** The file of `directory`, if it has one; two are an error, since one of them would be ignored. */
 export function findConfigFile(directory: string): string | undefined {
-  const found = NAMES.filter((name) => existsSync(join(directory, name)));
+  // A link that leads nowhere is found too: a server must not start without the settings it was meant to have.
+  const found = NAMES.filter((name) => lstatSync(join(directory, name), { throwIfNoEntry: false }));
   if (found.length > 1)
     throw invalid(`${directory} has both ${found[0]} and ${found[1]}: keep one, or choose with --config`);
   return found[0] && join(directory, found[0]);
@@ -38,7 +39,12 @@ export function findConfigFile(directory: string): string | undefined {
  */
 export async function loadConfigFile(path: string, evaluation: Evaluation): Promise<ConfigFile> {
   const name = basename(path);
-  if (!existsSync(path)) throw invalid(`--config: there is no file ${path}`);
+  if (!existsSync(path))
+    throw invalid(
+      lstatSync(path, { throwIfNoEntry: false })
+        ? `${path} is a link that leads to no file`
+        : `--config: there is no file ${path}`,
+    );
   let evaluated: Evaluated;
   try {
     evaluated = path.endsWith('.json')

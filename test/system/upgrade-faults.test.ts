@@ -1,6 +1,6 @@
 /** What can go wrong around an upgrade, and what must not be carried over. */
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -76,6 +76,24 @@ describe('upgrades', { concurrency: 2 }, () => {
     await one.stop();
   });
 
+  test('with more sockets than can be told of in a variable it fails, and says what to do', {
+    skip: process.platform === 'linux' ? false : 'the limit is that of Linux',
+  }, async (t) => {
+    const one = await Upgraded.serve(t, ['-w', '1', '-c', 'kirin.config.json'], {
+      bind: false,
+      setUp(site) {
+        const bind = Array.from({ length: 350 }, (_, at) => `unix:${at}${'s'.repeat(80)}`);
+        site.write('kirin.config.json', JSON.stringify({ bind }));
+        return {};
+      },
+    });
+    await assert.rejects(
+      one.upgrade(),
+      /could not be started: the names of its sockets are too long together: bind fewer addresses/,
+    );
+    await one.stop();
+  });
+
   test('a new arbiter that is killed leaves no pid file behind once the old one knows', async (t) => {
     const one = await Upgraded.serve(t, ['-w', '1']);
     const successor = await one.upgrade();
@@ -100,7 +118,7 @@ describe('upgrades', { concurrency: 2 }, () => {
     await server.told(/^worker 1 .* started/, from);
     const successor = Number(site.read('kirin.pid.2'));
     process.kill(one.pid, 'SIGTERM');
-    await server.told(/^upgrade refused: .*the new arbiter, which is starting, takes its place/, from);
+    await server.told(/^upgrade refused: .*a new arbiter whose process has started already goes on/, from);
     await one.taken(successor);
     const answer = server.get();
     site.write('go', '');
@@ -118,5 +136,18 @@ describe('upgrades', { concurrency: 2 }, () => {
     await server.told(/graceful shutdown/, from);
     process.kill(pid, 'SIGINT');
     await eventually(`nobody is left\n${server.tail()}`, () => groupMembers(server.pid).length === 0);
+  });
+
+  test('the variable of an upgrade that somebody has set by hand is a mistake, no bug', async () => {
+    const told = { protocol: 1, pid: 1, mark: '-', listeners: [], controls: [] };
+    const { status, stderr } = spawnSync(process.execPath, [command('kirin'), 'app.mjs'], {
+      env: { ...process.env, KIRIN_UPGRADE: JSON.stringify(told) },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    assert.equal(status, 2);
+    assert.match(
+      String(stderr),
+      /^kirin: KIRIN_UPGRADE is not what this version of Kirin inherits: [^\n]*\n$/,
+    );
   });
 });

@@ -1,5 +1,5 @@
 /** A server that is upgraded: its arbiters are found by their pid file, since the first of them is the test's only child. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { eventually, launch, type Server, type ServerOptions, Site } from './harness.ts';
 import { groupMembers } from './processes.ts';
@@ -66,9 +66,9 @@ export class Upgraded {
   async taken(successor: number): Promise<void> {
     await eventually(
       `the new arbiter takes the place\n${this.server.tail()}`,
+      // Between the old one's pid file and the new one's there is none.
       () =>
-        existsSync(this.site.path('kirin.pid')) &&
-        this.pid === successor &&
+        readIfThere(this.site.path('kirin.pid')).trim() === String(successor) &&
         !existsSync(this.site.path('kirin.pid.2')),
     );
   }
@@ -81,5 +81,14 @@ export class Upgraded {
       `nobody is left\n${this.server.tail()}`,
       () => groupMembers(this.server.pid).length === 0,
     );
+  }
+}
+
+/** Empty where there is none. */
+export function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
   }
 }

@@ -71,8 +71,11 @@ export function inheritedFrom(env: NodeJS.ProcessEnv): Heritage | undefined {
   }
   const parsed = v.safeParse(heritage, told);
   if (parsed.success) return parsed.output;
-  throw new FaultError(
+  throw notInherited();
+}
+
+export const notInherited = (): FaultError =>
+  new FaultError(
     'settings.invalid',
     `${VARIABLE} is not what this version of Kirin inherits: it is set by a running server for the new one of an upgrade, and by nobody else`,
   );
-}

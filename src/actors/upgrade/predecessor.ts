@@ -13,7 +13,7 @@ import {
 } from '../../machines/events/upgrade.ts';
 import { type Link, openLink } from '../link.ts';
 import { isSameProcess } from '../process-identity.ts';
-import { type Heritage, WORD_FD } from './heritage.ts';
+import { type Heritage, notInherited, WORD_FD } from './heritage.ts';
 
 /** The kernel closes a process's pipes before it has ended: so long at most it is waited for. */
 const END_MS = 5000;
@@ -29,7 +29,7 @@ export class Predecessor {
 
   constructor(heritage: Heritage) {
     this.heritage = heritage;
-    const stream = new Socket({ fd: WORD_FD, readable: true, writable: true });
+    const stream = openWord();
     this.#link = openLink<PredecessorWord, SuccessorWord>(stream, null, predecessorWords, {
       event: () => this.#yield(),
       unknown() {},
@@ -77,5 +77,14 @@ export class Predecessor {
     this.#isGone = true;
     this.#yield();
     this.#gone();
+  }
+}
+
+/** Throws FaultError `settings.invalid` where somebody has set the variable by hand: the descriptor is another thing, or none. */
+function openWord(): Socket {
+  try {
+    return new Socket({ fd: WORD_FD, readable: true, writable: true });
+  } catch {
+    throw notInherited();
   }
 }

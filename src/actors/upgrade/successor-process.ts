@@ -59,11 +59,7 @@ export function successorProcess({ start, before, handOver, yields, takeBack }: 
       );
       const { pid } = child;
       child.once('spawn', () => tell({ type: 'successor.started', pid: pid ?? 0 }));
-      child.once('error', (error) =>
-        ended(
-          `the new arbiter could not be started: ${isExhausted(error) ? 'no file descriptor is left (see ulimit -n)' : error.message}`,
-        ),
-      );
+      child.once('error', (error) => ended(unstarted(error)));
       child.once('exit', (code, signal) =>
         ended(
           `the new arbiter (pid ${pid}) ended with ${signal ?? `exit code ${code}`}; what it logged says why`,
@@ -93,12 +89,26 @@ export function successorProcess({ start, before, handOver, yields, takeBack }: 
     receive(({ signal }) => {
       if (child) killChild(child, signal);
     });
-    begin().catch((error: unknown) => ended(toFault(error, 'upgrade.failed').message));
+    begin().catch((error: unknown) =>
+      ended(isTooLong(error) ? unstarted(error as Error) : toFault(error, 'upgrade.failed').message),
+    );
     // The pipe stays open until this process has ended: its end is what the new arbiter waits for.
     return () => {
       isOver = true;
     };
   });
+}
+
+/** What it inherits is told in a variable, and the system limits those. */
+const isTooLong = (error: unknown): boolean => (error as NodeJS.ErrnoException | undefined)?.code === 'E2BIG';
+
+function unstarted(error: Error): string {
+  const reason = isExhausted(error)
+    ? 'no file descriptor is left (see ulimit -n)'
+    : isTooLong(error)
+      ? 'the names of its sockets are too long together: bind fewer addresses'
+      : error.message;
+  return `the new arbiter could not be started: ${reason}`;
 }
 
 /** As this process was given it, but for what names this process. */
