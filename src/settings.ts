@@ -51,7 +51,7 @@ export const originOf = (settings: Settings, key: SettingKey | 'app'): string =>
 export function settingsSource(
   commandLine: CommandLine,
   env: NodeJS.ProcessEnv = process.env,
-  directory: string = startDirectory,
+  directory: string = startDirectory(),
 ): SettingsSource {
   return (signal, learn) => new Reading(commandLine, env, directory, signal).settings(learn);
 }

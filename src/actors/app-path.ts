@@ -21,17 +21,25 @@ export function logicalDirectory(pwd: string | undefined, cwd: string): string {
   return named && real && named.dev === real.dev && named.ino === real.ino ? resolve(pwd) : cwd;
 }
 
-/** Where `kirin` was started; read once, since the link may have moved and the directory be gone later. */
-export const startDirectory: string = logicalDirectory(process.env['PWD'], workingDirectory());
+const started = workingDirectory();
 
-function workingDirectory(): string {
+/**
+ * Where `kirin` was started; read once, since the link may have moved and the directory be gone later. Throws FaultError
+ * `settings.invalid` where it was gone already: only to who asks, since nobody can catch what the loading of this file throws.
+ */
+export function startDirectory(): string {
+  if (started !== undefined) return started;
+  throw new FaultError(
+    'settings.invalid',
+    'the directory that kirin is started in is gone: change to one that is there',
+  );
+}
+
+function workingDirectory(): string | undefined {
   try {
-    return process.cwd();
+    return logicalDirectory(process.env['PWD'], process.cwd());
   } catch {
-    throw new FaultError(
-      'settings.invalid',
-      'the directory that kirin is started in is gone: change to one that is there',
-    );
+    return undefined;
   }
 }
 
@@ -40,7 +48,7 @@ export function resolveApp(settings: Pick<Settings, 'app' | 'chdir'> & Partial<P
   cwd: string;
   app: AppSpec;
 } {
-  const base = settings.chdir ?? startDirectory;
+  const base = settings.chdir ?? startDirectory();
   let cwd: string;
   try {
     cwd = realpathSync(base);

@@ -13,6 +13,9 @@ import type { Notice } from './supervised.ts';
 const CHECK_MS_MAX = 30_000;
 const CHECK_MS_MIN = 100;
 
+/** Node's own limit for the handshake of TLS, which comes before any head. */
+const HANDSHAKE_MS = 120_000;
+
 let edge: EdgeSpec = {};
 let make: (listener: RequestListener) => Server = (listener) => http.createServer(listener);
 
@@ -27,7 +30,7 @@ export async function prepareEdge(spec: EdgeSpec): Promise<void> {
   const limits = limitsOf(spec);
   make = (listener) => http.createServer(limits, listener);
   if (!spec.tls) return;
-  const secure = await secureOptions(spec.tls);
+  const secure = await secureOptions(spec.tls, spec.headersTimeoutMs ?? 0);
   if (spec.http2Streams === undefined) {
     const { default: https } = await import('node:https');
     make = (listener) => https.createServer({ ...secure, ...limits }, listener);
@@ -43,8 +46,12 @@ export async function prepareEdge(spec: EdgeSpec): Promise<void> {
       maxHeaderListSize: spec.maxHeaderBytes ?? 16 * 1024,
     },
   };
-  make = (listener) =>
-    forHttp1(http2.createSecureServer(options, listener as never) as unknown as http.Server, limits);
+  const { endIdleSessions } = await import('./idle-sessions.ts');
+  make = (listener) => {
+    const server = http2.createSecureServer(options, listener as never) as unknown as http.Server;
+    endIdleSessions(server, () => server.keepAliveTimeout);
+    return forHttp1(server, limits);
+  };
 }
 
 /** A server of HTTP/2 makes nothing of these options, and yet serves HTTP/1.1 by them where it has them as its own. */
@@ -90,13 +97,14 @@ function limitsOf({ maxHeaderBytes, headersTimeoutMs, requestTimeoutMs }: EdgeSp
   };
 }
 
-async function secureOptions(tls: NonNullable<EdgeSpec['tls']>) {
+async function secureOptions(tls: NonNullable<EdgeSpec['tls']>, handshakeMs: number) {
   const { createSecureContext } = await import('node:tls');
   const options = {
     cert: read('--certfile', tls.certfile),
     key: read('--keyfile', tls.keyfile),
     ...(tls.caCerts === undefined ? {} : { ca: readCertificates(tls.caCerts) }),
     ...(tls.ciphers === undefined ? {} : { ciphers: tls.ciphers }),
+    ...(handshakeMs > 0 && handshakeMs < HANDSHAKE_MS ? { handshakeTimeout: handshakeMs } : {}),
     minVersion: tls.minVersion,
     maxVersion: tls.maxVersion,
     requestCert: tls.clients !== 'none',

@@ -119,6 +119,19 @@ describe('a server of syslog', () => {
   });
 });
 
+test('a server that closes each connection is told of three times a minute, not each second', async (t) => {
+  let accepted = 0;
+  const { port } = await listening(t, (socket) => {
+    accepted++;
+    socket.resetAndDestroy();
+  });
+  const told: string[] = [];
+  const syslog = sender(port, told);
+  await eventually('it was tried five times', () => accepted === 5);
+  await syslog.end();
+  assert.ok(told.length > 0 && told.length <= 3, told.join('\n'));
+});
+
 /** Messages by the lengths before them. */
 function framesOf(text: string): string[] {
   const messages: string[] = [];

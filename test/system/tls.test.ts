@@ -208,7 +208,7 @@ describe('HTTP/2', { concurrency: 2 }, () => {
     const site = new Site(t);
     const own = certify(site, 'server');
     const ca = site.read('server.pem');
-    const limits = ['--max-header-size', '2K', '--headers-timeout', '0.3', '--keep-alive', '0.3'];
+    const limits = ['--max-header-size', '2K', '--headers-timeout', '1', '--keep-alive', '1'];
     const server = await withTls(t, own, ['--http2', ...limits]);
     const told = async (text: string): Promise<string> => {
       const socket = tls.connect({ host: '127.0.0.1', port: server.port, ca });
@@ -227,14 +227,30 @@ describe('HTTP/2', { concurrency: 2 }, () => {
     assert.match(await told(`${head}X: ${'x'.repeat(3000)}\r\n\r\n`), /^HTTP\/1\.1 431/);
     assert.match(await told(head), /^HTTP\/1\.1 408/);
     assert.match(await told(`${head}\r\n`), /^HTTP\/1\.1 200/);
+    // Who does not even begin with TLS is given up as well.
+    const mute = await RawClient.connect(server.port);
+    await eventually('it is closed', () => mute.closed);
     // Of a head that is too large nothing reaches the app in HTTP/2 either, once its client knows the limit.
     const session = http2.connect(`https://127.0.0.1:${server.port}`, { ca });
     t.after(() => session.destroy());
-    await once(session, 'remoteSettings');
-    await once(session, 'localSettings');
+    const ended = once(session, 'close');
+    await Promise.all([once(session, 'remoteSettings'), once(session, 'localSettings')]);
     const stream = session.request({ x: 'x'.repeat(3000) });
     const [error] = (await once(stream, 'error')) as [Error];
     assert.match(error.message, /ENHANCE_YOUR_CALM/);
+    // The session has an answer under way for longer than it may be idle, and ends when it is idle.
+    const busy = http2.connect(`https://127.0.0.1:${server.port}`, { ca });
+    t.after(() => busy.destroy());
+    const left = once(busy, 'close');
+    const held = busy.request({ ':path': `/hold?until=${site.path('go')}` });
+    await server.printed(/holding/);
+    await ended;
+    assert.equal(busy.closed, false);
+    site.write('go', '');
+    const [{ ':status': status }] = (await once(held, 'response')) as [http2.IncomingHttpHeaders];
+    assert.equal(status, 200);
+    held.resume();
+    await left;
   });
 });
 

@@ -131,7 +131,7 @@ export class Development {
       fixed.push(resolveApp(settings).app.path);
     } catch {
       // It may yet come, and that it is missing is told by whoever needs it.
-      fixed.push(resolve(chdir ?? startDirectory, app.replace(/:\w+$/, '')));
+      fixed.push(resolve(chdir ?? startDirectory(), app.replace(/:\w+$/, '')));
     }
     for (const path of fixed) this.#fixOne(path);
   }

@@ -13,7 +13,7 @@ export function missingTransport({
   logTransports,
   chdir,
 }: Told): { module: string; directory: string } | undefined {
-  const directory = chdir ?? startDirectory;
+  const directory = chdir ?? startDirectory();
   const module = logTransports.find((one) => !moduleFile(one, directory) && !isPackage(one, directory));
   return module === undefined ? undefined : { module, directory };
 }
@@ -25,7 +25,7 @@ export async function transportsOf(
 ): Promise<LogTransport[]> {
   if (logTransports.length === 0) return [];
   const { LogTransport: Made } = await import('./transport.ts');
-  const directory = chdir ?? startDirectory;
+  const directory = chdir ?? startDirectory();
   const transports = logTransports.map((module) => {
     const file = moduleFile(module, directory);
     const data: ThreadData = {

@@ -12,6 +12,9 @@ const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 const AGAIN_MS = 1000;
 /** Losses are told at most so often. */
 const TOLD_MS = 10_000;
+/** That it is gone is told so often within such a time. */
+const MISSES_MAX = 3;
+const MISSES_MS = 60_000;
 /** At the end, for what is still to be sent. */
 const END_MS = 1000;
 
@@ -37,8 +40,8 @@ export class Syslog {
   #telling: NodeJS.Timeout | undefined;
   #hasTold = false;
   #isMissing = false;
-  /** When it was last told: a server may take each connection, and close it at once. */
-  #missedMs = Number.NEGATIVE_INFINITY;
+  #misses = 0;
+  #missesSinceMs = Number.NEGATIVE_INFINITY;
   #isEnding = false;
   #isClosed = false;
   #idle: (() => void) | undefined;
@@ -111,15 +114,23 @@ export class Syslog {
   #broken(why: string): void {
     if (this.#isClosed) return;
     this.#wire = undefined;
-    const isToldOf = performance.now() - this.#missedMs < TOLD_MS;
-    if (!this.#isMissing && !this.#isEnding && !isToldOf) {
+    if (!this.#isMissing && !this.#isEnding && this.#mayTellMiss()) {
       this.#isMissing = true;
-      this.#missedMs = performance.now();
       this.#options.notice(`the syslog server ${this.#options.to} cannot be reached: ${why}; trying again`);
     }
     this.#again = setTimeout(() => this.#open(), AGAIN_MS);
     // What is left at the end holds the process by a limit of its own.
     this.#again.unref();
+  }
+
+  /** A server may take each connection, and close it at once. */
+  #mayTellMiss(): boolean {
+    const nowMs = performance.now();
+    if (nowMs - this.#missesSinceMs >= MISSES_MS) {
+      this.#missesSinceMs = nowMs;
+      this.#misses = 0;
+    }
+    return ++this.#misses <= MISSES_MAX;
   }
 
   /** Told a moment later, with all that are lost meanwhile: what tells it is a message itself. */

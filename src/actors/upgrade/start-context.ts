@@ -21,13 +21,15 @@ export function startContext(): StartContext {
 }
 
 function namedDirectory(): string {
-  const here = process.cwd();
   const named = process.env['PWD'];
-  if (!named?.startsWith('/') || named === here) return here;
+  let here = '/';
   try {
+    here = process.cwd();
+    if (!named?.startsWith('/') || named === here) return here;
     const [one, other] = [statSync(named), statSync(here)];
     return one.dev === other.dev && one.ino === other.ino ? named : here;
   } catch {
+    // Its own directory may be gone: that the settings cannot be read there is said when they are.
     return here;
   }
 }
