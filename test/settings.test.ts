@@ -435,6 +435,11 @@ describe('a configuration file', () => {
       '{"env": {"A": 1}}',
       /^"env" in kirin\.config\.json: the value of "A" must be a text, and its name one$/,
     ],
+    [
+      'kirin.config.json',
+      '{"env": 5}',
+      /^"env" in kirin\.config\.json must be an object of texts, or a list of NAME=VALUE, not "5"$/,
+    ],
     ['kirin.config.json', '{"bind": []}', /at least one address/],
     ['kirin.config.json', '{"app": 3}', /app must be MODULE/],
     ['kirin.config.json', '{', /^kirin\.config\.json: SyntaxError/],

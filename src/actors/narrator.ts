@@ -278,7 +278,7 @@ function describeOrder(order: ArbiterOrder): string {
     case 'arbiter.upgrade':
       return `${order.source}: upgrade`;
     case 'arbiter.rest':
-      return `${order.source}: let the workers go, the new arbiter serves`;
+      return `${order.source}: let the workers go`;
   }
 }
 

@@ -183,10 +183,9 @@ function parseLabel({ lengthMax }: Kind & { kind: 'label' }, raw: unknown, conte
 }
 
 /** A list, or one value of it. Text from the environment was split by commas before. */
-function parseList(raw: unknown, context: ParseContext): string[] {
+function parseList(raw: unknown, context: ParseContext, wanted = 'text, or a list of texts'): string[] {
   const list = Array.isArray(raw) ? raw : [raw];
-  for (const item of list)
-    if (typeof item !== 'string' || item.trim() === '') must(context, 'text, or a list of texts', item);
+  for (const item of list) if (typeof item !== 'string' || item.trim() === '') must(context, wanted, item);
   return list as string[];
 }
 
@@ -256,7 +255,7 @@ function parsePairs(raw: unknown, context: ParseContext): Record<string, string>
   const entries: [string, unknown][] =
     typeof raw === 'object' && raw !== null && !Array.isArray(raw)
       ? Object.entries(raw)
-      : parseList(raw, context).map((pair) => {
+      : parseList(raw, context, 'an object of texts, or a list of NAME=VALUE').map((pair) => {
           const at = pair.indexOf('=');
           // What is not a pair may be a secret all the same: it is not shown.
           if (at < 1) throw invalid(`${context.origin} must be NAME=VALUE, and one of them is not`);
