@@ -4,7 +4,8 @@
  */
 import type { RequestListener } from 'node:http';
 import net, { type Server } from 'node:net';
-import { createEdgeServer } from './edge.ts';
+import { createEdgeServer, speaksHttp2 } from './edge.ts';
+import { FaultError } from './fault-error.ts';
 import { servesHttp } from './listen-hook.ts';
 
 /** A server that the app's requests go to, not yet listening. */
@@ -48,7 +49,7 @@ export function recognize(value: unknown): Recognized | 'factory' | undefined {
   if (!isFunction(value) || isClass(value)) return undefined;
   const bag = value as unknown as Bag;
   const isExpress = isFunction(bag['handle']) && isFunction(bag['use']);
-  if (isExpress) return { serve: async () => fromHandler(value, 'handler', value) };
+  if (isExpress) return { serve: async () => fromExpress(value) };
   if (isFunction(bag['fetch'])) return { serve: () => fromFetch(bag) };
   if (value.length >= 2) return { serve: async () => fromHandler(value, 'handler', value) };
   return 'factory';
@@ -56,6 +57,16 @@ export function recognize(value: unknown): Recognized | 'factory' | undefined {
 
 function fromHandler(handler: unknown, kind: Servable['kind'], exported: unknown): Servable {
   return { kind, server: createEdgeServer(handler as RequestListener), ours: true, handler: exported };
+}
+
+/** Express puts prototypes of its own under requests and answers, which those of HTTP/2 do not survive: any client would end the worker. */
+function fromExpress(app: unknown): Servable {
+  if (speaksHttp2())
+    throw new FaultError(
+      'settings.invalid',
+      '--http2: an Express app cannot answer HTTP/2: leave --http2 out, or let a proxy speak it',
+    );
+  return fromHandler(app, 'handler', app);
 }
 
 /** Fastify, and whatever else carries its own server. */

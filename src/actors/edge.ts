@@ -60,6 +60,9 @@ function forHttp1(server: http.Server, limits: http.ServerOptions): Server {
   return Object.assign(server, { keepAliveTimeout }, limits);
 }
 
+/** Whether clients may speak HTTP/2 with the servers that are made here. */
+export const speaksHttp2 = (): boolean => edge.tls !== undefined && edge.http2Streams !== undefined;
+
 /** A server for a handler, not yet listening. */
 export const createEdgeServer = (listener: RequestListener): Server => make(listener);
 

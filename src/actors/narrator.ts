@@ -257,7 +257,11 @@ function tellArbiter(
   }
 }
 
-function describeOrder(order: ArbiterOrder): string {
+/** Nobody has asked for it. */
+const OF_ITSELF = 'of itself';
+
+function describeOrder(given: ArbiterOrder): string {
+  const order = { ...given, source: given.source === 'internal' ? OF_ITSELF : given.source };
   switch (order.type) {
     case 'arbiter.reload':
       return `${order.source}: reload`;
@@ -305,7 +309,7 @@ function replacedIn({ replaced = 0, dirtyReplaced }: OrderEnded): string {
 
 /** How an order ended, as a line. Plain successes of orders that need no word are told at debug level. */
 function tellOrderEnd(log: Log, end: OrderEnded): void {
-  const what = end.order.replace('arbiter.', '');
+  const what = end.order === 'arbiter.rest' ? 'standby' : end.order.replace('arbiter.', '');
   const fields = { order: what, orderId: end.orderId, ...stackOf(end.fault) };
   const counts =
     end.remaining === undefined

@@ -117,7 +117,13 @@ export const arbiterSetup = setup({
       type: 'order.refused',
       ...lastOrder(context),
       total: context.target,
-      fault: { code: 'order.outOfBounds', message: 'there is one worker; there must be at least 1' },
+      fault: {
+        code: 'order.outOfBounds',
+        message:
+          context.target === 0
+            ? 'there is none: the new arbiter serves'
+            : 'there is one worker; there must be at least 1',
+      },
     })),
     endFull: emit(({ context }) => ({
       type: 'order.refused',

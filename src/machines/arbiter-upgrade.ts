@@ -91,9 +91,10 @@ export const arbiterWhole = arbiterParts.extend({
       enqueue.sendTo('pool', { type: 'pool.scale', orderId: context.lastOrderId, target: 0 });
     }),
     /** As many workers as the settings last asked for. */
-    wake: enqueueActions(({ context, enqueue }) =>
-      enqueue.raise({ type: 'arbiter.scale', by: context.asked, source: 'internal' }),
-    ),
+    wake: enqueueActions(({ context, event, enqueue }) => {
+      const source = event.type === 'arbiter.reload' ? event.source : 'internal';
+      enqueue.raise({ type: 'arbiter.scale', by: context.asked, source });
+    }),
 
     // ── the new one ─────────────────────────────────────────────────────────────────────────────────────────
     watchPredecessor: enqueueActions(({ context, enqueue }) => {

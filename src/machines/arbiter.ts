@@ -197,6 +197,7 @@ export const arbiterMachine = arbiterWhole.createMachine({
                   { actions: ['takeOrder', 'endStarting', 'dropOrder'] },
                 ],
                 'arbiter.rest': [
+                  { guard: 'isResting', actions: ['takeOrder', 'tellTaken', 'endDone', 'dropOrder'] },
                   { guard: 'isReloading', actions: ['takeOrder', 'endReloading', 'dropOrder'] },
                   { guard: 'isSucceeded', actions: ['takeOrder', 'rest'] },
                   { actions: ['takeOrder', 'endNobodyElse', 'dropOrder'] },

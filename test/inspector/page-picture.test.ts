@@ -6,11 +6,11 @@ import { eventually } from '../system/harness.ts';
 import { childRow, Pages } from './pages.ts';
 
 type Box = { x: number; y: number; width: number; height: number };
+/** The whole of it, or, where it is larger, its beginning. */
+const spans = (from: number, room: number, at: number, length: number): boolean =>
+  at >= from - 1 && (at + length <= from + room + 1 || (length > room - 32 && at < from + 32));
 const holds = (outer: Box, inner: Box): boolean =>
-  inner.x >= outer.x - 1 &&
-  inner.y >= outer.y - 1 &&
-  inner.x + inner.width <= outer.x + outer.width + 1 &&
-  inner.y + inner.height <= outer.y + outer.height + 1;
+  spans(outer.x, outer.width, inner.x, inner.width) && spans(outer.y, outer.height, inner.y, inner.height);
 
 /** Of what is there by the time that it is measured: the page draws anew as things happen. */
 async function boxOf(locator: Locator): Promise<Box> {

@@ -134,6 +134,9 @@ test('resting: all workers go, once another serves and no reload is under way', 
   assert.deepEqual(one.toPool.at(-1), { type: 'pool.scale', orderId: 6, target: 0 });
   one.pool({ type: 'pool.done', orderId: 6, replaced: 0 });
   assert.equal(one.ends.at(-1), 'done rest 6');
+  one.tell(rest, { type: 'arbiter.scale', by: -1, source: 'SIGTTOU' });
+  assert.deepEqual(one.ends.slice(-2), ['done rest 7', 'refused scale 8']);
+  assert.equal(one.faults.at(-1)?.fault?.message, 'there is none: the new arbiter serves');
 });
 
 test('going back: a reload brings the workers back as they were, and so does the end of the new arbiter', () => {

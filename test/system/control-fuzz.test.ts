@@ -27,9 +27,10 @@ interface Shot {
   last: boolean;
 }
 
-/** Commands whose effect is no matter here; none that stops the server, or is about a process. */
+/** Commands whose effect is no matter here; none that stops the server, starts another, or is about a process. */
 const harmless = COMMANDS.filter(
-  ({ name }) => !['shutdown', 'worker kill', 'worker add', 'reload', 'reopen'].includes(name),
+  ({ name }) =>
+    !['shutdown', 'worker kill', 'worker add', 'reload', 'reopen', 'upgrade', 'standby'].includes(name),
 );
 const argument = fc.oneof(
   {

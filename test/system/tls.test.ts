@@ -122,6 +122,10 @@ describe('TLS', { concurrency: 2 }, () => {
       'script.mjs',
       `import http from 'node:http'; http.createServer().listen(3000);`,
     );
+    const express = site.write(
+      'express.mjs',
+      `import express from ${JSON.stringify(import.meta.resolve('express'))}; export default express();`,
+    );
     const cases: [string[], string, RegExp][] = [
       [['--certfile', site.path('none.pem')], app, /--certfile .*none\.pem: ENOENT/],
       [
@@ -144,6 +148,11 @@ describe('TLS', { concurrency: 2 }, () => {
       ],
       [['--certfile', cert, '--keyfile', key, '--ciphers', 'NONE'], app, /--ciphers NONE: no cipher match/],
       [['--certfile', cert, '--keyfile', key], own, /the app has made its own server, which speaks no TLS/],
+      [
+        ['--certfile', cert, '--keyfile', key, '--http2'],
+        express,
+        /--http2: an Express app cannot answer HTTP\/2/,
+      ],
       [
         ['--certfile', cert, '--keyfile', key],
         script,

@@ -150,7 +150,7 @@ describe('upgrades', { concurrency: 2 }, () => {
     const { pid } = one;
     process.kill(pid, 'SIGWINCH');
     await server.told(/^SIGWINCH: let the workers go$/);
-    await server.told(/^rest refused: no new arbiter serves, so nobody would/);
+    await server.told(/^standby refused: no new arbiter serves, so nobody would/);
     const told = await ControlClient.once(site.path('ctl'), 'upgrade --wait');
     assert.deepEqual([told.data.success, told.data.status], [true, 'done']);
     const successor = Number(told.data.pid);

@@ -126,13 +126,16 @@ export function resize(svg: SVGSVGElement, scale: number): void {
   svg.style.setProperty('--count', String(Math.min(1.9, 0.85 / scale)));
 }
 
-/** Scrolls a box so that something in it is seen, where it is not. */
+/** Scrolls a box so that something in it is seen, where it is not; of what has no room in it, the beginning, where its name stands. */
 export function reveal(box: Element, element: Element): void {
   const outer = box.getBoundingClientRect();
   const inner = element.getBoundingClientRect();
   const margin = 16;
   if (inner.top < outer.top + margin || inner.bottom > outer.bottom - margin)
-    box.scrollTop += inner.top + inner.height / 2 - (outer.top + outer.height / 2);
+    box.scrollTop += towards(inner.top, inner.height, outer.top, outer.height, margin);
   if (inner.left < outer.left + margin || inner.right > outer.right - margin)
-    box.scrollLeft += inner.left + inner.width / 2 - (outer.left + outer.width / 2);
+    box.scrollLeft += towards(inner.left, inner.width, outer.left, outer.width, margin);
 }
+
+const towards = (at: number, length: number, from: number, room: number, margin: number): number =>
+  length > room - 2 * margin ? at - from - margin : at + length / 2 - (from + room / 2);
