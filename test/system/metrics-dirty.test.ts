@@ -1,9 +1,7 @@
 /** What is counted of dirty calls, as Prometheus and statsd see it. */
 import assert from 'node:assert/strict';
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
+import { datagrams } from './datagrams.ts';
 import { assertCode, dirtyServer, WORK } from './dirty-server.ts';
 import { eventually, type Server, Site } from './harness.ts';
 
@@ -69,12 +67,7 @@ describe('durations of dirty calls', { concurrency: 2 }, () => {
   });
 
   test('are sent to statsd, the last of them at the end', async (t) => {
-    const heard: string[] = [];
-    const socket = createSocket('udp4').on('message', (text) => heard.push(...String(text).split('\n')));
-    t.after(() => socket.close());
-    socket.bind(0, '127.0.0.1');
-    await once(socket, 'listening');
-    const { port } = socket.address() as AddressInfo;
+    const { heard, port } = await datagrams(t);
     const { server, inWeb } = await dirtyServer(t, [...ONE, '--statsd-host', `127.0.0.1:${port}`]);
     const call = () => inWeb(({ dirty }, app) => dirty.execute(app, 'echo', 1), WORK);
     const sum = (): number =>

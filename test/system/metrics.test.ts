@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { statSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 // @ts-expect-error it has no types
 import parse from 'parse-prometheus-text-format';
+import { datagrams } from './datagrams.ts';
 import { descriptors, eventually, fixture, type Server, Site, serve } from './harness.ts';
 
 interface Family {
@@ -251,12 +251,7 @@ describe('/readyz', { concurrency: 2 }, () => {
 });
 
 test('statsd is sent the same, under the names of Gunicorn', async (t) => {
-  const heard: string[] = [];
-  const socket = createSocket('udp4').on('message', (text) => heard.push(...String(text).split('\n')));
-  t.after(() => socket.close());
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address() as AddressInfo;
+  const { heard, port } = await datagrams(t);
   const statsd = [
     '--statsd-host',
     `127.0.0.1:${port}`,

@@ -16,7 +16,7 @@ import { UNIX_PATH_BYTES_MAX } from '../address.ts';
 import { FaultError, toFault } from '../fault-error.ts';
 import { makeDirectory } from '../make-directory.ts';
 import { bindUnixSocket, inheritUnixSocket, type UnixSocket } from '../unix-socket.ts';
-import type { HandedSocket } from '../upgrade/heritage.ts';
+import { BESIDE, type HandedSocket } from '../upgrade/heritage.ts';
 import { Connection, type ConnectionDeps } from './connection.ts';
 import { encodeFrame } from './frames.ts';
 
@@ -39,8 +39,6 @@ const REFUSED_MAX = 256;
 /** At the end, for what is still to be written. */
 const LAST_WORDS_MS = 500;
 const BACKLOG = 512;
-/** While the old arbiter of an upgrade has its control sockets, the new one's are beside them. */
-export const BESIDE = '.2';
 
 let lastConnection = 0;
 

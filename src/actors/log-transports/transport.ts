@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { FaultError } from '../fault-error.ts';
 import { LogSink } from '../log-sink.ts';
+import { Losses } from '../losses.ts';
 import type { FromThread, ThreadData, ToThread } from './words.ts';
 
 /** Lines that wait, those included that the thread has and did not take yet. */
@@ -19,9 +20,6 @@ const AGAIN_MS = 1000;
 const AGAIN_MS_MAX = 60_000;
 /** One that has lines and takes none for so long is taken for dead. */
 const STUCK_MS = 60_000;
-/** Losses are told at most so often, and the first time soon. */
-const TOLD_MS = 10_000;
-const TOLD_FIRST_MS = 1000;
 /** At the end, for what is still to be taken. */
 const END_MS = 1000;
 const HEAP_MIB = { maxOldGenerationSizeMb: 256 };
@@ -41,6 +39,7 @@ export interface TransportOptions extends ThreadData {
 
 export class LogTransport {
   readonly #options: TransportOptions;
+  readonly #losses: Losses;
   #thread: Worker | undefined;
   /** Ends the thread. */
   #end: ((why: string) => void) | undefined;
@@ -54,13 +53,15 @@ export class LogTransport {
   #again: NodeJS.Timeout | undefined;
   /** Runs while the thread has lines. */
   #stuck: NodeJS.Timeout | undefined;
-  #lost = 0;
-  #telling: NodeJS.Timeout | undefined;
-  #hasTold = false;
   #isEnding = false;
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.#losses = new Losses((lost) =>
+      options.notice(
+        `${lost} log line${lost === 1 ? '' : 's'} did not get through the log transport ${options.module}`,
+      ),
+    );
   }
 
   /** Resolves when the module is loaded. Throws FaultError `settings.invalid`. */
@@ -77,7 +78,7 @@ export class LogTransport {
   send(json: string): void {
     if (this.#isEnding) return;
     const bytes = Buffer.byteLength(json);
-    if (this.#pendingBytes + bytes > WAITING_BYTES_MAX) return this.#lose(1);
+    if (this.#pendingBytes + bytes > WAITING_BYTES_MAX) return this.#losses.add(1);
     this.#pendingBytes += bytes;
     if (this.#isReady) this.#give(json, bytes);
     else this.#waiting.push(json);
@@ -87,7 +88,7 @@ export class LogTransport {
   async end(): Promise<void> {
     this.#isEnding = true;
     clearTimeout(this.#again);
-    clearTimeout(this.#telling);
+    this.#losses.end();
     const thread = this.#thread;
     if (!thread) return;
     if (this.#isReady)
@@ -141,7 +142,7 @@ export class LogTransport {
       this.#thread = undefined;
       const wasReady = this.#isReady;
       this.#isReady = false;
-      this.#lose(this.#given.length);
+      if (!this.#isEnding) this.#losses.add(this.#given.length);
       this.#pendingBytes -= this.#given.reduce((sum, bytes) => sum + bytes, 0);
       this.#given = [];
       const reason = (why ?? `its thread ended with ${code}`).split('\n', 1)[0]!;
@@ -199,23 +200,6 @@ export class LogTransport {
 
   #say(word: ToThread): void {
     this.#thread?.postMessage(word);
-  }
-
-  /** Told a moment later, with all that are lost meanwhile: what tells it is a line itself. */
-  #lose(lines: number): void {
-    this.#lost += lines;
-    if (this.#lost === 0 || this.#isEnding) return;
-    this.#telling ??= setTimeout(() => this.#tell(), this.#hasTold ? TOLD_MS : TOLD_FIRST_MS).unref();
-  }
-
-  #tell(): void {
-    const lost = this.#lost;
-    this.#telling = undefined;
-    this.#hasTold = true;
-    this.#lost = 0;
-    this.#options.notice(
-      `${lost} log line${lost === 1 ? '' : 's'} did not get through the log transport ${this.#options.module}`,
-    );
   }
 }
 

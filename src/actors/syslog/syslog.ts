@@ -4,14 +4,13 @@
  * counted, and a server that is gone is tried again.
  */
 import { hostname } from 'node:os';
+import { Losses } from '../losses.ts';
 import { composer, type Facility, onOneLine, type Severity, type Speaker, targetOf } from './message.ts';
 import { openStream, openUdp, type Wire } from './wires.ts';
 
 /** What may wait, on the way included. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 const AGAIN_MS = 1000;
-/** Losses are told at most so often. */
-const TOLD_MS = 10_000;
 /** That it is gone is told so often within such a time. */
 const MISSES_MAX = 3;
 const MISSES_MS = 60_000;
@@ -30,15 +29,13 @@ export interface SyslogOptions {
 
 export class Syslog {
   readonly #options: SyslogOptions;
+  readonly #losses: Losses;
   readonly #compose: ReturnType<typeof composer>;
   #wire: Wire | undefined;
   #again: NodeJS.Timeout | undefined;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #sendingBytes = 0;
-  #lost = 0;
-  #telling: NodeJS.Timeout | undefined;
-  #hasTold = false;
   #isMissing = false;
   #misses = 0;
   #missesSinceMs = Number.NEGATIVE_INFINITY;
@@ -48,6 +45,11 @@ export class Syslog {
 
   constructor(options: SyslogOptions) {
     this.#options = options;
+    this.#losses = new Losses((lost) =>
+      options.notice(
+        `${lost} message${lost === 1 ? '' : 's'} to the syslog server ${options.to} could not be sent`,
+      ),
+    );
     this.#compose = composer({ ...options, hostname: hostname(), pid: process.pid });
     this.#open();
   }
@@ -56,7 +58,8 @@ export class Syslog {
   send(severity: Severity, text: string, time = new Date().toISOString()): void {
     if (this.#isEnding) return;
     const message = this.#compose(severity, time, onOneLine(text));
-    if (this.#waitingBytes + this.#sendingBytes + message.length > WAITING_BYTES_MAX) return this.#lose();
+    if (this.#waitingBytes + this.#sendingBytes + message.length > WAITING_BYTES_MAX)
+      return this.#losses.add(1);
     if (this.#wire) return this.#write(this.#wire, message);
     this.#waiting.push(message);
     this.#waitingBytes += message.length;
@@ -75,7 +78,7 @@ export class Syslog {
       });
     this.#isClosed = true;
     clearTimeout(this.#again);
-    clearTimeout(this.#telling);
+    this.#losses.end();
     this.#wire?.close();
     this.#wire = undefined;
   }
@@ -105,7 +108,7 @@ export class Syslog {
     this.#sendingBytes += message.length;
     wire.write(message, (isSent) => {
       this.#sendingBytes -= message.length;
-      if (!isSent) this.#lose();
+      if (!isSent) this.#losses.add(1);
       if (this.#waitingBytes + this.#sendingBytes === 0) this.#idle?.();
     });
   }
@@ -131,21 +134,5 @@ export class Syslog {
       this.#misses = 0;
     }
     return ++this.#misses <= MISSES_MAX;
-  }
-
-  /** Told a moment later, with all that are lost meanwhile: what tells it is a message itself. */
-  #lose(): void {
-    this.#lost++;
-    this.#telling ??= setTimeout(() => this.#tell(), this.#hasTold ? TOLD_MS : AGAIN_MS).unref();
-  }
-
-  #tell(): void {
-    const lost = this.#lost;
-    this.#telling = undefined;
-    this.#hasTold = true;
-    this.#lost = 0;
-    this.#options.notice(
-      `${lost} message${lost === 1 ? '' : 's'} to the syslog server ${this.#options.to} could not be sent`,
-    );
   }
 }

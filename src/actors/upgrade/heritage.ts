@@ -7,6 +7,8 @@ import { UPGRADE_PROTOCOL } from '../../machines/events/upgrade.ts';
 import { FaultError } from '../fault-error.ts';
 
 export const VARIABLE = 'KIRIN_UPGRADE';
+/** Behind the names of the new arbiter's pid file and control sockets while the old one has those without it; Gunicorn's. */
+export const BESIDE = '.2';
 /** Where the new arbiter finds the pipe to the old one; what it inherits follows. */
 export const WORD_FD = 3;
 export const FIRST_FD = WORD_FD + 1;

@@ -17,7 +17,7 @@ import { isPidOne, PID_ONE_NO_UPGRADE } from '../pid-one.ts';
 import { type Pidfile, removePidfileOf, writePidfile } from '../pidfile.ts';
 import { startMark } from '../process-identity.ts';
 import type { Service } from '../systemd/service.ts';
-import { bequeath } from './heritage.ts';
+import { BESIDE, bequeath } from './heritage.ts';
 import type { Predecessor } from './predecessor.ts';
 import type { StartContext } from './start-context.ts';
 import { successorProcess } from './successor-process.ts';
@@ -145,6 +145,3 @@ export class Upgrade {
     }
   }
 }
-
-/** Of the pid file of a new arbiter, as Gunicorn has it. */
-const BESIDE = '.2';
