@@ -11,6 +11,8 @@ import { eventually, type Server } from './harness.ts';
 export class Seen {
   readonly board = new Board();
   readonly records: Told[] = [];
+  /** The same, by the numbers they have. */
+  readonly bySeq = new Map<number, Told>();
   hello: Hello | undefined;
   lost = 0;
   isLive = false;
@@ -33,10 +35,10 @@ export class Seen {
         return;
       case 'records':
         if (message.seq !== this.seq + 1) throw new Error(`record ${message.seq} after ${this.seq}`);
-        this.seq += message.records.length;
         for (const record of message.records) {
           this.board.apply(record);
           this.records.push(record);
+          this.bySeq.set(++this.seq, record);
         }
         return;
       case 'lost':
