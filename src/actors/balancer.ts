@@ -5,6 +5,7 @@
 import { surplus } from '../machines/balance.ts';
 import type { HeartbeatTable } from './heartbeat.ts';
 import type { ProcessHooks } from './process.ts';
+import type { Processors } from './processors.ts';
 
 /** Two heartbeats: what was asked of a worker shows in its next figures. */
 const LOOK_MS = 2000;
@@ -13,15 +14,22 @@ export class Balancer {
   readonly #heartbeats: HeartbeatTable;
   readonly #isOn: () => boolean;
   readonly #isPaused: (age: number) => boolean;
+  readonly #processors: Processors;
   readonly #send = new Map<number, (connections: number) => void>();
   readonly #ready = new Set<number>();
   #timer: NodeJS.Timeout | undefined;
 
   /** A worker that is paused has no share: it neither gives nor counts. */
-  constructor(heartbeats: HeartbeatTable, isOn: () => boolean, isPaused: (age: number) => boolean) {
+  constructor(
+    heartbeats: HeartbeatTable,
+    isOn: () => boolean,
+    isPaused: (age: number) => boolean,
+    processors: Processors,
+  ) {
     this.#heartbeats = heartbeats;
     this.#isOn = isOn;
     this.#isPaused = isPaused;
+    this.#processors = processors;
   }
 
   readonly hooks: ProcessHooks<'web'> = {
@@ -47,10 +55,13 @@ export class Balancer {
   #look(): void {
     if (!this.#isOn() || this.#ready.size < 2) return;
     const accepting = [...this.#ready].filter((age) => !this.#isPaused(age));
-    const loads = accepting.map((age) => ({
-      age,
-      connections: this.#heartbeats.pulse(age)?.figures?.connections ?? 0,
-    }));
-    for (const { age, connections } of surplus(loads)) this.#send.get(age)?.(connections);
+    const loads = accepting.map((age) => {
+      const pulse = this.#heartbeats.pulse(age);
+      const requestsPerSecond = pulse?.requestsPerSecond ?? 0;
+      return { age, connections: pulse?.figures?.connections ?? 0, requestsPerSecond };
+    });
+    // Asked at every look, since it tells of the time between two.
+    const isCrowded = accepting.length > this.#processors.count && this.#processors.areFull();
+    for (const { age, connections } of surplus(loads, isCrowded)) this.#send.get(age)?.(connections);
   }
 }

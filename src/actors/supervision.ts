@@ -3,6 +3,7 @@
  * manager. Runs in the arbiter's process, from its start until everything that it supervises is gone.
  */
 import type { ChildProcess } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { createActor, fromCallback } from 'xstate';
 import { type ArbiterOutput, arbiterMachine } from '../machines/arbiter.ts';
 import { childMachine } from '../machines/child.ts';
@@ -32,6 +33,7 @@ import { MemoryTable } from './memory.ts';
 import type { MetricsOffice } from './metrics/office.ts';
 import { narrator, tellOrder } from './narrator.ts';
 import { type ProcessDeps, processActor, together } from './process.ts';
+import { Processors } from './processors.ts';
 import type { Redactor } from './redaction.ts';
 import type { Rotation } from './rotation.ts';
 import type { Signals } from './signals.ts';
@@ -118,7 +120,12 @@ export function supervise(
     const committed = new Scene(actor).pool()?.context.committed.number ?? 1;
     return !generations.settingsOf(committed).noBalance;
   };
-  const balancer = new Balancer(heartbeats, isBalanced, (age) => rotation.isPaused(age));
+  const balancer = new Balancer(
+    heartbeats,
+    isBalanced,
+    (age) => rotation.isPaused(age),
+    new Processors(availableParallelism()),
+  );
   const machine = arbiterMachine.provide({
     actors: {
       signals: fromCallback(({ sendBack }) => signals.attach(sendBack)),

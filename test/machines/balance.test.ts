@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { surplus } from '../../src/machines/balance.ts';
 
-const loads = (...connections: number[]) => connections.map((count, age) => ({ age, connections: count }));
+const loads = (...connections: number[]) =>
+  connections.map((count, age) => ({ age, connections: count, requestsPerSecond: 0 }));
 
 test('who has its share, or little more, is left alone', () => {
   assert.deepEqual(surplus([]), []);
@@ -32,4 +33,36 @@ test('nobody lets go more than it has, and never all workers at once', () => {
       assert.ok(asked.length < counts.length);
     }),
   );
+});
+
+test('on a crowded machine who has more lets some go only if its connections are served worse than those of others', () => {
+  const served = (...figures: [connections: number, requestsPerSecond: number][]) =>
+    figures.map(([connections, requestsPerSecond], age) => ({ age, connections, requestsPerSecond }));
+  const asked = (loads: ReturnType<typeof served>) => surplus(loads, true).map(({ age }) => age);
+  // Two of eight have them all, and serve them alike.
+  const two = served([25, 20_000], [25, 19_000], [0, 0], [0, 0], [0, 0], [0, 0], [0, 0], [0, 0]);
+  assert.deepEqual(asked(two), []);
+  assert.deepEqual(
+    surplus(two).map(({ age }) => age),
+    [0, 1],
+    'with processors left they are spread',
+  );
+  // Each of the eight has the same turn, and one has most of the connections.
+  const turns = served(
+    [29, 1000],
+    [3, 1000],
+    [3, 1000],
+    [3, 1000],
+    [3, 1000],
+    [3, 1000],
+    [3, 1000],
+    [3, 1000],
+  );
+  assert.deepEqual(asked(turns), [0]);
+  assert.deepEqual(
+    asked(served([40, 0], [0, 0], [0, 0])),
+    [],
+    'nobody is served worse where nothing is asked',
+  );
+  assert.deepEqual(asked(served([0, 0], [0, 0])), []);
 });
