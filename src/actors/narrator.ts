@@ -174,11 +174,17 @@ function tellReaped(log: Log, name: string, child: ChildContext, fields: object)
   const reason = child.fault ? `: ${child.fault.message}` : '';
   const what =
     child.cause === 'bootFailed' || child.cause === 'bootTimeout' ? 'could not boot' : 'ended unexpectedly';
-  log.error(`${name} ${what}, ${how}${reason}`, { ...fields, ...stackOf(child.fault) });
+  const stack = stackOf(child.fault);
+  const isTold = stack.stack !== undefined && toldOfOrders.get(log) === stack.stack;
+  toldOfOrders.delete(log);
+  log.error(`${name} ${what}, ${how}${reason}`, { ...fields, ...(isTold ? {} : stack) });
 }
 
 const describeExit = (exit: Pick<ChildExit, 'code' | 'signal'>): string =>
   exit.signal === null ? `exit code ${exit.code ?? 'unknown'}` : `by ${exit.signal}`;
+
+/** The stack that an order's failure told last: that of the worker it failed by comes next, and is the same. */
+const toldOfOrders = new WeakMap<Log, string>();
 
 const stackOf = (fault: Fault | null | undefined): { stack?: string } =>
   fault?.stack === undefined ? {} : { stack: fault.stack };
@@ -326,6 +332,7 @@ function tellOrderEnd(log: Log, end: OrderEnded): void {
     case 'order.refused':
       return log.warn(`${what} refused: ${end.fault?.message ?? ''}`, fields);
     case 'order.failed':
+      if (end.fault?.stack !== undefined) toldOfOrders.set(log, end.fault.stack);
       return log.error(`${what} failed: ${end.fault?.message ?? ''}${counts}`, fields);
     case 'order.superseded':
       return log.info(`${what} superseded by a newer one`, fields);

@@ -2,6 +2,7 @@
  * Settings that are right each for itself and wrong together, or cannot be meant. Runs in the arbiter, when settings are read.
  * Every message says what would be right.
  */
+import { accessSync, constants, statSync } from 'node:fs';
 import { isLoopback, parseAddress } from '../actors/address.ts';
 import { compileFormat } from '../actors/requests/access-format.ts';
 import { targetOf } from '../actors/syslog/message.ts';
@@ -71,6 +72,20 @@ function refuseHalfTls(settings: Settings): void {
   if (certfile === undefined && alone) throw invalid(`${alone} without a certificate: add --certfile FILE`);
   if (certReqs !== 'none' && caCerts === undefined)
     throw invalid(`--cert-reqs ${certReqs} without anything to check against: add --ca-certs FILE`);
+  refuseUnreadable('--certfile', certfile);
+  refuseUnreadable('--keyfile', keyfile);
+  refuseUnreadable('--ca-certs', caCerts);
+}
+
+/** Workers read them: what nobody can read is told before any is started. */
+function refuseUnreadable(flag: string, file: string | undefined): void {
+  if (file === undefined) return;
+  try {
+    accessSync(file, constants.R_OK);
+  } catch (error) {
+    throw invalid(`${flag} ${file}: ${(error as NodeJS.ErrnoException).code}`);
+  }
+  if (statSync(file).isDirectory()) throw invalid(`${flag} ${file}: it is a directory`);
 }
 
 function refuseFormat({ accessLogformat }: Settings): void {

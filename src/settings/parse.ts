@@ -21,7 +21,9 @@ export const invalid = (message: string) => new FaultError('settings.invalid', m
 
 const shown = (raw: unknown): string => {
   const text = typeof raw === 'string' ? raw : (JSON.stringify(raw) ?? String(raw));
-  return `"${text.length > 80 ? `${text.slice(0, 77)}...` : text}"`;
+  const short = text.length > 80 ? `${text.slice(0, 77)}...` : text;
+  // As it stands where it was written: a number of a file is no text.
+  return typeof raw === 'string' ? `"${short}"` : short;
 };
 
 const must = (context: ParseContext, what: string, raw: unknown): never => {

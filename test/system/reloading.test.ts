@@ -363,6 +363,16 @@ describe('a reload reads afresh', { concurrency: 3 }, () => {
     await assert.rejects(server.get('/', { socketPath: site.path('app.sock') }));
   });
 
+  test('where a failed reload broke is told once', async (t) => {
+    const site = new Site(t);
+    const server = await serve(t, site.deploy('v1'), []);
+    await server.settled(1);
+    site.write('app.mjs', "throw new Error('broken');");
+    assert.match((await server.reload()).msg, /^reload failed: .*broken/);
+    await server.told(/could not boot.*broken/);
+    assert.equal(server.lines.filter(({ stack }) => stack?.includes('app.mjs:1')).length, 1);
+  });
+
   test('a failed reload closes what only its candidates had', async (t) => {
     const site = new Site(t);
     const config = (bind: string[]) => site.write('kirin.config.json', JSON.stringify({ bind }));

@@ -162,6 +162,8 @@ describe('TLS', { concurrency: 2 }, () => {
     for (const [args, path, message] of cases) {
       const server = launch(t, path, args);
       assert.equal((await server.exit()).code, 2, args.join(' '));
+      if (args.includes(site.path('none.pem')))
+        assert.deepEqual(server.all(/started/), [], 'told before any worker is started');
       assert.match(`${server.lines.map(({ msg }) => msg).join('\n')}\n${server.output}`, message);
     }
   });
