@@ -24,6 +24,7 @@ import { transportsOf } from './log-transports/named.ts';
 import { isCounting } from './metrics/counting.ts';
 import { MetricsOffice } from './metrics/office.ts';
 import { tellPlace } from './place-notices.ts';
+import { raisePriority } from './priority.ts';
 import { Rotation } from './rotation.ts';
 import type { Signals } from './signals.ts';
 import { type ArbiterOptions, supervise } from './supervision.ts';
@@ -160,8 +161,11 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
     await log.close();
     return exitCodeOf(fault);
   }
+  const unraised = raisePriority(settings.arbiterPriority);
   log.info(`kirin ${options.version} on Node.js ${process.version}, pid ${process.pid}`);
   tellPlace(settings, log);
+  if (unraised !== undefined)
+    log.debug(`the arbiter has no priority over its workers: the system does not permit it (${unraised})`);
   const unwatchClock = watchClock((byMs) => {
     log.info(jumpText(byMs));
     upgrade.pidfile?.touch();

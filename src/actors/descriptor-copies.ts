@@ -57,7 +57,7 @@ export class DescriptorCopies {
   /** Gets new ones. Throws FaultError `worker.cannotPause`, and then has none. */
   async fetch(fds: readonly number[], wanted = COPIES): Promise<void> {
     const rounds = Math.max(1, Math.min(wanted, Math.floor(COPIES_ALL / fds.length)));
-    const { spawn } = await import('node:child_process');
+    const { spawn } = await import('./priority.ts');
     const received: Copy[][] = fds.map(() => []);
     try {
       await this.#receive(received, rounds, () =>

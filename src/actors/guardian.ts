@@ -5,11 +5,12 @@
  *
  * It is told who lives: the pid and when it started, both of which it checks before it kills.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import type { Writable } from 'node:stream';
 import { killChild } from './child-kill.ts';
 import { GUARDIAN_SCRIPT } from './guardian-script.ts';
 import { childStdio } from './inherited.ts';
+import { spawn } from './priority.ts';
 import { startMark } from './process-identity.ts';
 
 const SHELL = '/bin/sh';

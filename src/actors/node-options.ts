@@ -2,13 +2,13 @@
  * What Node.js is told in web and dirty workers, as their settings have it. Runs in the arbiter, once a generation, so that a
  * mistake is one line there and no worker that cannot start.
  */
-import { spawn } from 'node:child_process';
 import { pathToFileURL } from 'node:url';
 import type { Settings } from '../settings.ts';
 import { isPackage, moduleFile } from './app-path.ts';
 import { compileCacheOf } from './compile-cache.ts';
 import { FaultError } from './fault-error.ts';
 import { inheritedEnv } from './inherited.ts';
+import { spawn } from './priority.ts';
 import type { Owner } from './unix-socket.ts';
 
 /** How long Node.js may take to say what it thinks of its options. */

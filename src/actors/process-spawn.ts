@@ -2,11 +2,12 @@
  * How a supervised process is started: its descriptors, its variables, its Node.js options. Runs in the parent; loads next to
  * nothing, since the first workers are started before the rest of the arbiter is loaded.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import type { Down, LinkKind } from '../machines/events/link.ts';
 import { type Identity, spawnAs } from './identity.ts';
 import { childStdio, inheritedEnv, inheritedOptions } from './inherited.ts';
 import type { MemoryLimits } from './memory.ts';
+import { spawn } from './priority.ts';
 
 /** The process's descriptors: 0 to 2, the link, then two copies of each listening socket. */
 export const LINK_FD = 3;

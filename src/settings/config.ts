@@ -148,6 +148,8 @@ export interface ConfigKeys {
   compileCache?: string;
   /** Put what workers print into the log, line by line. `--capture-output`, `KIRIN_CAPTURE_OUTPUT`. A change needs a restart. */
   captureOutput?: boolean;
+  /** Steps of niceness by which the arbiter goes before its workers, where it may; 0: none. Default: 10. `--arbiter-priority`, `KIRIN_ARBITER_PRIORITY`. A change needs a restart. */
+  arbiterPriority?: number;
   /** User that workers run as, by name or number; only root can give another. Default: the arbiter's. `--user`, `KIRIN_USER`. A change needs a restart. */
   user?: string;
   /** Group that workers run as, by name or number. Default: the user's. `--group`, `KIRIN_GROUP`. A change needs a restart. */

@@ -10,6 +10,7 @@ import { EDGE_SETTINGS } from './edge-table.ts';
 import { HEADERS_SETTINGS } from './headers-table.ts';
 import { INSPECTOR_SETTINGS } from './inspector-table.ts';
 import { METRICS_SETTINGS } from './metrics-table.ts';
+import { PRIORITY_SETTINGS } from './priority-table.ts';
 import { PRIVILEGES_SETTINGS } from './privileges-table.ts';
 import { PROCESS_SETTINGS } from './process-table.ts';
 import { SYSLOG_SETTINGS } from './syslog-table.ts';
@@ -391,6 +392,7 @@ export const SETTINGS = {
   ...METRICS_SETTINGS,
   ...TRAFFIC_SETTINGS,
   ...PROCESS_SETTINGS,
+  ...PRIORITY_SETTINGS,
   ...PRIVILEGES_SETTINGS,
   ...DIRTY_SETTINGS,
   ...DEVELOPMENT_SETTINGS,

@@ -4,6 +4,7 @@ import { DEFAULT_FORMAT } from '../actors/requests/access-format.ts';
 import { DEVELOPMENT_DEFAULTS, type DevelopmentSettings } from './development-table.ts';
 import { HEADERS_DEFAULTS, type HeadersSettings } from './headers-table.ts';
 import type { HookFile } from './hooks-table.ts';
+import { PRIORITY_DEFAULTS, type PrioritySettings } from './priority-table.ts';
 import { PROCESS_DEFAULTS, type ProcessSettings } from './process-table.ts';
 import { SYSLOG_DEFAULTS, type SyslogSettings } from './syslog-table.ts';
 import { TRAFFIC_DEFAULTS, type TrafficSettings } from './traffic-table.ts';
@@ -14,6 +15,7 @@ export interface Settings
   extends DevelopmentSettings,
     HeadersSettings,
     ProcessSettings,
+    PrioritySettings,
     SyslogSettings,
     TrafficSettings,
     TransportsSettings {
@@ -203,6 +205,7 @@ export const DEFAULTS: Omit<Settings, 'app'> = {
   errorLogfile: '-',
   pid: undefined,
   ...PROCESS_DEFAULTS,
+  ...PRIORITY_DEFAULTS,
   ...SYSLOG_DEFAULTS,
   ...TRAFFIC_DEFAULTS,
   ...TRANSPORTS_DEFAULTS,

@@ -1,5 +1,5 @@
 /** One process for hooks and the link to it, for `host.ts`. Runs in the dirty arbiter. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { stdioOf } from '../child-stdio.ts';
 import type { Guardian } from '../guardian.ts';
 import { childStdio, inheritedEnv } from '../inherited.ts';
 import { type Link, openLink } from '../link.ts';
+import { spawn } from '../priority.ts';
 import { HOOK_LINK_FD, type HookAnswer, type HookCall, hookAnswers } from './wire.ts';
 
 /** Beside this file's bundle in the package, or above its chunk; among the sources when they are run directly. */

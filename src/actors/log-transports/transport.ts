@@ -9,6 +9,7 @@ import { Worker } from 'node:worker_threads';
 import { FaultError } from '../fault-error.ts';
 import { LogSink } from '../log-sink.ts';
 import { Losses } from '../losses.ts';
+import { atUsualPriority } from '../priority.ts';
 import type { FromThread, ThreadData, ToThread } from './words.ts';
 
 /** Lines that wait, those included that the thread has and did not take yet. */
@@ -107,13 +108,16 @@ export class LogTransport {
   #start(ready: () => void, failed: (why: string) => void): void {
     const { module, url, from } = this.#options;
     const workerData: ThreadData = { module, url, from };
-    const thread = new Worker(this.#options.entry ?? entryFile(), {
-      workerData,
-      execArgv: EXEC_ARGV,
-      resourceLimits: HEAP_MIB,
-      stdout: true,
-      stderr: true,
-    });
+    const thread = atUsualPriority(
+      () =>
+        new Worker(this.#options.entry ?? entryFile(), {
+          workerData,
+          execArgv: EXEC_ARGV,
+          resourceLimits: HEAP_MIB,
+          stdout: true,
+          stderr: true,
+        }),
+    );
     let why: string | undefined;
     const end = (reason: string) => {
       why ??= reason;

@@ -3,7 +3,7 @@
  * which nothing of that code comes but the result: a hang, a stray rejection, `process.exit`, a timer and what its modules
  * keep all end with that process. The other side is `answer.ts`.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { killChild } from '../child-kill.ts';
@@ -12,6 +12,7 @@ import { FaultError } from '../fault-error.ts';
 import { type Identity, spawnAs } from '../identity.ts';
 import { childStdio, inheritedEnv } from '../inherited.ts';
 import { OWNER_FD } from '../owner.ts';
+import { spawn } from '../priority.ts';
 
 const RESULT_BYTES_MAX = 1024 * 1024;
 const RESULT_FD = 3;

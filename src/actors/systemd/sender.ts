@@ -3,11 +3,12 @@
  * such sockets, so a small program sends each message: `systemd-notify` is wherever systemd is; elsewhere (podman hands the socket
  * into a container) one of those that can do it too. One message after the other, since their order means something.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { killChild } from '../child-kill.ts';
 import { childStdio, inheritedEnv } from '../inherited.ts';
+import { spawn } from '../priority.ts';
 
 /** A message that takes longer is given up. */
 const SEND_MS = 5000;

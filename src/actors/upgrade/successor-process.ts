@@ -2,7 +2,7 @@
  * The process of a new arbiter, as an actor of the successor machine: starts it as this one was started, hands it the descriptors,
  * and tells of it. Runs in the old arbiter. It is nobody's child in the sense of supervision: it outlives this process.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { fromCallback } from 'xstate';
@@ -18,6 +18,7 @@ import { isExhausted } from '../descriptors.ts';
 import { toFault } from '../fault-error.ts';
 import { childStdio } from '../inherited.ts';
 import { type Link, openLink } from '../link.ts';
+import { spawn } from '../priority.ts';
 import { withUmask } from '../umask.ts';
 import { VARIABLE, WORD_FD } from './heritage.ts';
 import type { StartContext } from './start-context.ts';

@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
+import { atUsualPriority } from '../../priority.ts';
 import type { Redactor } from '../../redaction.ts';
 import type { InspectedChildren } from '../children.ts';
 import type { WatchOptions } from '../door/stage.ts';
@@ -242,7 +243,7 @@ export class Annex {
 
 function started(entry: URL, options: WorkerOptions): Worker {
   try {
-    return new Worker(entry, options);
+    return atUsualPriority(() => new Worker(entry, options));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_ACCESS_DENIED') throw error;
     throw new Error("it is a thread, which Node.js's permissions forbid: --allow-worker permits it");
