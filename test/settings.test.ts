@@ -60,6 +60,7 @@ test('the defaults', async () => {
     inspectorControl: false,
     inspectorRecord: undefined,
     inspectorRecordBytesMax: 32 * 1024 * 1024,
+    arbiterPriority: 10,
     inspectorToken: undefined,
     lameDuckMs: 0,
     certfile: undefined,
