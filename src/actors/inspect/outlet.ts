@@ -17,6 +17,8 @@ const WITHOUT_WHAT_IS_LARGE = { context: '[too large]', definition: '[too large]
 /** What waits to be sent, in characters of JSON and in records. */
 const WAITING_LENGTH_MAX = 512 * 1024;
 const WAITING_MAX = 2000;
+/** So many records at most wait to be made text: at once they cost less than one by one, and all together have a bound. */
+const FRESH_MAX = 64;
 /** Everything is told once more at most so often. */
 const AGAIN_MS = 1000;
 
@@ -38,6 +40,8 @@ export interface OutletDeps {
 
 export class Outlet {
   readonly #deps: OutletDeps;
+  /** What comes after `#waiting`, and is no text yet. */
+  #fresh: LocalRecord[] = [];
   #waiting: string[] = [];
   #length = 0;
   #dropped = 0;
@@ -71,6 +75,7 @@ export class Outlet {
     this.#timer = undefined;
     this.#again = undefined;
     this.#whole = undefined;
+    this.#fresh = [];
     this.#waiting = [];
     this.#length = 0;
     this.#dropped = 0;
@@ -81,6 +86,7 @@ export class Outlet {
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#write();
     for (const [pid, dropped] of this.#lost)
       if (this.#deps.send({ type: 'inspect.batch', pid, records: [], dropped }) === 'sent')
         this.#lost.delete(pid);
@@ -118,26 +124,36 @@ export class Outlet {
       (record) => this.#tell(record),
       (record) => this.#keep(record),
     );
+    this.#write();
     this.#whole = { waiting: this.#waiting.length, alive: watched.alive() };
   }
 
   #tell(record: LocalRecord): void {
     // Lives of processes are few, and would be told by nobody else.
     const isLife = record.t === 'process' || record.t === 'ended';
-    const hasRoom = this.#waiting.length < WAITING_MAX && this.#length < WAITING_LENGTH_MAX;
+    const waiting = this.#waiting.length + this.#fresh.length;
+    const hasRoom = waiting < WAITING_MAX && this.#length < WAITING_LENGTH_MAX;
     // Until it tells everything once more nothing is told that could not be understood.
     if (!isLife && (!hasRoom || this.#again)) return this.#drop();
     this.#keep(record);
   }
 
   #keep(record: LocalRecord): void {
-    const whole = JSON.stringify(record);
-    // One that no link takes would come again each time that everything is told.
-    const text =
-      whole.length > RECORD_LENGTH_MAX ? JSON.stringify({ ...record, ...WITHOUT_WHAT_IS_LARGE }) : whole;
-    this.#waiting.push(text);
-    this.#length += text.length;
-    this.#flushSoon();
+    this.#fresh.push(record);
+    if (this.#fresh.length >= FRESH_MAX) this.#write();
+    if (!this.#timer) this.#flushSoon();
+  }
+
+  #write(): void {
+    for (const record of this.#fresh) {
+      const whole = JSON.stringify(record);
+      // One that no link takes would come again each time that everything is told.
+      const text =
+        whole.length > RECORD_LENGTH_MAX ? JSON.stringify({ ...record, ...WITHOUT_WHAT_IS_LARGE }) : whole;
+      this.#waiting.push(text);
+      this.#length += text.length;
+    }
+    this.#fresh = [];
   }
 
   #drop(): void {

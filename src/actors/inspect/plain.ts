@@ -19,6 +19,20 @@ export const DEFINITION_LENGTH_MAX = 32 * 1024;
 /** Whose values are secrets as a whole, whatever is in them. */
 const HIDDEN_NAMES = new Set(['env', 'environment', 'settings', 'headers', 'rawheaders', 'cookies']);
 
+/** Names come again and again; those that are remembered are bounded in number and length. */
+const REMEMBERED_MAX = 1000;
+const REMEMBERED_LENGTH_MAX = 64;
+const remembered = new Map<string, boolean>();
+
+function isHiddenName(name: string): boolean {
+  const known = remembered.get(name);
+  if (known !== undefined) return known;
+  const isHidden = HIDDEN_NAMES.has(name.toLowerCase()) || isSecretName(name);
+  if (remembered.size < REMEMBERED_MAX && name.length <= REMEMBERED_LENGTH_MAX)
+    remembered.set(name, isHidden);
+  return isHidden;
+}
+
 /** What is done to each text, be it a value or a key. */
 export type TextFilter = (text: string) => string;
 
@@ -29,6 +43,8 @@ class TooLarge extends Error {}
  * longer then, and so may the whole be.
  */
 export function plain(value: unknown, lengthMax: number, filter?: TextFilter, depthMax = DEPTH_MAX): Plain {
+  // As most states are.
+  if (!filter && typeof value === 'string' && value.length <= RAW_TEXT_LENGTH_MAX) return value;
   const copy = new Copy(filter ? lengthMax : 2 * lengthMax, filter);
   try {
     return copy.of(value, depthMax) ?? null;
@@ -102,15 +118,13 @@ class Copy {
   #entries(value: Record<string, unknown>, depth: number): Plain {
     const shown: Record<string, Plain> = {};
     const keys = Object.keys(value);
-    for (const key of keys.slice(0, ENTRIES_MAX)) {
+    const count = Math.min(keys.length, ENTRIES_MAX);
+    for (let index = 0; index < count; index++) {
+      const key = keys[index]!;
       const name = this.#text(key);
       if (name === '__proto__') continue;
       const inner = value[key];
-      const isHidden =
-        inner !== null &&
-        inner !== undefined &&
-        (HIDDEN_NAMES.has(key.toLowerCase()) || isSecretName(key)) &&
-        inner !== '';
+      const isHidden = inner !== null && inner !== undefined && inner !== '' && isHiddenName(key);
       const copy = isHidden ? HIDDEN : this.of(inner, depth - 1);
       if (copy !== undefined) shown[name] = copy;
     }

@@ -1,6 +1,7 @@
 /**
  * Watches one system of actors while somebody looks: tells what is, then what happens, as records. Runs in every process.
- * It never throws into the system that it watches.
+ * It never throws into the system that it watches. With a hundred processes beside it, each event finds the caches of the
+ * processor cold: what is done for one is little, and touches little.
  */
 import type { AnyActorRef, InspectionEvent } from 'xstate';
 import { clockMs } from './clock.ts';
@@ -52,6 +53,7 @@ export interface ProbeOptions {
 
 /** What a machine was last told to look like, so that only changes are told. */
 interface Known {
+  number: number;
   snapshot: Snapshot;
   about: About | null;
 }
@@ -68,6 +70,9 @@ export class Probe {
   readonly #known = new Map<AnyActorRef, Known>();
   /** Steps whose actions still run. */
   readonly #steps = new Map<AnyActorRef, Step>();
+  /** The event that was told of last, which the step that it causes tells of again. */
+  #event: object | undefined;
+  #plainEvent: Plain = null;
   #subscription: { unsubscribe(): void } | undefined;
 
   constructor(options: ProbeOptions) {
@@ -77,10 +82,12 @@ export class Probe {
   /** Tells everything that is to `whole`; what happens from then on is told as it happens. Again where it has begun. */
   start(whole: (record: LocalRecord) => void = this.#options.tell): void {
     const { root } = this.#options;
-    this.#guarded(() => this.#walk(whole));
-    this.#subscription ??= root.system.inspect((inspection: InspectionEvent) =>
-      this.#guarded(() => this.#note(inspection)),
-    );
+    try {
+      this.#walk(whole);
+    } catch (error) {
+      return this.#failed(error);
+    }
+    this.#subscription ??= root.system.inspect((inspection: InspectionEvent) => this.#note(inspection));
   }
 
   stop(): void {
@@ -88,6 +95,7 @@ export class Probe {
     this.#subscription = undefined;
     this.#known.clear();
     this.#steps.clear();
+    this.#event = undefined;
   }
 
   get count(): number {
@@ -96,7 +104,7 @@ export class Probe {
 
   /** The numbers of the actors that were told of and live. */
   alive(): number[] {
-    return [...this.#known.keys()].map((actor) => this.#options.numbers.of(actor));
+    return [...this.#known.values()].map(({ number }) => number);
   }
 
   #walk(whole: (record: LocalRecord) => void): void {
@@ -112,25 +120,25 @@ export class Probe {
   }
 
   /** A bug here is none of the machines'. */
-  #guarded(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      this.stop();
-      this.#options.failed(error);
-    }
+  #failed(error: unknown): void {
+    this.stop();
+    this.#options.failed(error);
   }
 
   #note(inspection: InspectionEvent): void {
     const actor = inspection.actorRef as AnyActorRef;
-    switch (inspection.type) {
-      case '@xstate.event':
-        return this.#onEvent(actor, inspection.sourceRef as AnyActorRef | undefined, inspection.event);
-      case '@xstate.microstep':
-        return this.#onMicrostep(actor, inspection);
-      case '@xstate.snapshot':
-        return this.#onSnapshot(actor, inspection.event, inspection.snapshot as unknown as Snapshot);
-      default:
+    try {
+      switch (inspection.type) {
+        case '@xstate.event':
+          return this.#onEvent(actor, inspection.sourceRef as AnyActorRef | undefined, inspection.event);
+        case '@xstate.microstep':
+          return this.#onMicrostep(actor, inspection);
+        case '@xstate.snapshot':
+          return this.#onSnapshot(actor, inspection.event, inspection.snapshot as unknown as Snapshot);
+        default:
+      }
+    } catch (error) {
+      this.#failed(error);
     }
   }
 
@@ -142,13 +150,16 @@ export class Probe {
       if (!this.#known.has(actor)) this.#appear(actor, actor.getSnapshot() as Snapshot);
       return;
     }
-    if (!this.#known.has(actor)) return;
+    const known = this.#known.get(actor);
+    if (!known) return;
+    this.#event = event;
+    this.#plainEvent = plain(event, EVENT_LENGTH_MAX);
     this.#options.tell({
       t: 'event',
       at: clockMs(),
       from: source ? this.#options.numbers.of(source) : null,
-      to: this.#options.numbers.of(actor),
-      event: plain(event, EVENT_LENGTH_MAX),
+      to: known.number,
+      event: this.#plainEvent,
     });
     if (source && event.type.startsWith('xstate.error.actor.')) this.#vanish(source, 'error');
   }
@@ -160,7 +171,7 @@ export class Probe {
     let step = this.#steps.get(actor);
     const snapshot = inspection.snapshot as unknown as Snapshot;
     if (!step) {
-      step = { event: plain(event, EVENT_LENGTH_MAX), snapshot, took: [], actions: [] };
+      step = { event: this.#plainOf(event), snapshot, took: [], actions: [] };
       this.#steps.set(actor, step);
     }
     const before = step.took.length > 0 ? step.snapshot : known.snapshot;
@@ -168,7 +179,12 @@ export class Probe {
     if (step.took.length >= TAKEN_MAX) return;
     for (const { source, target, eventType } of transitions)
       step.took.push({ source: source.id, target: (target ?? []).map((node) => node.id), event: eventType });
-    step.actions.push(...actionsBetween(before, snapshot, transitions));
+    putActions(step.actions, before, snapshot, transitions);
+  }
+
+  /** Of an event that was sent a moment ago it is known. */
+  #plainOf(event: object): Plain {
+    return event === this.#event ? this.#plainEvent : plain(event, EVENT_LENGTH_MAX);
   }
 
   #onSnapshot(actor: AnyActorRef, event: { type: string }, snapshot: Snapshot): void {
@@ -178,7 +194,7 @@ export class Probe {
     if (step) step.snapshot = snapshot;
     // Changed without a microstep: what it looked like when it appeared was not all of its start.
     else if (machineOf(actor) !== null && known.snapshot !== snapshot)
-      this.#steps.set(actor, { event: plain(event, EVENT_LENGTH_MAX), snapshot, took: [], actions: [] });
+      this.#steps.set(actor, { event: this.#plainOf(event), snapshot, took: [], actions: [] });
     this.#tellStep(actor);
     if (snapshot.status !== 'active') this.#vanish(actor, snapshot.status);
   }
@@ -188,24 +204,29 @@ export class Probe {
     const known = this.#known.get(actor);
     if (!step || !known) return;
     this.#steps.delete(actor);
+    this.#event = undefined;
     const { event, snapshot, took, actions } = step;
     const about = this.#aboutOf(actor, snapshot);
     const isNewAbout = about !== null && JSON.stringify(about) !== JSON.stringify(known.about);
     const isNewContext = snapshot.context !== known.snapshot.context;
     known.snapshot = snapshot;
     known.about = about;
-    this.#options.tell({
+    const { status } = snapshot;
+    const value = plain(snapshot.value, EVENT_LENGTH_MAX);
+    if (actions.length > ACTIONS_MAX) actions.length = ACTIONS_MAX;
+    const told: LocalRecord & { t: 'step' } = {
       t: 'step',
       at: clockMs(),
-      id: this.#options.numbers.of(actor),
+      id: known.number,
       event,
-      status: snapshot.status,
-      value: plain(snapshot.value, EVENT_LENGTH_MAX),
+      status,
+      value,
       took,
-      actions: actions.slice(0, ACTIONS_MAX),
-      ...(isNewContext ? { context: plain(snapshot.context, CONTEXT_LENGTH_MAX) } : {}),
-      ...(isNewAbout ? { about } : {}),
-    });
+      actions,
+    };
+    if (isNewContext) told.context = plain(snapshot.context, CONTEXT_LENGTH_MAX);
+    if (isNewAbout) told.about = about;
+    this.#options.tell(told);
   }
 
   #appear(actor: AnyActorRef, snapshot: Snapshot, tell = this.#options.tell): void {
@@ -213,13 +234,14 @@ export class Probe {
     if (!this.#options.hasRoom()) return;
     const machine = machineOf(actor);
     const about = this.#aboutOf(actor, snapshot);
-    this.#known.set(actor, { snapshot, about });
+    const number = numbers.of(actor);
+    this.#known.set(actor, { number, snapshot, about });
     const parent = (actor as { _parent?: AnyActorRef })._parent;
     const user = under > 0;
     tell({
       t: 'actor',
       at: clockMs(),
-      id: numbers.of(actor),
+      id: number,
       parent: actor === root || !parent ? (user ? under : null) : numbers.of(parent),
       name: actor === root && /^x:\d+$/.test(actor.id) ? (machine ?? actor.id) : actor.id,
       machine,
@@ -263,19 +285,20 @@ function machineOf(actor: AnyActorRef): string | null {
 const definitionOf = (actor: AnyActorRef): Plain =>
   plain(logicOf(actor).config, DEFINITION_LENGTH_MAX, undefined, DEFINITION_DEPTH_MAX);
 
-/** Names of the actions of one microstep: of states that were left, of transitions, of states that were entered. */
-function actionsBetween(
-  before: Snapshot,
-  after: Snapshot,
+/** Adds the names of the actions of one microstep: of states that were left, of transitions, of states that were entered. */
+function putActions(
+  names: string[],
+  { _nodes: old = [] }: Snapshot,
+  { _nodes: now = [] }: Snapshot,
   transitions: readonly { actions?: readonly unknown[] }[],
-): string[] {
-  const old = new Set(before._nodes);
-  const now = new Set(after._nodes);
-  return [
-    ...[...old].filter((node) => !now.has(node)).flatMap(({ exit = [] }) => exit),
-    ...transitions.flatMap(({ actions = [] }) => actions),
-    ...[...now].filter((node) => !old.has(node)).flatMap(({ entry = [] }) => entry),
-  ].map(actionName);
+): void {
+  for (const node of old) if (node.exit && !now.includes(node)) putNames(names, node.exit);
+  for (const { actions } of transitions) if (actions) putNames(names, actions);
+  for (const node of now) if (node.entry && !old.includes(node)) putNames(names, node.entry);
+}
+
+function putNames(names: string[], actions: readonly unknown[]): void {
+  for (const action of actions) names.push(actionName(action));
 }
 
 function actionName(action: unknown): string {
