@@ -1,10 +1,10 @@
 /** `bench inspector`: what the inspector costs requests, with nobody and with somebody watching, and what many workers cost it. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { ControlClient } from './control-client.ts';
+import { type ControlClient, connected } from './control-client.ts';
 import { type Server, startServer } from './fleet.ts';
 import { findLoadGenerator, type LoadGenerator } from './load.ts';
 import { DEFAULTS } from './options.ts';
@@ -188,14 +188,27 @@ interface Many {
 }
 
 async function manyWorkers(): Promise<Many> {
-  const { server, inspectorPort, control, end } = await started('inspected.mjs', MANY, true);
-  await until(server, 'the control socket is there', () => existsSync(control));
-  const client = await ControlClient.connect(control, 'show stats');
+  const one = await started('inspected.mjs', MANY, true);
+  try {
+    return await measureMany(one);
+  } finally {
+    await one.end();
+  }
+}
+
+async function measureMany({ server, inspectorPort, control }: Started): Promise<Many> {
+  const limit = performance.now() + READY_MS;
+  const check = (): void => {
+    if (server.ended || performance.now() > limit)
+      throw new Error(`it does not start; ${server.complaint()}`);
+  };
+  // The socket is there a moment before it is listened on.
+  const client = await connected(control, 'show stats', check);
   const current = async (): Promise<number> => {
     await client.pipelined(1, 1);
     return (JSON.parse(client.last) as { data: { workers_current: number } }).data.workers_current;
   };
-  const ready = await ControlClient.connect(control, 'show workers');
+  const ready = await connected(control, 'show workers', check);
   await until(server, 'all workers are ready', async () => {
     await ready.pipelined(1, 1);
     const { workers } = (JSON.parse(ready.last) as { data: { workers: { booted: boolean }[] } }).data;
@@ -238,7 +251,6 @@ async function manyWorkers(): Promise<Many> {
   };
   for (const one of [page, slow] satisfies Watching[]) one.end();
   client.close();
-  await end();
   return result;
 }
 
