@@ -1,8 +1,8 @@
 /** The shell and a real Kirin. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { fixture, type Server, Site, serve } from '../system/harness.ts';
-import { type Ran, run } from './run.ts';
+import { eventually, fixture, launch, type Server, Site, serve } from '../system/harness.ts';
+import { type Ran, Running, run } from './run.ts';
 import { CTRL_C, CTRL_D, Screen, TAB } from './screen.ts';
 
 async function setUp(t: TestContext, args: string[] = ['-w', '2'], app = fixture('app.mjs')) {
@@ -20,6 +20,19 @@ async function setUp(t: TestContext, args: string[] = ['-w', '2'], app = fixture
 const pidsOf = (server: Server) => server.ready().map(({ pid }) => pid);
 
 describe('kirinc and kirin', { concurrency: 2 }, () => {
+  test('inspect shows the next server on the same socket, and ends with 1 when there is none any more', async (t) => {
+    const { site, server } = await setUp(t, ['-w', '1']);
+    const shell = new Running(t, ['inspect', '0'], { cwd: site.directory });
+    await eventually('its page is there', () => /inspector at http/.test(shell.err + shell.out));
+    await server.stop();
+    const next = launch(t, fixture('app.mjs'), ['-w', '1'], { control: true, cwd: site.directory });
+    await next.told(/^control socket at /);
+    await next.stop();
+    const { code, err } = await shell.ended;
+    assert.equal(code, 1);
+    assert.match(err, /\nError: The server has ended - \S*kirin\.ctl: nobody has listened there for 10 s\n$/);
+  });
+
   test('have every command in common', async (t) => {
     const { kirinc, server } = await setUp(t);
     await server.settled(2);

@@ -2,7 +2,8 @@
 import { DistantStage } from '../../actors/inspect/door/distant-stage.ts';
 import { serveStandAlone } from '../../actors/inspect/door/stand-alone.ts';
 import type { Message } from '../../actors/inspect/records.ts';
-import { type Context, dataOf, EXIT, ShellError } from './core.ts';
+import { type Context, dataOf, EXIT, ShellError, told } from './core.ts';
+import { GONE_MS, untilGone } from './lookout.ts';
 
 const CONTROL = '--control';
 const USAGE = 'usage: inspect [PORT | HOST:PORT] [--control]';
@@ -42,17 +43,27 @@ export async function inspect(rest: readonly string[], context: Context): Promis
         }),
       ),
   });
+  const over = new AbortController();
+  const stopped = AbortSignal.any([signal, over.signal]);
+  // Nothing is asked of it while no page is open, and a page waits for a server that comes back.
+  void untilGone(session.path, stopped).then(() => over.abort());
   try {
     await serveStandAlone({
       stage,
       where,
       controls: flags.includes(CONTROL),
-      signal,
+      signal: stopped,
       say: (line) => output.remark(`${line}, of the server with pid ${stats['pid']}`),
     });
   } catch (error) {
     // A port that is taken, or no address.
     throw error instanceof Error && error.name === 'FaultError' ? new ShellError(error.message) : error;
+  } finally {
+    over.abort();
   }
+  if (!signal.aborted)
+    throw new ShellError(
+      told('The server has ended', session.path, `nobody has listened there for ${GONE_MS / 1000} s`),
+    );
   return EXIT.ok;
 }
