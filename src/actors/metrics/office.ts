@@ -47,12 +47,13 @@ export class MetricsOffice {
 
   constructor(deps: OfficeDeps) {
     this.#deps = deps;
-    const { hooks } = this.tally;
+    const { hooks, goneApps } = this.tally;
+    goneApps.warn = (text) => deps.log.warn(text);
     const gone = hooks.gone!;
     hooks.gone = (age) => {
       gone(age);
-      if (this.tally.goneApps > GONE_MAX)
-        void import('./exposition.ts').then(({ mergeApps }) => this.tally.apps(mergeApps)).catch(() => {});
+      if (goneApps.count > GONE_MAX)
+        void import('./exposition.ts').then(({ mergeApps }) => goneApps.merged(mergeApps)).catch(() => {});
     };
   }
 

@@ -7,6 +7,7 @@ import type { OrderEnded } from '../../machines/events/arbiter.ts';
 import type { ChildExit } from '../../machines/events/child.ts';
 import { DURATION_BOUNDS, type TrafficSums } from '../../machines/events/metrics.ts';
 import type { ProcessHooks } from '../process.ts';
+import { GoneApps, type Merge } from './gone-apps.ts';
 
 export interface Sums {
   statuses: Map<number, number>;
@@ -45,8 +46,7 @@ export class Tally {
   lastReload: { ok: boolean; atSeconds: number } | undefined;
   readonly #gone = noSums();
   readonly #last = new Map<number, TrafficSums>();
-  /** What the apps of workers that are gone had counted. */
-  #goneApps: MetricJson[][] = [];
+  readonly goneApps = new GoneApps();
 
   readonly hooks: ProcessHooks<'web'> = {
     reported: (age, report) => {
@@ -57,8 +57,7 @@ export class Tally {
       if (!last) return;
       this.#last.delete(age);
       add(this.#gone, last);
-      const lasting = appMetrics(last).filter(({ type }) => type === 'counter' || type === 'histogram');
-      if (lasting.length > 0) this.#goneApps.push(lasting);
+      this.goneApps.put(appMetrics(last).filter(({ type }) => type === 'counter' || type === 'histogram'));
     },
   };
 
@@ -78,19 +77,9 @@ export class Tally {
   }
 
   /** The apps' own metrics, one list a worker; those of workers that are gone as one, `merge` makes it. */
-  async apps(merge: (lists: MetricJson[][]) => Promise<MetricJson[]>): Promise<MetricJson[][]> {
-    if (this.#goneApps.length > 1) {
-      const before = this.#goneApps;
-      const merged = await merge(before);
-      // Others may have gone meanwhile.
-      this.#goneApps = [merged, ...this.#goneApps.slice(before.length)];
-    }
-    return [...this.#goneApps, ...Array.from(this.#last.values(), appMetrics)];
-  }
-
-  /** How many lists of those who are gone wait to become one; whoever does not ask has them merged now and then. */
-  get goneApps(): number {
-    return this.#goneApps.length;
+  async apps(merge: Merge): Promise<MetricJson[][]> {
+    const gone = await this.goneApps.merged(merge);
+    return [...gone, ...Array.from(this.#last.values(), appMetrics)];
   }
 
   note(inspection: InspectionEvent): void {
