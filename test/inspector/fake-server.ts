@@ -19,6 +19,8 @@ export class FakeServer {
   readonly heard: { type: string; id: number; words: string[] }[] = [];
   /** What every page is told when it comes. */
   greeting: () => readonly object[] = () => [];
+  /** Whether whoever comes is sent away. */
+  refuses = false;
   readonly #http = createServer((request, response) => {
     const path = normalize(new URL(request.url!, 'http://page').pathname);
     try {
@@ -36,6 +38,7 @@ export class FakeServer {
   async listen(): Promise<this> {
     const sockets = new WebSocketServer({ server: this.#http, path: '/live' });
     sockets.on('connection', (socket) => {
+      if (this.refuses) return socket.terminate();
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
       socket.on('message', (data) => this.heard.push(JSON.parse(String(data))));
