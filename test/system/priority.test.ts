@@ -5,8 +5,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { test } from 'node:test';
 import { dirtyServer } from './dirty-server.ts';
-import { fixture, Site, serve } from './harness.ts';
-import { childrenOf, commandOf, groupMembers, guardiansOf } from './processes.ts';
+import { fixture, type Server, Site, serve } from './harness.ts';
+import { childrenOf, commandOf, groupMembers, guardiansOf, isAlive } from './processes.ts';
 import { Upgraded } from './upgraded.ts';
 
 const options = { skip: process.platform !== 'linux' && 'only Linux has nice values of threads' };
@@ -17,34 +17,56 @@ const isPermitted =
   0;
 const raised = isPermitted ? Math.max(-20, usual - 10) : usual;
 
+const KINDS = ['dirty arbiter', 'dirty worker', 'worker', 'hook'];
+
 const niceOf = (pid: number, thread = pid): number => {
   const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
   // The name, in brackets, may hold anything.
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
 };
+/** A process or a thread may end while it is looked at. */
+function orNone<T>(look: () => T[]): T[] {
+  try {
+    return look();
+  } catch {
+    return [];
+  }
+}
 /** Of all threads of a process, each once. */
-const nicesOf = (pid: number): number[] => [
-  ...new Set(readdirSync(`/proc/${pid}/task`).map((thread) => niceOf(pid, Number(thread)))),
-];
+function nicesOf(pid: number): number[] {
+  const nices = orNone(() => readdirSync(`/proc/${pid}/task`)).flatMap((thread) =>
+    orNone(() => [niceOf(pid, Number(thread))]),
+  );
+  return [...new Set(nices)];
+}
+
+/** While it starts something it is as what it starts. */
+const goesAt = (server: Server, nice: number, pid = server.pid) =>
+  server.until(`the nice value of ${pid} is ${nice}`, () => niceOf(pid) === nice);
 
 test('the arbiter goes before whatever it has started, threads included', options, async (t) => {
   const site = new Site(t);
   const config = site.write('kirin.config.mjs', 'export default { whenReady() {}, onReload() {} };');
   const { server, dirtyPids } = await dirtyServer(t, ['-c', config, '-w', '2', '--dirty-workers', '1']);
-  assert.equal(niceOf(server.pid), raised);
+  await goesAt(server, raised);
   // The first ones were started before it was raised, these are after it.
   await server.reload();
   await server.settled(2, 2);
-  const pids = groupMembers(server.pid).filter((pid) => pid !== server.pid);
-  const kinds = pids.map((pid) => /dirty arbiter|dirty worker|worker|hook/.exec(commandOf(pid))?.[0]);
-  assert.deepEqual(new Set(kinds), new Set(['dirty arbiter', 'dirty worker', 'worker', 'hook']));
-  for (const pid of [...pids, ...(await dirtyPids()), ...guardiansOf(server.pid)])
-    assert.deepEqual([commandOf(pid), nicesOf(pid)], [commandOf(pid), [usual]]);
+  await dirtyPids();
+  const started = await server.until('one of each kind is there, and none on its way out', () => {
+    const pids = groupMembers(server.pid).filter((pid) => pid !== server.pid);
+    const kinds = pids.map((pid) => /dirty arbiter|dirty worker|worker|hook/.exec(commandOf(pid))?.[0]);
+    return KINDS.every((kind) => kinds.includes(kind)) && !kinds.includes(undefined) ? pids : undefined;
+  });
+  for (const pid of [...started, ...guardiansOf(server.pid)]) {
+    const [name, nices] = [commandOf(pid), nicesOf(pid)];
+    if (isAlive(pid)) assert.deepEqual([name, nices], [name, [usual]]);
+  }
 });
 
 test('--arbiter-priority is by how much; 0: it is one of many', options, async (t) => {
   const two = await serve(t, fixture('app.mjs'), ['--arbiter-priority', '2']);
-  assert.equal(niceOf(two.pid), isPermitted ? usual - 2 : usual);
+  await goesAt(two, isPermitted ? usual - 2 : usual);
   const none = await serve(t, fixture('app.mjs'), ['--arbiter-priority', '0']);
   assert.deepEqual(nicesOf(none.pid), [usual]);
 });
@@ -52,7 +74,8 @@ test('--arbiter-priority is by how much; 0: it is one of many', options, async (
 test('the new arbiter of an upgrade goes as far before as the old one', options, async (t) => {
   const one = await Upgraded.serve(t);
   const pid = await one.upgrade();
-  assert.deepEqual([niceOf(one.pid), niceOf(pid)], [raised, raised]);
+  await goesAt(one.server, raised);
+  await goesAt(one.server, raised, pid);
   const children = childrenOf(pid);
   assert.equal(children.length > 0, true);
   for (const child of children) assert.deepEqual(nicesOf(child), [usual]);
