@@ -4,6 +4,8 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { EXIT, exitCodeOf } from '../machines/faults.ts';
+import { earlyStart } from '../stages/early.ts';
+import { keepCodeSoon } from '../stages/keep.ts';
 import { printedTo } from './captured-output.ts';
 import { killChild } from './child-kill.ts';
 import { jumpText, watchClock } from './clock.ts';
@@ -44,7 +46,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   });
   const log = journal.over(written);
   const printed = settings.captureOutput ? printedTo(written, redactor) : undefined;
-  const table = head?.table ?? new ListenerTable();
+  const table = head?.table ?? new ListenerTable({ early: earlyStart() });
   const live = new Set<ChildProcess>();
   const guardian = new Guardian((text) => log.warn(text));
   const ledger = new Ledger();
@@ -162,6 +164,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   }
   log.info(`kirin ${options.version} on Node.js ${process.version}, pid ${process.pid}`);
   tellPlace(settings, log);
+  keepCodeSoon();
   const unwatchClock = watchClock((byMs) => {
     log.info(jumpText(byMs));
     upgrade.pidfile?.touch();
