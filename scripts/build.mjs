@@ -17,6 +17,7 @@ import { dirname, join, relative } from 'node:path';
 import { build } from 'esbuild';
 import { buildInspector } from './build-inspector.mjs';
 import { buildShell } from './build-shell.mjs';
+import { firstStart } from './first-start.mjs';
 import { joinStages } from './join-stages.mjs';
 
 /** Left out of the bundles: loaded lazily, only by those who need them. */
@@ -152,3 +153,4 @@ if (existsSync(tsc)) {
   });
   if (types.status !== 0) process.exit(types.status ?? 1);
 }
+await firstStart(outdir);
