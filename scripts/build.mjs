@@ -119,6 +119,8 @@ await build({
     KIRIN_PLAIN_OPTIONS: JSON.stringify(await plainOptions()),
     KIRIN_STAGE_FILES: JSON.stringify(Object.assign({}, ...staged.map(({ scripts }) => scripts))),
   },
+  // Read and compiled at each start, before all else.
+  minify: true,
   entryPoints: { kirin: 'src/stages/kirin.ts', worker: 'src/stages/worker.ts' },
 });
 // What checkouts call it; a package has no links.

@@ -21,7 +21,7 @@ import type { Redactor } from './redaction.ts';
 
 /** More at once would only be in each other's way; the pool hires the others. */
 const WORKERS_MAX = availableParallelism() * 2;
-/** Until a worker has said more than who it is, it needs the processor more than the arbiter does; so long at most. */
+/** Until the workers have said more than who they are, they need the processors more than the arbiter does; so long at most. */
 const YIELD_MS = 100;
 const WORDS = 2;
 /** The number of the first generation. */
@@ -162,7 +162,7 @@ class Early {
   };
 }
 
-/** Resolves when one has said more than who it is, or soon. */
+/** Resolves when each has said more than who it is, or is gone, or soon. */
 function spoken(early: readonly Early[], stopped: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const limit = setTimeout(resolve, YIELD_MS);
@@ -170,8 +170,11 @@ function spoken(early: readonly Early[], stopped: AbortSignal): Promise<void> {
       clearTimeout(limit);
       resolve();
     };
-    for (const one of early) one.onWord = () => (one.words >= WORDS || one.hasEnded) && done();
+    const look = (): void => {
+      if (early.every((one) => one.words >= WORDS || one.hasEnded)) done();
+    };
+    for (const one of early) one.onWord = look;
     stopped.addEventListener('abort', done, { once: true });
-    if (early.length === 0) done();
+    look();
   });
 }
