@@ -10,12 +10,14 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { build } from 'esbuild';
 import { buildInspector } from './build-inspector.mjs';
 import { buildShell } from './build-shell.mjs';
+import { firstStart } from './first-start.mjs';
 import { joinStages } from './join-stages.mjs';
 
 /** Left out of the bundles: loaded lazily, only by those who need them. */
@@ -46,6 +48,8 @@ const groups = [
     config: 'src/settings/config-entry.ts',
   },
 ];
+/** Those of which what is read at the start is joined. */
+const STAGED = ['kirin', 'worker'];
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 const common = {
   outdir,
@@ -65,7 +69,27 @@ const common = {
     js: "import { createRequire as kirinCreateRequire } from 'node:module'; const require = kirinCreateRequire(import.meta.url);",
   },
 };
-const server = await Promise.all(groups.map((entryPoints) => build({ ...common, entryPoints })));
+const server = await Promise.all(
+  groups.map((entryPoints) => {
+    const [first] = Object.keys(entryPoints);
+    // What is lazy in the arbiter and in workers is theirs alone: it takes what it shares from their stages.
+    const own = STAGED.includes(first) ? { chunkNames: `chunks/${first}-[name]-[hash]` } : {};
+    return build({ ...common, ...own, entryPoints });
+  }),
+);
+/** What of the table of settings is needed before all else, as data. */
+async function plainOptions() {
+  const { outputFiles } = await build({
+    ...common,
+    write: false,
+    metafile: false,
+    banner: {},
+    splitting: false,
+    entryPoints: ['src/stages/option-table.ts'],
+  });
+  const made = await import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
+  return made.PLAIN_OPTIONS;
+}
 /** The output that was made of a source. */
 const outputOf = (source, { outputs }) =>
   relative(
@@ -73,23 +97,41 @@ const outputOf = (source, { outputs }) =>
     Object.keys(outputs).find((path) => outputs[path].entryPoint === source),
   );
 const [arbiter, worker] = server;
-const joined = [
-  ...(await joinStages(outdir, arbiter.metafile, [
-    'kirin.js',
-    outputOf('src/actors/arbiter-process.ts', arbiter.metafile),
-  ])),
-  ...(await joinStages(outdir, worker.metafile, ['worker.js'])),
+const staged = [
+  await joinStages(outdir, arbiter.metafile, {
+    kirin: 'kirin.js',
+    'arbiter-process': outputOf('src/actors/arbiter-process.ts', arbiter.metafile),
+  }),
+  await joinStages(outdir, worker.metafile, { worker: 'worker.js' }),
 ];
-// Of two groups a file of the same content is the same file.
-const others = server.slice(2).flatMap(({ metafile }) => Object.keys(metafile.outputs));
-for (const file of joined)
-  if (!others.includes(join(outdir, file))) rmSync(join(outdir, file), { force: true });
+for (const file of staged.flatMap(({ left }) => left)) rmSync(join(outdir, file), { force: true });
+// What the two begin with.
+await build({
+  ...common,
+  splitting: false,
+  format: 'cjs',
+  banner: {},
+  outExtension: { '.js': '.cjs' },
+  define: {
+    ...common.define,
+    // Of use only where groups are joined, and then nothing is guessed.
+    'import.meta.url': 'undefined',
+    KIRIN_PLAIN_OPTIONS: JSON.stringify(await plainOptions()),
+    KIRIN_STAGE_FILES: JSON.stringify(Object.assign({}, ...staged.map(({ scripts }) => scripts))),
+  },
+  // Read and compiled at each start, before all else.
+  minify: true,
+  entryPoints: { kirin: 'src/stages/kirin.ts', worker: 'src/stages/worker.ts' },
+});
+// What checkouts call it; a package has no links.
+rmSync(join(outdir, 'kirin.js'), { force: true });
+symlinkSync('kirin.cjs', join(outdir, 'kirin.js'));
 // Loaded by Node.js itself before anything else, as it is.
 copyFileSync('src/actors/entry/join-groups.cjs', join(outdir, 'join-groups.cjs'));
 // Apart from the server: the shell must read no more code than it runs.
 const shell = await buildShell(common);
 const inspector = await buildInspector(outdir);
-for (const command of ['kirin.js', 'kirinc.js']) chmodSync(join(outdir, command), 0o755);
+for (const command of ['kirin.cjs', 'kirinc.js']) chmodSync(join(outdir, command), 0o755);
 
 const packages = new Set();
 for (const input of [...server, ...shell, inspector].flatMap(({ metafile }) =>
@@ -113,3 +155,4 @@ if (existsSync(tsc)) {
   });
   if (types.status !== 0) process.exit(types.status ?? 1);
 }
+await firstStart(outdir);

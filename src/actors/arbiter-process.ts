@@ -4,6 +4,8 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { EXIT, exitCodeOf } from '../machines/faults.ts';
+import { earlyStart } from '../stages/early.ts';
+import { keepCodeSoon } from '../stages/keep.ts';
 import { printedTo } from './captured-output.ts';
 import { killChild } from './child-kill.ts';
 import { jumpText, watchClock } from './clock.ts';
@@ -45,7 +47,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   });
   const log = journal.over(written);
   const printed = settings.captureOutput ? printedTo(written, redactor) : undefined;
-  const table = head?.table ?? new ListenerTable();
+  const table = head?.table ?? new ListenerTable({ early: earlyStart() });
   const live = new Set<ChildProcess>();
   const guardian = new Guardian((text) => log.warn(text));
   const ledger = new Ledger();
@@ -166,6 +168,7 @@ export async function runArbiter(options: ArbiterOptions): Promise<number> {
   tellPlace(settings, log);
   if (unraised !== undefined)
     log.debug(`the arbiter has no priority over its workers: the system does not permit it (${unraised})`);
+  keepCodeSoon();
   const unwatchClock = watchClock((byMs) => {
     log.info(jumpText(byMs));
     upgrade.pidfile?.touch();

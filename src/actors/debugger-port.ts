@@ -2,7 +2,6 @@
  * Opens this worker's debugger port. Runs in web workers. While a predecessor in the same slot, which is leaving, still has the
  * port, its successor waits: so that a slot keeps its port.
  */
-import inspector from 'node:inspector';
 import { connect } from 'node:net';
 import type { Notice } from './supervised.ts';
 
@@ -10,6 +9,9 @@ const AGAIN_MS = 500;
 /** Longer than nearly any grace. */
 const TRIES_MAX = 1200;
 const PROBE_MS = 2000;
+
+/** Loaded by those alone who ask for a port. */
+const inspector = () => process.getBuiltinModule('node:inspector');
 
 export interface DebuggerPlace {
   host: string;
@@ -23,7 +25,7 @@ export function openDebuggerPort(place: DebuggerPlace, notice: Notice): void {
 
   async function attempt(): Promise<void> {
     if (!(await isTaken(place)) && open(place))
-      return notice('info', `debugger listening on ${inspector.url()}`);
+      return notice('info', `debugger listening on ${inspector().url()}`);
     if (++tries === 1)
       notice('info', `the debugger's port ${where} is in use, likely by a worker that leaves: waiting`);
     if (tries >= TRIES_MAX)
@@ -49,9 +51,9 @@ function isTaken({ host, port }: DebuggerPlace): Promise<boolean> {
 
 function open({ host, port }: DebuggerPlace): boolean {
   try {
-    inspector.open(port, host);
+    inspector().open(port, host);
   } catch {
     // It is open already: something that was loaded before has opened it.
   }
-  return inspector.url() !== undefined;
+  return inspector().url() !== undefined;
 }

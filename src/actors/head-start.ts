@@ -10,17 +10,18 @@ import { availableParallelism } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { hooksAt } from '../settings/hooks-table.ts';
 import type { Settings, SettingsSource } from '../settings.ts';
+import { earlyStart } from '../stages/early.ts';
 import { killChild } from './child-kill.ts';
 import { encodeFrame, HEADER_BYTES } from './frame.ts';
 import { Generations } from './generations.ts';
 import type { Identity } from './identity.ts';
 import { ListenerTable } from './listeners.ts';
-import { LINK_FD, type Placed, spawnProcess } from './process-spawn.ts';
+import { LINK_FD, type Placed, processWords, spawnProcess } from './process-spawn.ts';
 import type { Redactor } from './redaction.ts';
 
 /** More at once would only be in each other's way; the pool hires the others. */
 const WORKERS_MAX = availableParallelism() * 2;
-/** Until a worker has said more than who it is, it needs the processor more than the arbiter does; so long at most. */
+/** Until the workers have said more than who they are, they need the processors more than the arbiter does; so long at most. */
 const YIELD_MS = 100;
 const WORDS = 2;
 /** The number of the first generation. */
@@ -47,14 +48,20 @@ export interface HeadStart {
   drop(): void;
 }
 
-/** Undefined where the machines are to do it all. */
+/** Undefined where the machines are to do it all. What was started before the settings were known is used, or ended, here. */
 export async function headStart(options: HeadStartOptions): Promise<HeadStart | undefined> {
+  const head = await startHead(options);
+  earlyStart()?.dropProcesses();
+  return head;
+}
+
+async function startHead(options: HeadStartOptions): Promise<HeadStart | undefined> {
   const { settings, source, identity, redactor, workerFile, stopped } = options;
   // Dirty workers are prepared by a process of their own, and a pid file may name a server that lives.
   // Hooks may have to be called before anything is bound or started.
   if (hooksAt('arbiter', settings.hooks)) return undefined;
   if (settings.dirtyWorkers > 0 || (settings.pid !== undefined && existsSync(settings.pid))) return undefined;
-  const table = new ListenerTable();
+  const table = new ListenerTable({ early: earlyStart() });
   const given = new AbortController();
   let notice = (_text: string): void => given.abort();
   const generations = new Generations({
@@ -78,10 +85,7 @@ export async function headStart(options: HeadStartOptions): Promise<HeadStart | 
     for (let slot = 0; slot < Math.min(workers, WORKERS_MAX); slot++) {
       const placed = { age: slot + 1, slot, generation: FIRST };
       const launch = generations.launchOf(placed);
-      early.set(
-        placed.age,
-        new Early(spawnProcess(launch, placed, workerFile), slot, encodeFrame(launch.boot)),
-      );
+      early.set(placed.age, new Early(started(launch, placed, workerFile), slot, encodeFrame(launch.boot)));
     }
     await spoken([...early.values()], stopped);
   } catch {
@@ -105,6 +109,10 @@ export async function headStart(options: HeadStartOptions): Promise<HeadStart | 
     drop,
   };
 }
+
+/** As `spawnProcess`; one that was started so already is taken. */
+const started: typeof spawnProcess = (launch, placed, file) =>
+  earlyStart()?.adopt(processWords(launch, placed, file)) ?? spawnProcess(launch, placed, file);
 
 /** A process that nobody supervises yet. */
 class Early {
@@ -154,7 +162,7 @@ class Early {
   };
 }
 
-/** Resolves when one has said more than who it is, or soon. */
+/** Resolves when each has said more than who it is, or is gone, or soon. */
 function spoken(early: readonly Early[], stopped: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const limit = setTimeout(resolve, YIELD_MS);
@@ -162,8 +170,11 @@ function spoken(early: readonly Early[], stopped: AbortSignal): Promise<void> {
       clearTimeout(limit);
       resolve();
     };
-    for (const one of early) one.onWord = () => (one.words >= WORDS || one.hasEnded) && done();
+    const look = (): void => {
+      if (early.every((one) => one.words >= WORDS || one.hasEnded)) done();
+    };
+    for (const one of early) one.onWord = look;
     stopped.addEventListener('abort', done, { once: true });
-    if (early.length === 0) done();
+    look();
   });
 }

@@ -38,6 +38,8 @@ export const inheritedOptions = (options: readonly string[] = process.execArgv):
 
 /** Higher ones are left alone; the array of a child's descriptors is as long as the highest of them. */
 const STRAY_MAX = 4096;
+/** Up to here Node.js itself sees to it, at its start. */
+const CLOSED_BY_NODE = 15;
 const CLOSE_ON_EXEC = 0o2000000;
 
 let strays: readonly number[] | undefined;
@@ -69,7 +71,7 @@ function strayDescriptors(): number[] {
   try {
     return readdirSync('/proc/self/fd')
       .map(Number)
-      .filter((fd) => fd > 2 && fd <= STRAY_MAX && survivesExec(fd))
+      .filter((fd) => fd > CLOSED_BY_NODE && fd <= STRAY_MAX && survivesExec(fd))
       .sort((a, b) => a - b);
   } catch {
     return [];

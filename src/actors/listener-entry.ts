@@ -1,6 +1,7 @@
 /** One listening socket to be: bound here or inherited, never listening in this process. Runs in the arbiter. */
 import { fstatSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import type { EarlyStart } from '../stages/early.ts';
 import {
   type Address,
   formatAccess,
@@ -95,11 +96,18 @@ const hasRoom = (path: string): boolean =>
 const pathOf = (address: Address, place: { path: string }): string =>
   address.kind === 'unix' ? address.path : place.path;
 
+interface OpenOptions {
+  owner?: Owner | undefined;
+  reusePort?: boolean | undefined;
+  /** What was bound before, without any option. */
+  early?: Pick<EarlyStart, 'take'> | undefined;
+}
+
 /** Binds an address, or takes over its descriptor, at the place that was found for it; a Unix socket becomes its owner's. */
 export async function openEntry(
   address: Address,
   place: Place,
-  { owner, reusePort = false }: { owner?: Owner | undefined; reusePort?: boolean | undefined } = {},
+  { owner, reusePort = false, early }: OpenOptions = {},
 ): Promise<Entry> {
   if (place.kind === 'unix') {
     // By its real path, so that it is found again at its end though a link has moved.
@@ -119,7 +127,9 @@ export async function openEntry(
   }
   if (place.kind === 'fd') return inherit(place.fd);
   const { host, port, ipv6Only = false } = place.tcp;
-  const { handle, name } = bindTcpHandle(host, port, { ipv6Only, reusePort });
+  const isPlain = !ipv6Only && !reusePort;
+  const { handle, name } =
+    (isPlain ? early?.take(host, port) : undefined) ?? bindTcpHandle(host, port, { ipv6Only, reusePort });
   return tcpEntry(handle, { host: name.address, port: name.port, ipv6Only });
 }
 

@@ -7,6 +7,7 @@
  * generation that ends meanwhile does not close it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { EarlyStart } from '../stages/early.ts';
 import { type Address, addressesOverlap, formatAddress, parseAddress, type TcpName } from './address.ts';
 import { bindFault } from './bind-fault.ts';
 import { FaultError } from './fault-error.ts';
@@ -56,6 +57,8 @@ interface TableOptions {
   wait?: (ms: number, signal?: AbortSignal) => Promise<unknown>;
   /** Default: the system's. */
   lookup?: Lookup;
+  /** Sockets that were bound before there was a table. Default: none. */
+  early?: Pick<EarlyStart, 'take'> | undefined;
 }
 
 export class ListenerTable {
@@ -63,13 +66,15 @@ export class ListenerTable {
   readonly #retryMs: number;
   readonly #wait: (ms: number, signal?: AbortSignal) => Promise<unknown>;
   readonly #lookup: Lookup | undefined;
+  readonly #early: Pick<EarlyStart, 'take'> | undefined;
   #entries: Entry[] = [];
   /** Unix sockets that a new arbiter inherits from us, and those that we inherited. */
   #handed: Entry[] = [];
   #inherited: InheritedUnixSocket[] = [];
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor({ retries = 5, retryMs = 1000, wait, lookup }: TableOptions = {}) {
+  constructor({ retries = 5, retryMs = 1000, wait, lookup, early }: TableOptions = {}) {
+    this.#early = early;
     this.#lookup = lookup;
     this.#retries = retries;
     this.#retryMs = retryMs;
@@ -188,7 +193,7 @@ export class ListenerTable {
       }
       try {
         if (place.kind === 'tcp') this.#refuseOverlap(place.tcp, text, claim);
-        const made = await openEntry(address, place, options);
+        const made = await openEntry(address, place, { ...options, early: this.#early });
         made.names.add(name);
         this.#admit(made, text, claim);
         return claimEntry(made, claim);

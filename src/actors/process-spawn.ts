@@ -2,9 +2,9 @@
  * How a supervised process is started: its descriptors, its variables, its Node.js options. Runs in the parent; loads next to
  * nothing, since the first workers are started before the rest of the arbiter is loaded.
  */
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, StdioOptions } from 'node:child_process';
 import type { Down, LinkKind } from '../machines/events/link.ts';
-import { type Identity, spawnAs } from './identity.ts';
+import { type Identity, type SpawnAs, spawnAs } from './identity.ts';
 import { childStdio, inheritedEnv, inheritedOptions } from './inherited.ts';
 import type { MemoryLimits } from './memory.ts';
 import { spawn } from './priority.ts';
@@ -42,12 +42,25 @@ export interface Placed {
   slot: number;
 }
 
-/** Throws, or the process tells of an error, where the system cannot start it. */
-export function spawnProcess<K extends LinkKind>(
-  { cwd, env, nodeArgs = [], fds, hangStack, isCaptured, identity }: ProcessLaunch<K>,
+/** All that makes a process what it is when it starts: equal words start equal processes. */
+export interface SpawnWords {
+  args: string[];
+  options: { cwd: string; stdio: Exclude<StdioOptions, string> } & SpawnAs;
+}
+
+export function processWords(
+  {
+    cwd,
+    env,
+    nodeArgs = [],
+    fds,
+    hangStack,
+    isCaptured,
+    identity,
+  }: Omit<ProcessLaunch<LinkKind>, 'boot' | 'memory'>,
   { age, slot }: Placed,
   file: string,
-): ChildProcess {
+): SpawnWords {
   const printed = isCaptured ? 'pipe' : 'inherit';
   const variables: Record<string, string> = {
     ...inheritedEnv(env),
@@ -55,16 +68,24 @@ export function spawnProcess<K extends LinkKind>(
     KIRIN_WORKER_SLOT: String(slot),
     NODE_APP_INSTANCE: String(slot),
   };
-  return spawn(process.execPath, [...inheritedOptions(), ...nodeArgs, file], {
-    cwd,
-    ...spawnAs(identity, variables),
-    stdio: childStdio([
-      'ignore',
-      printed,
-      printed,
-      'pipe',
-      ...fds,
-      ...(hangStack ? (['pipe'] as const) : []),
-    ]),
-  });
+  return {
+    args: [...inheritedOptions(), ...nodeArgs, file],
+    options: {
+      cwd,
+      ...spawnAs(identity, variables),
+      stdio: ['ignore', printed, printed, 'pipe', ...fds, ...(hangStack ? (['pipe'] as const) : [])],
+    },
+  };
 }
+
+/** Throws, or the process tells of an error, where the system cannot start it. */
+export function spawnProcess<K extends LinkKind>(
+  launch: ProcessLaunch<K>,
+  placed: Placed,
+  file: string,
+): ChildProcess {
+  return spawnAsSaid(processWords(launch, placed, file));
+}
+
+export const spawnAsSaid = ({ args, options }: SpawnWords): ChildProcess =>
+  spawn(process.execPath, args, { ...options, stdio: childStdio(options.stdio) });

@@ -21,6 +21,11 @@ export interface SocketName {
   port: number;
 }
 
+export interface BoundHandle {
+  handle: SocketHandle;
+  name: SocketName;
+}
+
 /** A system call that failed: `code` is the errno's name, such as `EADDRINUSE`. */
 export class SocketError extends Error {
   readonly code: string;
@@ -97,7 +102,7 @@ export function bindTcpHandle(
   host: string,
   port: number,
   { ipv6Only = false, reusePort = false }: { ipv6Only?: boolean; reusePort?: boolean } = {},
-): { handle: SocketHandle; name: SocketName } {
+): BoundHandle {
   const Bound = publicWay('tcp');
   if (Bound) {
     const { handle, name } = bound(Bound, { host, port, ipv6Only, ...(reusePort ? { reusePort } : {}) });

@@ -1,5 +1,6 @@
 /** A web worker's process: what is supervised there serves requests. Runs in the worker. */
 import type { TrafficOrder, WorkerSpec } from '../machines/events/worker.ts';
+import { keepCodeSoon } from '../stages/keep.ts';
 import { announceDirty, announceWorker, appBridge } from './app-bridge.ts';
 import { openDebuggerPort } from './debugger-port.ts';
 import type { ModuleFiles } from './development/module-files.ts';
@@ -14,6 +15,9 @@ import type { AccessLog } from './requests/access-log.ts';
 import type { EndedListener } from './requests/watch.ts';
 import { superviseWorker, type WorkerVoice, type WorkerWork } from './supervised-worker.ts';
 import { createWebServer, type WebServer } from './web-server.ts';
+
+/** The age of the first worker. */
+const FIRST = 1;
 
 export function runWorker(): void {
   superviseWorker('web', 'app.loadFailed', servingRequests);
@@ -92,7 +96,7 @@ function servingRequests({ notice, recycleDue, tell, tellNow }: WorkerVoice): Wo
       await hooks?.spawned();
       await server().claim();
     },
-    async load({ app, accessLog: wanted, edge }) {
+    async load({ age, app, accessLog: wanted, edge }) {
       await hooks?.init();
       if (edge) await prepareEdge(edge);
       if (wanted) {
@@ -108,6 +112,8 @@ function servingRequests({ notice, recycleDue, tell, tellNow }: WorkerVoice): Wo
         modules?.flush();
       }
       hooks?.ready();
+      // One is enough; the others have compiled the same.
+      if (age === FIRST) keepCodeSoon();
     },
     drain: (graceMs) => server().drain(graceMs),
     async close(limitMs) {

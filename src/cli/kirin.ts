@@ -18,6 +18,7 @@ import { headStart } from '../actors/head-start.ts';
 import { Redactor } from '../actors/redaction.ts';
 import { EXIT, exitCodeOf } from '../machines/faults.ts';
 import type { Settings, SettingsSource } from '../settings.ts';
+import { earlyStart } from '../stages/early.ts';
 import { parseCommandLine } from './options.ts';
 import { sourceOf } from './source.ts';
 
@@ -32,7 +33,9 @@ function version(): string {
 
 /** Beside this file in the package; among the sources when they are run directly. */
 function entryFile(name: string): string {
-  const place = import.meta.url.endsWith('.ts') ? `../actors/entry/${name}.ts` : `./${name}.js`;
+  const isSource = import.meta.url.endsWith('.ts');
+  // A worker begins with a script, as this process does.
+  const place = isSource ? `../actors/entry/${name}.ts` : `./${name}${name === 'worker' ? '.cjs' : '.js'}`;
   return fileURLToPath(new URL(place, import.meta.url));
 }
 
@@ -64,6 +67,7 @@ async function main(argv: string[]): Promise<number> {
   if (parsed.kind === 'check') return await check(settings, source, identity);
   const workerFile = entryFile('worker');
   // With `--reload` files are watched first: what a worker has loaded and changes at once would be missed.
+  if (settings.reload || predecessor) earlyStart()?.dropProcesses();
   const head =
     settings.reload || predecessor
       ? undefined
@@ -155,18 +159,22 @@ async function check(
   }
 }
 
-try {
-  // Whatever still holds the event loop (a configuration's timer, a bind that is waiting) is not waited for.
-  process.exit(await main(process.argv.slice(2)));
-} catch (error) {
-  if (error instanceof FaultError) {
-    sayAtTheEnd(`kirin: ${redactor.text(error.message)}`);
-    process.exit(exitCodeOf(error.fault));
-  } else if (isExhausted(error)) {
-    sayAtTheEnd(`kirin: no file descriptor is left (see ulimit -n): ${(error as Error).message}`);
-    process.exit(EXIT.runtime);
-  } else {
-    sayAtTheEnd(`kirin: this is a bug in Kirin\n${error instanceof Error ? error.stack : String(error)}`);
-    process.exit(EXIT.bug);
+async function run(): Promise<never> {
+  try {
+    // Whatever still holds the event loop (a configuration's timer, a bind that is waiting) is not waited for.
+    process.exit(await main(process.argv.slice(2)));
+  } catch (error) {
+    if (error instanceof FaultError) {
+      sayAtTheEnd(`kirin: ${redactor.text(error.message)}`);
+      process.exit(exitCodeOf(error.fault));
+    } else if (isExhausted(error)) {
+      sayAtTheEnd(`kirin: no file descriptor is left (see ulimit -n): ${(error as Error).message}`);
+      process.exit(EXIT.runtime);
+    } else {
+      sayAtTheEnd(`kirin: this is a bug in Kirin\n${error instanceof Error ? error.stack : String(error)}`);
+      process.exit(EXIT.bug);
+    }
   }
 }
+
+void run();

@@ -9,12 +9,13 @@ import { type CommandLine, type SettingsSource, settingsSource } from '../settin
 /** Throws FaultError `settings.invalid`. */
 export function sourceOf(commandLine: CommandLine): SettingsSource {
   refuseNearVariables(process.env);
-  tellTyped(process.env, commandLine);
+  // Into the environment of all that the arbiter starts.
+  process.env[TYPED_VARIABLE] = typedText(commandLine);
   return settingsSource(commandLine);
 }
 
-/** Into the environment of all that the arbiter starts: see `settings/typed-options.ts`. */
-function tellTyped(env: NodeJS.ProcessEnv, { app, flags, variableFlags = {} }: CommandLine): void {
+/** What was typed, as `settings/typed-options.ts` reads it. */
+export function typedText({ app, flags, variableFlags = {} }: CommandLine): string {
   const options: Record<string, unknown> = {};
   for (const setting of settingList) {
     const { key, name, type } = setting;
@@ -24,5 +25,5 @@ function tellTyped(env: NodeJS.ProcessEnv, { app, flags, variableFlags = {} }: C
     options[camel(name)] =
       type.kind === 'switch' ? given.at(-1) === 'true' : isList(setting) ? given : given.at(-1);
   }
-  env[TYPED_VARIABLE] = JSON.stringify({ app, options });
+  return JSON.stringify({ app, options });
 }

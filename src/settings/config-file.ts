@@ -5,6 +5,7 @@
 import { existsSync, lstatSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { FaultError } from '../actors/fault-error.ts';
+import { CONFIG_FILES } from './config-names.ts';
 import { type Evaluated, type Evaluation, evaluateConfig } from './config-process.ts';
 import { whyNotHere } from './gunicorn-only.ts';
 import { type HookName, hookKeys, hookOf } from './hooks-table.ts';
@@ -13,8 +14,6 @@ import { invalid } from './parse.ts';
 import { type Entries, plainEntries } from './plain-data.ts';
 import { didYouMean } from './suggest.ts';
 import { fileKeysOf, type SettingKey, settingList } from './table.ts';
-
-const NAMES = ['ts', 'mts', 'js', 'mjs', 'cjs', 'json'].map((ending) => `kirin.config.${ending}`);
 
 export interface ConfigFile {
   path: string;
@@ -27,7 +26,7 @@ export interface ConfigFile {
 /** The file of `directory`, if it has one; two are an error, since one of them would be ignored. */
 export function findConfigFile(directory: string): string | undefined {
   // A link that leads nowhere is found too: a server must not start without the settings it was meant to have.
-  const found = NAMES.filter((name) => lstatSync(join(directory, name), { throwIfNoEntry: false }));
+  const found = CONFIG_FILES.filter((name) => lstatSync(join(directory, name), { throwIfNoEntry: false }));
   if (found.length > 1)
     throw invalid(`${directory} has both ${found[0]} and ${found[1]}: keep one, or choose with --config`);
   return found[0] && join(directory, found[0]);

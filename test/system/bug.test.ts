@@ -9,7 +9,7 @@ import { eventually, fixture, Site } from './harness.ts';
 import { groupMembers } from './processes.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const workerFile = join(resolve(root, process.env['KIRIN_DIST'] ?? 'dist'), 'worker.js');
+const workerFile = join(resolve(root, process.env['KIRIN_DIST'] ?? 'dist'), 'worker.cjs');
 
 for (const [what, signal] of [
   ['an action of a machine that throws', 'SIGPIPE'],

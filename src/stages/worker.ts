@@ -1,0 +1,12 @@
+/** What a web worker's process of a built Kirin begins with; bundled into `dist/worker.cjs`. */
+import { STAGE_FILES } from './files.ts';
+import { openStages } from './stages.ts';
+
+declare const require: (id: string) => unknown;
+declare const __dirname: string;
+
+// An app is to find itself as the main module, as it would without Kirin.
+delete (process as { mainModule?: unknown }).mainModule;
+// Node.js remembers it from now on, though a deploy may remove the directory.
+process.cwd();
+openStages(__dirname, STAGE_FILES, require, (specifier) => import(specifier))('worker');
