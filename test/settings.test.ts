@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -470,6 +471,13 @@ describe('a configuration file', () => {
       invalid(/^--config: there is no file .*x\.ts$/),
     );
     await assert.rejects(read({ directory, config: '' }), invalid(/^--config must be a path, not ""$/));
+  });
+
+  test('what is no file is not waited for', async (t) => {
+    const directory = withFiles(t, {});
+    assert.equal(spawnSync('mkfifo', [join(directory, 'kirin.config.json')]).status, 0);
+    await assert.rejects(read({ directory }), invalid(/^--config: .*kirin\.config\.json is no file$/));
+    await assert.rejects(read({ directory, config: '.' }), invalid(/^--config: .* is no file$/));
   });
 
   test('a link that leads nowhere is not passed over', async (t) => {

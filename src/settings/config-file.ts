@@ -2,7 +2,7 @@
  * The configuration file: found, loaded afresh each time, and its keys checked. Runs in the arbiter; the file itself
  * is evaluated elsewhere (`config-process.ts`).
  */
-import { existsSync, lstatSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { FaultError } from '../actors/fault-error.ts';
 import { CONFIG_FILES } from './config-names.ts';
@@ -44,6 +44,8 @@ export async function loadConfigFile(path: string, evaluation: Evaluation): Prom
         ? `${path} is a link that leads to no file`
         : `--config: there is no file ${path}`,
     );
+  // A pipe would be waited for without end.
+  if (!statSync(path).isFile()) throw invalid(`--config: ${path} is no file`);
   let evaluated: Evaluated;
   try {
     evaluated = path.endsWith('.json')
