@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { parseCommandLine } from '../src/cli/options.ts';
+import { parsePlainly, parseWithYargs } from '../src/cli/options.ts';
 import { typedText } from '../src/cli/source.ts';
 import { settingsSource } from '../src/settings.ts';
 import { PLAIN_OPTIONS } from '../src/stages/option-table.ts';
 import { plainStart } from '../src/stages/plain-arguments.ts';
 
 const SEED = 20_26;
-const RUNS = 3000;
+const RUNS = 1500;
 
 const VALUES = [
   '1',
@@ -93,7 +93,7 @@ const environment = fc.constantFrom<NodeJS.ProcessEnv>(
 /** What the settings make of a line that is right; undefined for one that is wrong, or that starts nothing. */
 async function asRead(argv: string[], env: NodeJS.ProcessEnv) {
   try {
-    const parsed = await parseCommandLine(argv, '0');
+    const parsed = await parseWithYargs(argv, '0');
     if (parsed.kind !== 'run') return undefined;
     const settings = await settingsSource(parsed.commandLine, env, '/')();
     return { settings, typed: typedText(parsed.commandLine) };
@@ -147,4 +147,27 @@ describe('plain arguments', () => {
     ['app.js', '--bind=0.0.0.0:80', '--workers=4', '--timeout', '5', '--no-balance', '--log-format', 'json'],
   ])
     test(`kirin ${argv.join(' ')}`, () => assert.ok(plainStart(argv, {}, PLAIN_OPTIONS)));
+
+  test('a line that is read without yargs says what yargs says of it', async () => {
+    let plain = 0;
+    await fc.assert(
+      fc.asyncProperty(line, async (argv) => {
+        const read = readable(() => parsePlainly(argv));
+        if (!read) return;
+        plain++;
+        assert.deepEqual(read, await parseWithYargs(argv, '0'));
+      }),
+      { seed: SEED, numRuns: RUNS / 3 },
+    );
+    assert.ok(plain > RUNS / 10, `${plain} of ${RUNS / 3}`);
+  });
 });
+
+/** What is refused before it is read by anybody is no matter here. */
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

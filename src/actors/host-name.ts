@@ -1,5 +1,4 @@
 /** Host names to numbers, for binding. Runs in the arbiter. */
-import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { TcpName } from './address.ts';
 import { FaultError } from './fault-error.ts';
@@ -9,7 +8,8 @@ const LOOKUP_MS = 10_000;
 /** Looks a name up; a test has its own. */
 export type Lookup = (host: string) => Promise<{ address: string; family: number }[]>;
 
-const byName: Lookup = (host) => lookup(host, { all: true });
+/** What looks names up is loaded for names alone. */
+const byName: Lookup = (host) => process.getBuiltinModule('node:dns/promises').lookup(host, { all: true });
 
 /** Every address of a host, IPv4 first, each once. */
 export async function resolveHosts({ host, port }: TcpName, look: Lookup = byName): Promise<TcpName[]> {

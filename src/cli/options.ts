@@ -5,7 +5,20 @@ import { whyNotHere } from '../settings/gunicorn-only.ts';
 import { didYouMean } from '../settings/suggest.ts';
 import { settingList } from '../settings/table.ts';
 import type { CommandLine } from '../settings.ts';
-import { type Arguments, PARSING, quickArguments } from './quick-options.ts';
+import { byName, type LineOption, plainLine } from '../stages/plain-line.ts';
+
+/** How yargs is told to read. */
+const PARSING = {
+  'parse-numbers': false,
+  'parse-positional-numbers': false,
+  'camel-case-expansion': false,
+  'dot-notation': false,
+  'boolean-negation': false,
+  'greedy-arrays': false,
+  'duplicate-arguments-array': true,
+} as const;
+
+type Arguments = Record<string, unknown> & { _: (string | number)[] };
 
 export type Parsed =
   | { kind: 'run' | 'show' | 'check'; commandLine: CommandLine }
@@ -48,11 +61,32 @@ export async function parseCommandLine(
 }
 
 async function parseArguments(argv: readonly string[], version: string): Promise<Parsed> {
+  return parsePlainly(argv) ?? (await parseWithYargs(argv, version));
+}
+
+function parted(argv: readonly string[]): { split: string[]; behind: string[] } {
   const { own, behind } = splitOwn(argv);
   const split = withValues(own.flatMap(splitLetter));
   for (const arg of split) refuseSwitchValue(arg);
-  const quick = quickArguments(split);
-  if (quick) return run(quick, behind);
+  return { split, behind };
+}
+
+/** Undefined for what asks for help, and for what may be wrong: yargs takes longer to load than all else before the first worker. */
+export function parsePlainly(argv: readonly string[]): Parsed | undefined {
+  const { split, behind } = parted(argv);
+  const line = plainLine(split, NAMES);
+  if (!line) return undefined;
+  const args: Arguments = { _: line.words };
+  for (const [flag, texts] of line.given) {
+    if (IS_SWITCH.has(flag)) args[flag] = texts.at(-1) === 'true';
+    else args[flag] = texts.length > 1 ? texts : texts[0];
+  }
+  return run(args, behind);
+}
+
+/** Knows help, and what is wrong. */
+export async function parseWithYargs(argv: readonly string[], version: string): Promise<Parsed> {
+  const { split, behind } = parted(argv);
   const parser = await build(version);
   const args = (await parser.parse(split)) as Arguments;
   if (args['help']) return { kind: 'print', text: `${withoutTypes(await parser.getHelp())}\n` };
@@ -151,6 +185,19 @@ function refuseSwitchValue(arg: string): void {
   if (SWITCHES.has(flag) && value !== 'true' && value !== 'false')
     throw usage(`--${flag} must be true or false, not "${value}"`);
 }
+
+const OPTIONS: LineOption[] = [
+  { flag: 'config', names: ['--config', '-c'], isSwitch: false },
+  { flag: 'check-config', names: ['--check-config'], isSwitch: true },
+  { flag: 'print-config', names: ['--print-config'], isSwitch: true },
+  ...settingList.map(({ flag, letter, aliases = [], type }) => ({
+    flag,
+    names: [...[flag, ...aliases].map((name) => `--${name}`), ...(letter ? [`-${letter}`] : [])],
+    isSwitch: type.kind === 'switch',
+  })),
+];
+const NAMES = byName(OPTIONS);
+const IS_SWITCH = new Set(OPTIONS.filter(({ isSwitch }) => isSwitch).map(({ flag }) => flag));
 
 const OPTIONAL = new Map(
   settingList.flatMap(({ flag, type }) => (type.kind === 'endpoint' ? [[`--${flag}`, type.byDefault]] : [])),

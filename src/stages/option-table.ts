@@ -7,8 +7,8 @@ import { isList } from '../settings/raw-values.ts';
 import { type Setting, settingList } from '../settings/table.ts';
 import type { PlainOption } from './plain-arguments.ts';
 
-/** How a setting is typed; undefined where its value may be left out, which a first look does not understand. */
-function kindOf(setting: Setting): PlainOption['kind'] | undefined {
+/** How workers are told of a setting; undefined where its value may be left out, which a first look does not understand. */
+function toldAs(setting: Setting): PlainOption['told'] | undefined {
   const { kind } = setting.type;
   if (kind === 'endpoint') return undefined;
   if (kind === 'switch') return 'switch';
@@ -18,14 +18,8 @@ function kindOf(setting: Setting): PlainOption['kind'] | undefined {
 
 export const PLAIN_OPTIONS: PlainOption[] = settingList.flatMap((setting) => {
   const { flag, letter, aliases = [], name } = setting;
-  const kind = kindOf(setting);
-  if (kind === undefined) return [];
-  return [
-    {
-      flag,
-      names: [`--${flag}`, ...aliases.map((one) => `--${one}`), ...(letter ? [`-${letter}`] : [])],
-      key: camel(name),
-      kind,
-    },
-  ];
+  const told = toldAs(setting);
+  if (told === undefined) return [];
+  const names = [...[flag, ...aliases].map((one) => `--${one}`), ...(letter ? [`-${letter}`] : [])];
+  return [{ flag, names, isSwitch: told === 'switch', key: camel(name), told }];
 });

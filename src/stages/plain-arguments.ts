@@ -4,15 +4,13 @@
  * that was started by it is used (`early.ts`), so that what is not understood here is only started later.
  */
 
-export interface PlainOption {
-  /** Its name in the table, without dashes. */
-  flag: string;
-  /** All its names, as they are typed. */
-  names: readonly string[];
+import { byName, type LineOption, plainLine } from './plain-line.ts';
+
+export interface PlainOption extends LineOption {
   /** Its key in a configuration. */
   key: string;
-  /** `secret`: not told to workers. */
-  kind: 'switch' | 'list' | 'value' | 'secret';
+  /** Told to workers as what it is; a secret is not. */
+  told: 'switch' | 'list' | 'value' | 'secret';
 }
 
 export interface PlainStart {
@@ -39,25 +37,23 @@ export function plainStart(
   env: Readonly<NodeJS.ProcessEnv>,
   options: readonly PlainOption[],
 ): PlainStart | undefined {
-  const typed = typedIn(
-    argv,
-    new Map(options.flatMap((option) => option.names.map((name) => [name, option]))),
-  );
-  if (!typed || !isPlain(env)) return undefined;
-  const { app, given } = typed;
+  const line = plainLine(argv, byName(options.filter(({ flag }) => !NOT_PLAIN.test(flag))));
+  const [app, ...others] = line?.words ?? [];
+  if (!line || app === undefined || app === 'inspect' || others.length > 0 || !isPlain(env)) return undefined;
+  const { given } = line;
   const port = env['PORT']?.trim();
   const bind = (given.get('bind') ?? [port ? `0.0.0.0:${port}` : DEFAULT_BIND]).map(placeOf);
   const workers = given.get('workers')?.at(-1) ?? (env['WEB_CONCURRENCY']?.trim() || '1');
   if (!COUNT.test(workers) || bind.length === 0) return undefined;
   const places = bind.filter((place) => place !== undefined);
   if (places.length < bind.length) return undefined;
-  const told: Record<string, unknown> = {};
-  for (const { flag, key, kind } of options) {
+  const words: Record<string, unknown> = {};
+  for (const { flag, key, told: kind } of options) {
     const values = given.get(flag);
     if (!values || kind === 'secret') continue;
-    told[key] = kind === 'list' ? values : kind === 'switch' ? values.at(-1) === 'true' : values.at(-1);
+    words[key] = kind === 'list' ? values : kind === 'switch' ? values.at(-1) === 'true' : values.at(-1);
   }
-  return { app, workers: Number(workers), bind: places, typed: JSON.stringify({ app, options: told }) };
+  return { app, workers: Number(workers), bind: places, typed: JSON.stringify({ app, options: words }) };
 }
 
 function isPlain(env: Readonly<NodeJS.ProcessEnv>): boolean {
@@ -68,38 +64,6 @@ function isPlain(env: Readonly<NodeJS.ProcessEnv>): boolean {
 
 const flagOf = (variable: string): string =>
   variable.slice('KIRIN_'.length).toLowerCase().replaceAll('_', '-');
-
-/** One app, and options each with its value behind it or behind `=`. */
-function typedIn(argv: readonly string[], options: ReadonlyMap<string, PlainOption>) {
-  const given = new Map<string, string[]>();
-  let app: string | undefined;
-  for (let at = 0; at < argv.length; at++) {
-    const arg = argv[at]!;
-    if (!arg.startsWith('-')) {
-      if (app !== undefined || arg === '' || arg === 'inspect') return undefined;
-      app = arg;
-      continue;
-    }
-    const [, name = arg, joined] = /^(--[^=]+)=(.+)$/s.exec(arg) ?? [];
-    const option = options.get(name);
-    if (!option || NOT_PLAIN.test(option.flag)) return undefined;
-    const value = givenTo(option, joined, argv[at + 1]);
-    if (value === undefined) return undefined;
-    if (joined === undefined && option.kind !== 'switch') at++;
-    given.set(option.flag, [...(given.get(option.flag) ?? []), value]);
-  }
-  return app === undefined ? undefined : { app, given };
-}
-
-function givenTo(
-  { kind }: PlainOption,
-  joined: string | undefined,
-  next: string | undefined,
-): string | undefined {
-  if (kind !== 'switch') return joined ?? (next === '' || next?.startsWith('-') ? undefined : next);
-  if (joined === undefined) return next === 'true' || next === 'false' ? undefined : 'true';
-  return joined === 'true' || joined === 'false' ? joined : undefined;
-}
 
 function placeOf(text: string): { host: string; port: number } | undefined {
   const [, host, digits] = IPV4_PORT.exec(text) ?? [];
