@@ -43,6 +43,7 @@ interface Expected {
 const scripts: Record<string, Expected> = {
   'generated/bin/www': { body: /^port \d+$/, printed: (port) => `Listening on port ${port}` },
   'guard-main.js': { body: 'started by itself', asked: '3000', printed: () => 'file true true' },
+  'alone.cjs': { body: '1 true 2', asked: '3000' },
   'guard-parent.js': { body: 'started by itself', asked: '0.0.0.0:8080' },
   'esm-by-syntax.js': { body: 'an ES module', asked: '3000' },
   'koa.js': { body: 'Hello World', asked: '3000' },
