@@ -18,7 +18,7 @@ import { awaitProxies, refuseOpenServer } from './edge.ts';
 import { FaultError } from './fault-error.ts';
 import { hookListen } from './listen-hook.ts';
 import { hopeful, type Outcome, settles } from './patience.ts';
-import { type EndedListener, watchRequests } from './requests/watch.ts';
+import { type RequestWatchers, watchRequests } from './requests/watch.ts';
 import { prepareRoom, Room } from './room.ts';
 import { ScriptListens } from './script-listens.ts';
 import type { Counts, Notice } from './supervised.ts';
@@ -42,7 +42,7 @@ export interface WebServerOptions {
   connectionsMax?: number | undefined;
   notice: Notice;
   /** Told of each request when it has ended. */
-  watchers?: readonly EndedListener[] | undefined;
+  watchers?: RequestWatchers;
   /** Called at most once: `maxRequests` were begun, or the app closed its own server and is of no more use. */
   recycleDue(requests: number): void;
 }
@@ -209,7 +209,7 @@ class AppServer implements WebServer {
       (requests) => this.#recycle(requests),
       this.#room,
     );
-    watchRequests(server, this.#options.watchers ?? []);
+    watchRequests(server, this.#options.watchers ?? {});
     this.#setKeepAlive(server, ours);
     server.once('close', () => this.#onClosed(server));
     // A drain may have begun while the app was still loading.

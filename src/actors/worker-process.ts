@@ -12,7 +12,7 @@ import { WorkerHooks } from './hooks/worker-hooks.ts';
 import { Traffic } from './metrics/traffic.ts';
 import { titleOf } from './process-title.ts';
 import type { AccessLog } from './requests/access-log.ts';
-import type { EndedListener } from './requests/watch.ts';
+import type { RequestWatchers } from './requests/watch.ts';
 import { superviseWorker, type WorkerVoice, type WorkerWork } from './supervised-worker.ts';
 import { createWebServer, type WebServer } from './web-server.ts';
 
@@ -28,7 +28,7 @@ function servingRequests({ notice, recycleDue, tell, tellNow }: WorkerVoice): Wo
   let counted: Traffic | undefined;
   let accessLog: AccessLog | undefined;
   /** Told of each request when it has ended. */
-  const watchers: EndedListener[] = [];
+  const watchers: RequestWatchers = {};
   let hooks: WorkerHooks | undefined;
   let modules: ModuleFiles | undefined;
   const server = (): WebServer => {
@@ -74,7 +74,7 @@ function servingRequests({ notice, recycleDue, tell, tellNow }: WorkerVoice): Wo
           app: () => appBridge.metrics?.(),
           notice: (text) => notice('warn', text),
         });
-      if (counted) watchers.push(counted.ended);
+      if (counted) watchers.count = counted.count;
       const subject = { pid: process.pid, age, slot, generation };
       if (spec.hooks) hooks = new WorkerHooks(spec.hooks, subject, notice);
       if (spec.tellsModules) modules = tellModules(generation, { tell, tellNow });
@@ -103,7 +103,7 @@ function servingRequests({ notice, recycleDue, tell, tellNow }: WorkerVoice): Wo
         // Whoever has none loads none.
         const { AccessLog: Made } = await import('./requests/access-log.ts');
         accessLog = await Made.open(wanted, (text) => notice('warn', text));
-        watchers.push(accessLog.ended);
+        watchers.write = accessLog.write;
       }
       modules?.add(app.path);
       try {

@@ -32,6 +32,11 @@ const ended = ({ url, method, headers, status, length, ms }: Said): Ended =>
     sentBytes: 20,
   }) as unknown as Ended;
 
+const lines = (format: string): ((ended: Ended) => string) => {
+  const { take, line } = compileFormat(format);
+  return (one) => line(take(one));
+};
+
 /** What clients can send in heads, and some that they cannot. */
 const text = fc.oneof(
   fc.string(),
@@ -57,8 +62,8 @@ const untimed = (line: string): string => line.replace(/\[\d\d\/[A-Z][^\]]+\]/, 
 describe('a line', () => {
   test('of the default format is what the atoms of that format say', () => {
     // A percent sign at the end makes it another format.
-    const atoms = compileFormat(`${DEFAULT_FORMAT}%%`);
-    const whole = compileFormat(DEFAULT_FORMAT);
+    const atoms = lines(`${DEFAULT_FORMAT}%%`);
+    const whole = lines(DEFAULT_FORMAT);
     fc.assert(
       fc.property(said, (one) => {
         const line = whole(ended(one));
@@ -69,7 +74,7 @@ describe('a line', () => {
   });
 
   test('as JSON says what was sent, whatever it was', () => {
-    const json = compileFormat('json');
+    const json = lines('json');
     fc.assert(
       fc.property(said, (one) => {
         const line = json(ended(one));
@@ -98,9 +103,31 @@ describe('a line', () => {
 
   test('has what never changes in a worker between what does', () => {
     const one = { url: '/a?b', method: 'GET', headers: {}, status: 200, length: 5, ms: 1 };
-    const line = compileFormat('%(l)s%(p)s%(m)s%%%(l)s[%(U)s%(q)s]%(p)s');
+    const line = lines('%(l)s%(p)s%(m)s%%%(l)s[%(U)s%(q)s]%(p)s');
     assert.equal(line(ended(one)), `-<${process.pid}>GET%-[/ab]<${process.pid}>`);
-    assert.equal(compileFormat('nothing')(ended(one)), 'nothing');
+    assert.equal(lines('nothing')(ended(one)), 'nothing');
+  });
+
+  test('says how it was when it ended, and holds nothing of it', () => {
+    const headers = { 'user-agent': 'a client', 'x-one': 'one' };
+    const one = ended({ url: '/a', method: 'GET', headers, status: 200, length: 5, ms: 1 });
+    const answered: Record<string, string> = { 'x-two': 'two' };
+    one.response.getHeader = (name) => answered[name];
+    for (const [format, text] of [
+      ['%(r)s %(s)s %(b)s %({X-Two}o)s %(a)s %({x-one}i)s', 'GET /a HTTP/1.1 200 5 two a client one'],
+      [`${DEFAULT_FORMAT} `, '"GET /a HTTP/1.1" 200 5 "-" "a client" '],
+    ] as const) {
+      const { take, line } = compileFormat(format);
+      const entry = take(one);
+      const held = Object.values(entry).flat();
+      assert.ok(held.every((value) => value === undefined || Object(value) !== value));
+      Object.assign(one.request, { url: '/b', headers: {} });
+      one.response.statusCode = 500;
+      delete answered['x-two'];
+      assert.ok(line(entry).endsWith(text), line(entry));
+      Object.assign(one.request, { url: '/a', headers });
+      one.response.statusCode = 200;
+    }
   });
 });
 

@@ -102,6 +102,41 @@ describe('a line of the access log', { concurrency: 2 }, () => {
     assert.equal(linesOf(site)[3], '/large 200 4');
   });
 
+  test('of a request that waits for another one has its own time', async (t) => {
+    const site = new Site(t);
+    // The app tells how long it had each: a request began before, and its answer ends after.
+    const app = site.write(
+      'app.mjs',
+      `const all = [];
+      export default (q, s) => {
+        const ms = performance.now();
+        all.push({ s, ms });
+        while (performance.now() < ms + 50);
+        if (q.url === '/last')
+          setTimeout(() => {
+            for (const { s, ms } of all.reverse()) s.setHeader('x-us', Math.floor((performance.now() - ms) * 1000)).end();
+          }, 5);
+      };`,
+    );
+    const args = [
+      '--access-logfile',
+      site.path('access.log'),
+      '--access-logformat',
+      '%(U)s %(D)s %({x-us}o)s',
+    ];
+    const server = await serve(t, app, args);
+    const hasty = (await RawClient.connect(server.port)).ask('/first').ask('/second').ask('/last');
+    await eventually('all are written', () => linesOf(site).length === 3);
+    hasty.socket.destroy();
+    const lines = linesOf(site).map((line) => line.split(' '));
+    assert.deepEqual(
+      lines.map(([path]) => path),
+      ['/first', '/second', '/last'],
+    );
+    for (const [path, whole, had] of lines)
+      assert.ok(Number(whole) >= Number(had), `${path}: ${whole} ${had}`);
+  });
+
   test('is one line, whatever a client sends', async (t) => {
     const site = new Site(t);
     const server = await serve(t, fixture('app.mjs'), ['--access-logfile', site.path('access.log')]);

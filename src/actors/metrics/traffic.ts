@@ -3,7 +3,6 @@
  * workers, on the data plane: a request costs two looks at the clock. Attached only where somebody counts.
  */
 import { DURATION_BOUNDS, type TrafficSums } from '../../machines/events/metrics.ts';
-import type { Ended } from '../requests/watch.ts';
 
 const TELL_MS = 1000;
 /** A link takes no longer text. */
@@ -34,9 +33,7 @@ export class Traffic {
     this.#timer.unref();
   }
 
-  readonly ended = ({ response, ms, isWhole }: Ended): void => this.#count(response.statusCode, ms, isWhole);
-
-  #count(status: number, ms: number, isWhole: boolean): void {
+  readonly count = (status: number, ms: number, isWhole: boolean): void => {
     this.#isChanged = true;
     if (isWhole) this.#answersWith(status).count++;
     else this.#aborted++;
@@ -44,7 +41,7 @@ export class Traffic {
     while (at < BOUNDS_MS.length && ms > BOUNDS_MS[at]!) at++;
     this.#durations[at]!++;
     this.#totalMs += ms;
-  }
+  };
 
   #answersWith(status: number): { count: number } {
     let answers = this.#statuses.get(status);

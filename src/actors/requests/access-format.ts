@@ -2,32 +2,40 @@
  * One line for each request, as Gunicorn's access log has it. Runs in web workers; a format is made a function once. The arbiter
  * reads formats too, to refuse what is none.
  */
+import { type Entry, type Extra, entryOf, type Field } from './entry.ts';
 import { commonTimeAt, isoTimeAt } from './wall-clock.ts';
 import type { Ended } from './watch.ts';
 
 const PID = process.pid;
 
-export type Line = (ended: Ended) => string;
+type Line = (entry: Entry) => string;
+
+export interface Format {
+  /** When a request has ended. */
+  take(ended: Ended): Entry;
+  /** Later. */
+  line: Line;
+}
 
 /** Gunicorn's default: the combined format of other servers. */
 export const DEFAULT_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"';
 
 /** Each names what the atom stands for, as text. */
-const ATOMS: Readonly<Record<string, (ended: Ended) => string>> = {
+const ATOMS: Readonly<Record<string, Line>> = {
   h: ({ remoteAddress }) => remoteAddress ?? '-',
   l: () => '-',
-  u: ({ request }) => userOf(request.headers.authorization),
+  u: ({ authorization }) => userOf(authorization),
   t: ({ endMs }) => commonTimeAt(endMs),
-  r: ({ request }) => `${request.method} ${safe(urlOf(request))} HTTP/${request.httpVersion}`,
-  s: (ended) => String(statusOf(ended)),
-  m: ({ request }) => request.method ?? '-',
-  U: ({ request }) => safe(urlOf(request).split('?', 1)[0]!),
-  q: ({ request }) => safe(queryOf(urlOf(request))),
-  H: ({ request }) => `HTTP/${request.httpVersion}`,
-  b: (ended) => String(bytesOf(ended) || '-'),
-  B: (ended) => String(bytesOf(ended)),
-  f: ({ request }) => header(request.headers.referer),
-  a: ({ request }) => header(request.headers['user-agent']),
+  r: ({ method, url, httpVersion }) => `${method} ${safe(url)} HTTP/${httpVersion}`,
+  s: ({ status }) => String(status),
+  m: ({ method }) => method ?? '-',
+  U: ({ url }) => safe(url.split('?', 1)[0]!),
+  q: ({ url }) => safe(queryOf(url)),
+  H: ({ httpVersion }) => `HTTP/${httpVersion}`,
+  b: ({ bytes }) => String(bytes || '-'),
+  B: ({ bytes }) => String(bytes),
+  f: ({ referer }) => header(referer),
+  a: ({ agent }) => header(agent),
   T: ({ ms }) => String(Math.trunc(ms / 1000)),
   D: ({ ms }) => String(Math.round(ms * 1000)),
   M: ({ ms }) => String(Math.round(ms)),
@@ -42,10 +50,17 @@ const CONSTANTS = new Map<Line, string>([
 const NAMES = `${Object.keys(ATOMS).join(' ')}, {header}i, {header}o, {variable}e`;
 
 /** Throws an error of one line for a format that names what there is not. */
-export function compileFormat(format: string): Line {
+export function compileFormat(format: string): Format {
+  const extras: Extra[] = [];
+  const line = lineOf(format, extras);
+  return { line, take: (ended) => entryOf(ended, extras) };
+}
+
+/** Adds to `extras` what else is to be taken. */
+function lineOf(format: string, extras: Extra[]): Line {
   if (format === 'json') return jsonLine;
   if (format === DEFAULT_FORMAT) return defaultLine;
-  const parts: (string | ((ended: Ended) => string))[] = [];
+  const parts: (string | Line)[] = [];
   let at = 0;
   for (const match of format.matchAll(/%(%|\((\{([^}]*)\})?([^)]*)\)s|.?)/gs)) {
     parts.push(format.slice(at, match.index));
@@ -56,7 +71,7 @@ export function compileFormat(format: string): Line {
       throw new Error(
         `"${format.slice(match.index, match.index + 12)}" is no atom: an atom is such as %(h)s, and a percent sign %%`,
       );
-    else parts.push(partOf(name, letter));
+    else parts.push(partOf(name, letter, extras));
   }
   parts.push(format.slice(at));
   return joined(parts);
@@ -75,17 +90,21 @@ function joined(parts: readonly (string | Line)[]): Line {
     }
   }
   const last = texts.pop()!;
-  return (ended) => {
+  return (entry) => {
     let line = '';
-    for (let at = 0; at < atoms.length; at++) line += texts[at]! + atoms[at]!(ended);
+    for (let at = 0; at < atoms.length; at++) line += texts[at]! + atoms[at]!(entry);
     return line + last;
   };
 }
 
-function partOf(name: string | undefined, letter: string): (ended: Ended) => string {
+function partOf(name: string | undefined, letter: string, extras: Extra[]): Line {
   const field = name?.toLowerCase();
-  if (field !== undefined && letter === 'i') return ({ request }) => header(request.headers[field]);
-  if (field !== undefined && letter === 'o') return ({ response }) => header(response.getHeader(field));
+  const taken = (extra: Extra): Line => {
+    const at = extras.push(extra) - 1;
+    return (entry) => header(entry.extras[at]);
+  };
+  if (field !== undefined && letter === 'i') return taken(({ request }) => request.headers[field]);
+  if (field !== undefined && letter === 'o') return taken(({ response }) => response.getHeader(field));
   if (name !== undefined && letter === 'e') return () => safe(process.env[name] ?? '-');
   const atom = name === undefined && Object.hasOwn(ATOMS, letter) ? ATOMS[letter] : undefined;
   if (!atom)
@@ -96,33 +115,29 @@ function partOf(name: string | undefined, letter: string): (ended: Ended) => str
 }
 
 /** What its format says, in one expression: it is what most servers write for every request. */
-const defaultLine: Line = (ended) => {
-  const { request, remoteAddress, endMs } = ended;
-  const { method, headers, httpVersion } = request;
-  const user = userOf(headers.authorization);
-  const url = safe(urlOf(request));
-  const referer = header(headers.referer);
-  const agent = header(headers['user-agent']);
-  const said = `"${method} ${url} HTTP/${httpVersion}" ${statusOf(ended)} ${bytesOf(ended) || '-'}`;
-  return `${remoteAddress ?? '-'} - ${user} ${commonTimeAt(endMs)} ${said} "${referer}" "${agent}"`;
+const defaultLine: Line = (entry) => {
+  const { method, httpVersion, status, bytes } = entry;
+  const user = userOf(entry.authorization);
+  const said = `"${method} ${safe(entry.url)} HTTP/${httpVersion}" ${status} ${bytes || '-'}`;
+  const client = `"${header(entry.referer)}" "${header(entry.agent)}"`;
+  return `${entry.remoteAddress ?? '-'} - ${user} ${commonTimeAt(entry.endMs)} ${said} ${client}`;
 };
 
 /** One object a line, for programs. */
-const jsonLine: Line = (ended) => {
-  const { request, ms, endMs, isWhole } = ended;
-  const { headers, method, httpVersion } = request;
-  const { authorization } = headers;
-  const url = urlOf(request);
+const jsonLine: Line = (entry) => {
+  const { authorization, url } = entry;
   const at = url.indexOf('?');
   const path = quoted(at < 0 ? url : url.slice(0, at));
   const query = at < 0 ? '""' : quoted(url.slice(at + 1));
-  const remote = quoted(ended.remoteAddress);
+  const remote = quoted(entry.remoteAddress);
   const user = authorization === undefined ? 'null' : quoted(userOf(authorization));
-  const who = `{"time":"${isoTimeAt(endMs)}","remote":${remote},"user":${user},"method":${quoted(method)}`;
-  const what = `,"path":${path},"query":${query},"protocol":"HTTP/${httpVersion}"`;
-  const answer = `,"status":${statusOf(ended)},"bytes":${bytesOf(ended)}`;
-  const client = `,"referer":${quoted(headers.referer)},"agent":${quoted(headers['user-agent'])}`;
-  return `${who}${what}${answer}${client},"ms":${thousandths(ms)},"complete":${isWhole},"pid":${PID}}`;
+  const time = isoTimeAt(entry.endMs);
+  const who = `{"time":"${time}","remote":${remote},"user":${user},"method":${quoted(entry.method)}`;
+  const what = `,"path":${path},"query":${query},"protocol":"HTTP/${entry.httpVersion}"`;
+  const answer = `,"status":${entry.status},"bytes":${entry.bytes}`;
+  const client = `,"referer":${quoted(entry.referer)},"agent":${quoted(entry.agent)}`;
+  const end = `,"ms":${thousandths(entry.ms)},"complete":${entry.isWhole},"pid":${PID}}`;
+  return `${who}${what}${answer}${client}${end}`;
 };
 
 const NOT_PLAIN = /[^ !#-[\]-~]/;
@@ -139,26 +154,6 @@ function thousandths(value: number): string {
   return rest === 0 ? `${whole}` : `${whole}${rest < 10 ? '.00' : rest < 100 ? '.0' : '.'}${rest}`;
 }
 
-/** What nginx tells of a client that left before an answer began; the response would say 200. */
-const CLIENT_LEFT = 499;
-const statusOf = ({ response, isWhole }: Ended): number =>
-  isWhole || response.headersSent ? response.statusCode : CLIENT_LEFT;
-
-/**
- * Bytes of the body. Where nobody said how many there are, or not all were sent, what went over the connection without the head: in chunks
- * their frames are counted as well.
- */
-function bytesOf({ request, response, sentBytes, isWhole }: Ended): number {
-  if (request.method === 'HEAD' || response.statusCode === 304 || !response.headersSent) return 0;
-  const { _contentLength: known, _header: head } = response as typeof response & {
-    _contentLength?: number | null;
-    _header?: string | null;
-  };
-  const said = typeof known === 'number' ? known : Number(response.getHeader('content-length') ?? Number.NaN);
-  const sent = Math.max(0, sentBytes - (head?.length ?? 0));
-  return Number.isNaN(said) ? sent : isWhole ? said : Math.min(said, sent);
-}
-
 const UNSAFE = /[\p{Cc}"\\]/u;
 const UNSAFE_ALL = /[\p{Cc}"\\]/gu;
 
@@ -170,14 +165,7 @@ const safe = (text: string): string =>
       )
     : text;
 
-const header = (value: number | string | readonly string[] | undefined): string =>
-  value === undefined || value === '' ? '-' : safe(String(value));
-
-/** As the client sent it: whoever mounts an app below a path takes that off, and keeps the whole under this name. */
-function urlOf(request: Ended['request'] & { originalUrl?: unknown }): string {
-  const { originalUrl } = request;
-  return typeof originalUrl === 'string' ? originalUrl : (request.url ?? '');
-}
+const header = (value: Field): string => (value === undefined || value === '' ? '-' : safe(String(value)));
 
 function queryOf(url: string): string {
   const at = url.indexOf('?');

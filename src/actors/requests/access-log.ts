@@ -11,7 +11,8 @@ import type { WorkerSpec } from '../../machines/events/worker.ts';
 import { FaultError } from '../fault-error.ts';
 import type { Facility } from '../syslog/message.ts';
 import type { Syslog } from '../syslog/syslog.ts';
-import { compileFormat, type Line } from './access-format.ts';
+import { compileFormat, type Format } from './access-format.ts';
+import type { Entry } from './entry.ts';
 import type { Ended } from './watch.ts';
 
 /** A line waits no longer. */
@@ -41,11 +42,11 @@ export class AccessLog {
   /** Standard output goes its own way: a reader that has stopped would hold up the thread that writes, and the process's end. */
   readonly #print: Print | undefined;
   readonly #syslog: Syslog | undefined;
-  readonly #line: Line;
+  readonly #format: Format;
   readonly #notice: (text: string) => void;
   readonly #timer: NodeJS.Timeout;
   /** What has no line yet. */
-  #ended: Ended[] = [];
+  #entries: Entry[] = [];
   /** What waits to be written: bytes are no work for the garbage collector. */
   readonly #waiting: Buffer;
   #bytes = 0;
@@ -71,7 +72,7 @@ export class AccessLog {
   ) {
     this.#file = file;
     this.#syslog = syslog;
-    this.#line = compileFormat(format);
+    this.#format = compileFormat(format);
     this.#notice = notice;
     this.#stream =
       file === undefined || file === '-'
@@ -93,19 +94,18 @@ export class AccessLog {
     process.on('exit', () => this.#flushNow());
   }
 
-  readonly ended = (ended: Ended): void => {
-    this.#ended.push(ended);
-    // An answer that nobody takes any more may still be begun; what is told of it is how it stands now.
-    if (this.#ended.length >= TOGETHER || !ended.isWhole || this.#syslog) this.#compose();
+  readonly write = (ended: Ended): void => {
+    this.#entries.push(this.#format.take(ended));
+    if (this.#entries.length >= TOGETHER || this.#syslog) this.#compose();
   };
 
   #compose(): void {
-    const all = this.#ended;
+    const all = this.#entries;
     if (all.length === 0) return;
-    this.#ended = [];
+    this.#entries = [];
     let lines = '';
-    for (const ended of all) {
-      const line = this.#line(ended);
+    for (const entry of all) {
+      const line = this.#format.line(entry);
       this.#syslog?.send('info', line);
       lines += `${line}\n`;
       if (lines.length < LINES_LENGTH) continue;
@@ -123,7 +123,7 @@ export class AccessLog {
   /** Resolves when all is written, or soon. */
   async end(): Promise<void> {
     clearInterval(this.#timer);
-    this.#write();
+    this.#writeAll();
     await Promise.all([this.#flushed(), this.#syslog?.end()]);
   }
 
@@ -149,7 +149,7 @@ export class AccessLog {
     else this.#bytes += this.#waiting.write(lines, this.#bytes);
   }
 
-  #write(): void {
+  #writeAll(): void {
     this.#compose();
     this.#handOver();
   }
@@ -167,7 +167,7 @@ export class AccessLog {
   }
 
   #beat(): void {
-    this.#write();
+    this.#writeAll();
     if (this.#dropped === 0 || performance.now() - this.#toldMs < TOLD_MS) return;
     this.#toldMs = performance.now();
     this.#notice(`${this.#dropped} lines of the access log were dropped: it is written or read too slowly`);
@@ -179,7 +179,7 @@ export class AccessLog {
     if (this.#hasFailed) return;
     this.#mustEndMs = performance.now() + END_MS;
     try {
-      this.#write();
+      this.#writeAll();
       this.#stream?.flushSync();
     } catch {
       // Nobody is left to be told.

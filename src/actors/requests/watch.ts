@@ -10,13 +10,19 @@ import { type HttpSocket, isTls, speaksHttp } from '../connections.ts';
 
 const BEGUN = Symbol('begun');
 const SENT = Symbol('sent');
+const ADDRESS = Symbol('address');
 const QUEUED = Symbol('queued');
-type Timed = ServerResponse & { [BEGUN]?: number; req?: IncomingMessage };
 /**
- * With what had been sent over it when the last answer ended, which costs an answer no memory; and with those of its answers that
- * wait for another one, where its client did not wait for that either.
+ * A connection, with what is kept of it, as that costs an answer no memory: when the request in hand began; what had been sent when the
+ * last answer ended; who is at its other end; and, where a client does not wait for answers, which of them wait for another one, and when
+ * their requests began.
  */
-type Watched = HttpSocket & { [SENT]?: number; [QUEUED]?: Set<Timed> };
+type Watched = HttpSocket & {
+  [BEGUN]?: number;
+  [SENT]?: number;
+  [ADDRESS]?: string | undefined;
+  [QUEUED]?: Map<ServerResponse, number>;
+};
 
 /** A request and its answer, when it has ended. */
 export interface Ended {
@@ -32,58 +38,77 @@ export interface Ended {
   sentBytes: number;
 }
 
-export type EndedListener = (ended: Ended) => void;
+/** Those who want to know. Who counts is told no more than it counts: all else of a request costs something. */
+export interface RequestWatchers {
+  count?: (status: number, ms: number, isWhole: boolean) => void;
+  write?: (ended: Ended) => void;
+}
 
 /** What Node's channels tell. */
 interface HttpMessage {
   server: Server;
   request: IncomingMessage;
-  response: Timed;
+  response: ServerResponse;
   socket: Watched;
 }
 
-export function watchRequests(server: Server, listeners: readonly EndedListener[]): void {
-  if (listeners.length === 0) return;
-  const [first] = listeners;
-  const tell: EndedListener =
-    listeners.length === 1 ? first! : (ended) => listeners.forEach((listener) => void listener(ended));
-  const end = (request: IncomingMessage, response: Timed, socket: Watched, isWhole: boolean): void => {
-    const { remoteAddress } = socket;
+export function watchRequests(server: Server, { count, write }: RequestWatchers): void {
+  if (!count && !write) return;
+  const end = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    socket: Watched,
+    isWhole: boolean,
+  ): void => {
     const endMs = performance.now();
-    const ms = endMs - (response[BEGUN] ?? endMs);
-    tell({ request, response, remoteAddress, ms, endMs, isWhole, sentBytes: sentOver(socket) });
+    const ms = endMs - begunMsOf(response, socket, endMs);
+    count?.(response.statusCode, ms, isWhole);
+    write?.({
+      request,
+      response,
+      remoteAddress: socket[ADDRESS],
+      ms,
+      endMs,
+      isWhole,
+      sentBytes: sentOver(socket),
+    });
   };
   subscribe('http.server.request.start', (message) => {
     const { server: of, response, socket } = message as HttpMessage;
     if (of !== server) return;
-    response[BEGUN] = performance.now();
     const current = socket._httpMessage;
-    if (current && current !== response) queue(response, socket);
+    if (!current || current === response) socket[BEGUN] = performance.now();
+    else queue(response, socket);
   });
   subscribe('http.server.response.finish', (message) => {
     const { server: of, request, response, socket } = message as HttpMessage;
-    if (of !== server) return;
-    end(request, response, socket, true);
-    socket[QUEUED]?.delete(response);
+    if (of === server) end(request, response, socket, true);
   });
   // What is still on a connection that closes was not answered, or not to the end.
   function left(this: Watched): void {
-    const response = this._httpMessage as Timed | null | undefined;
-    const { [QUEUED]: queued } = this;
-    for (const one of new Set([...(response ? [response] : []), ...(queued ?? [])]))
+    const { _httpMessage: response, [QUEUED]: queued } = this;
+    for (const one of new Set([...(response ? [response] : []), ...(queued?.keys() ?? [])]))
       if (one.req) end(one.req, one, this, false);
   }
-  server.prependListener(isTls(server) ? 'secureConnection' : 'connection', (socket: HttpSocket) => {
-    // Node keeps it from now on; of a connection that has been closed it is not to be had.
-    void socket.remoteAddress;
+  server.prependListener(isTls(server) ? 'secureConnection' : 'connection', (socket: Watched) => {
+    // Of a connection that has been closed it is not to be had.
+    socket[ADDRESS] = socket.remoteAddress;
     socket.on('close', left);
   });
-  if (!speaksHttp(server)) watchStreams(server, tell);
+  if (!speaksHttp(server)) watchStreams(server, count, write);
 }
 
-function queue(response: Timed, socket: Watched): void {
-  socket[QUEUED] ??= new Set();
-  socket[QUEUED].add(response);
+function queue(response: ServerResponse, socket: Watched): void {
+  socket[QUEUED] ??= new Map();
+  socket[QUEUED].set(response, performance.now());
+}
+
+/** When the request of an answer began that ends now. */
+function begunMsOf(response: ServerResponse, socket: Watched, endMs: number): number {
+  const queued = socket[QUEUED]?.get(response);
+  if (queued === undefined) return socket[BEGUN] ?? endMs;
+  socket[QUEUED]!.delete(response);
+  return queued;
 }
 
 /** What an answer that has ended was sent as. */
@@ -95,25 +120,23 @@ function sentOver(socket: Watched): number {
 }
 
 /** HTTP/2, where each answer is a stream of its own; when that has closed it knows nothing of its connection any more. */
-function watchStreams(server: Server, tell: EndedListener): void {
+function watchStreams(
+  server: Server,
+  count: RequestWatchers['count'],
+  write: RequestWatchers['write'],
+): void {
   server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
     const { stream } = request as IncomingMessage & { stream?: ServerHttp2Stream };
     if (!stream) return;
     const { remoteAddress } = request.socket;
     const begunMs = performance.now();
-    const sentBytes = countBytes(stream);
+    const sentBytes = write && countBytes(stream);
     response.once('close', () => {
       const endMs = performance.now();
+      const ms = endMs - begunMs;
       const isWhole = response.writableEnded && !stream.aborted && stream.rstCode === 0;
-      tell({
-        request,
-        response,
-        remoteAddress,
-        ms: endMs - begunMs,
-        endMs,
-        isWhole,
-        sentBytes: sentBytes(),
-      });
+      count?.(response.statusCode, ms, isWhole);
+      write?.({ request, response, remoteAddress, ms, endMs, isWhole, sentBytes: sentBytes!() });
     });
   });
 }
