@@ -12,7 +12,7 @@ const TEND_MS = 500;
 /** A heartbeat is due every second; whoever is so late does not count as one that accepts. */
 const SILENT_MS = 4000;
 /** So long a worker that has become ready accepts in any case: a reload tries it by that. */
-const SETTLED_MS = 10_000;
+const SETTLED_MS = 5_000;
 /** Between two lines of the same kind. */
 const TELL_MS = 60_000;
 
