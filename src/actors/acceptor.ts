@@ -43,8 +43,8 @@ interface Parked {
   connections: Parameters<Handle['onconnection']>[];
 }
 
-/** An operator's order, or `--worker-connections`. */
-export type PauseReason = 'order' | 'full';
+/** An operator's order, `--worker-connections`, or the arbiter's wish to have fewer accept. */
+export type PauseReason = 'order' | 'full' | 'rest';
 
 type OwnedSocket = Socket & { server?: Server; _server?: Server };
 

@@ -4,41 +4,37 @@
  */
 import { surplus } from '../machines/balance.ts';
 import type { HeartbeatTable } from './heartbeat.ts';
+import type { Look } from './looks.ts';
 import type { ProcessHooks } from './process.ts';
-import type { Processors } from './processors.ts';
-
-/** Two heartbeats: what was asked of a worker shows in its next figures. */
-const LOOK_MS = 2000;
 
 export class Balancer {
   readonly #heartbeats: HeartbeatTable;
   readonly #isOn: () => boolean;
-  readonly #isPaused: (age: number) => boolean;
-  readonly #processors: Processors;
+  readonly #isAway: (age: number) => boolean;
+  readonly #processors: number;
   readonly #send = new Map<number, (connections: number) => void>();
   readonly #ready = new Set<number>();
-  #timer: NodeJS.Timeout | undefined;
 
-  /** A worker that is paused has no share: it neither gives nor counts. */
+  /**
+   * `isAway`: a worker that is paused, or rests, has no share: it neither gives nor counts. `processors`: those that the server may
+   * use.
+   */
   constructor(
     heartbeats: HeartbeatTable,
     isOn: () => boolean,
-    isPaused: (age: number) => boolean,
-    processors: Processors,
+    isAway: (age: number) => boolean,
+    processors: number,
   ) {
     this.#heartbeats = heartbeats;
     this.#isOn = isOn;
-    this.#isPaused = isPaused;
+    this.#isAway = isAway;
     this.#processors = processors;
   }
 
   readonly hooks: ProcessHooks<'web'> = {
     linked: (age, _pid, send) =>
       void this.#send.set(age, (connections) => send({ type: 'worker.shed', connections })),
-    ready: (age) => {
-      this.#ready.add(age);
-      this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
-    },
+    ready: (age) => void this.#ready.add(age),
     leaving: (age) => {
       this.#ready.delete(age);
       return false;
@@ -46,22 +42,19 @@ export class Balancer {
     gone: (age) => {
       this.#ready.delete(age);
       this.#send.delete(age);
-      if (this.#send.size > 0) return;
-      clearInterval(this.#timer);
-      this.#timer = undefined;
     },
   };
 
-  #look(): void {
+  readonly look: Look = (areFull) => {
     if (!this.#isOn() || this.#ready.size < 2) return;
-    const accepting = [...this.#ready].filter((age) => !this.#isPaused(age));
+    const accepting = [...this.#ready].filter((age) => !this.#isAway(age));
     const loads = accepting.map((age) => {
       const pulse = this.#heartbeats.pulse(age);
       const requestsPerSecond = pulse?.requestsPerSecond ?? 0;
       return { age, connections: pulse?.figures?.connections ?? 0, requestsPerSecond };
     });
     // Asked at every look, since it tells of the time between two.
-    const isCrowded = accepting.length > this.#processors.count && this.#processors.areFull();
+    const isCrowded = accepting.length > this.#processors && areFull();
     for (const { age, connections } of surplus(loads, isCrowded)) this.#send.get(age)?.(connections);
-  }
+  };
 }

@@ -46,6 +46,8 @@ const SHED_MS = 1500;
 export class Connections {
   /** Requests begun. */
   requests = 0;
+  /** Connections accepted. */
+  accepted = 0;
   /** Every accepted connection, upgraded ones too. */
   readonly sockets = new Set<Socket>();
   /** HTTP/2 sessions, which must be told to end. */
@@ -71,6 +73,12 @@ export class Connections {
       if (sockets.size === 0) this.#onEmpty?.();
       crowd?.left(sockets.size);
     };
+    const enter = (socket: Socket): void => {
+      this.accepted++;
+      sockets.add(socket);
+      socket.on('close', onClose);
+      crowd?.entered(sockets.size);
+    };
     server.prependListener('connection', (socket: Socket) => {
       // One whose proxy was awaited is known.
       if (sockets.has(socket)) this.#greeting.delete(socket);
@@ -80,11 +88,6 @@ export class Connections {
       this.#greeting.add(socket);
       enter(socket);
     });
-    function enter(socket: Socket): void {
-      sockets.add(socket);
-      socket.on('close', onClose);
-      crowd?.entered(sockets.size);
-    }
     function onClose(this: Socket): void {
       leave(this);
     }

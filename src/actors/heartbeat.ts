@@ -19,6 +19,8 @@ export interface Pulse {
   figures: Heartbeat | null;
   /** Requests a second between the last two heartbeats; 0 until there are two. */
   requestsPerSecond: number;
+  /** The same of connections accepted. */
+  acceptedPerSecond: number;
 }
 
 interface Entry extends Pulse {
@@ -45,6 +47,7 @@ export class HeartbeatTable {
       lastMs: this.#now(),
       figures: null,
       requestsPerSecond: 0,
+      acceptedPerSecond: 0,
       timeoutMs,
       silent,
       told: false,
@@ -61,8 +64,11 @@ export class HeartbeatTable {
     if (!entry) return;
     const now = this.#now();
     const before = entry.figures;
-    if (before && now > entry.lastMs)
-      entry.requestsPerSecond = ((figures.requests - before.requests) * 1000) / (now - entry.lastMs);
+    if (before && now > entry.lastMs) {
+      const perSecond = 1000 / (now - entry.lastMs);
+      entry.requestsPerSecond = (figures.requests - before.requests) * perSecond;
+      entry.acceptedPerSecond = ((figures.accepted ?? 0) - (before.accepted ?? 0)) * perSecond;
+    }
     entry.lastMs = now;
     entry.figures = figures;
     entry.told = false;

@@ -31,6 +31,10 @@ export interface Counts {
   inFlight: number;
   /** Where connections are limited: whether it accepts nothing for want of room. */
   full?: boolean;
+  /** Of a web worker: connections accepted since it was ready. */
+  accepted?: number;
+  /** Of a web worker: whether it accepts nothing because others do. */
+  resting?: boolean;
 }
 
 /** Sends lines for the log up the link. */

@@ -29,6 +29,7 @@ import { hookWatch } from './hooks/hook-watch.ts';
 import type { Identity } from './identity.ts';
 import type { Inspector } from './inspect/inspector.ts';
 import type { Log } from './log.ts';
+import { Looks } from './looks.ts';
 import { MemoryTable } from './memory.ts';
 import type { MetricsOffice } from './metrics/office.ts';
 import { narrator, tellOrder } from './narrator.ts';
@@ -36,6 +37,7 @@ import { type ProcessDeps, processActor, together } from './process.ts';
 import { Processors } from './processors.ts';
 import type { Redactor } from './redaction.ts';
 import type { Rotation } from './rotation.ts';
+import { Shift } from './shift.ts';
 import type { Signals } from './signals.ts';
 import type { Service } from './systemd/service.ts';
 import type { Predecessor } from './upgrade/predecessor.ts';
@@ -120,12 +122,18 @@ export function supervise(
     const committed = new Scene(actor).pool()?.context.committed.number ?? 1;
     return !generations.settingsOf(committed).noBalance;
   };
-  const balancer = new Balancer(
+  const processors = new Processors(availableParallelism());
+  const isPaused = (age: number): boolean => rotation.isPaused(age);
+  const shift = new Shift({
     heartbeats,
-    isBalanced,
-    (age) => rotation.isPaused(age),
-    new Processors(availableParallelism()),
-  );
+    isOn: isBalanced,
+    isPaused,
+    processors: processors.count,
+    tell: (text) => log.info(text),
+  });
+  const isAway = (age: number): boolean => isPaused(age) || shift.isResting(age);
+  const balancer = new Balancer(heartbeats, isBalanced, isAway, processors.count);
+  const looks = new Looks(processors, [shift.look, balancer.look]);
   const machine = arbiterMachine.provide({
     actors: {
       signals: fromCallback(({ sendBack }) => signals.attach(sendBack)),
@@ -156,6 +164,8 @@ export function supervise(
                 hooks: together(
                   rotation.hooks,
                   balancer.hooks,
+                  shift.hooks,
+                  looks.hooks,
                   metrics.tally.hooks,
                   ...(development ? [development.hooks] : []),
                 ),

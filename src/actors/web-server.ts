@@ -19,6 +19,7 @@ import { FaultError } from './fault-error.ts';
 import { hookListen } from './listen-hook.ts';
 import { hopeful, type Outcome, settles } from './patience.ts';
 import { type RequestWatchers, watchRequests } from './requests/watch.ts';
+import { Resting } from './resting.ts';
 import { prepareRoom, Room } from './room.ts';
 import { ScriptListens } from './script-listens.ts';
 import type { Counts, Notice } from './supervised.ts';
@@ -65,6 +66,10 @@ export interface WebServer {
   pause(): Promise<boolean>;
   /** Accepts connections again; false where it is leaving. */
   resume(): boolean;
+  /** Accepts nothing new until it is woken, because others do; where it cannot, it accepts on. Nobody waits for that. */
+  rest(): void;
+  /** Accepts connections again, unless it is paused. */
+  wake(): void;
   /** Cuts every connection now, and returns how many. An ongoing drain then resolves. */
   cut(): number;
   /** Cuts the connection of which `resource` is, where it is one: its request threw and will not be answered. */
@@ -78,6 +83,7 @@ export const createWebServer = (options: WebServerOptions): WebServer => new App
 class AppServer implements WebServer {
   readonly #options: WebServerOptions;
   readonly #acceptor: Acceptor;
+  readonly #resting: Resting;
   #server: Server | undefined;
   #connections: Connections | undefined;
   #room: Room | undefined;
@@ -101,6 +107,7 @@ class AppServer implements WebServer {
   constructor(options: WebServerOptions) {
     this.#options = options;
     this.#acceptor = new Acceptor(options.listeners, options.backlog);
+    this.#resting = new Resting(this.#acceptor, options.notice);
   }
 
   async claim(): Promise<void> {
@@ -271,6 +278,8 @@ class AppServer implements WebServer {
       connections: connections.sockets.size,
       inFlight: connections.inFlight(),
       ...(this.#room ? { full: this.#room.isFull } : {}),
+      accepted: connections.accepted,
+      resting: this.#resting.isResting,
     };
   }
 
@@ -299,6 +308,15 @@ class AppServer implements WebServer {
   resume(): boolean {
     if (!this.#draining) this.#acceptor.resume('order');
     return !this.#draining;
+  }
+
+  rest(): void {
+    // Where the app has a limit of its own Node drops what is beyond, which is less for fewer that accept.
+    if (!this.#draining && !this.#server?.maxConnections) void this.#resting.rest();
+  }
+
+  wake(): void {
+    if (!this.#draining) this.#resting.wake();
   }
 
   cut(): number {

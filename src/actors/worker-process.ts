@@ -54,6 +54,10 @@ function servingRequests({ notice, recycleDue, tell, tellNow }: WorkerVoice): Wo
         return accessLog?.reopen();
       case 'worker.pause':
         return void pause();
+      case 'worker.rest':
+        return web?.rest();
+      case 'worker.wake':
+        return web?.wake();
       case 'worker.resume':
         if (!web?.resume()) return;
         notice('info', 'resumed: it accepts connections again');

@@ -14,7 +14,7 @@ export interface ConfigKeys {
   backlog?: number;
   /** Seconds an idle connection is kept open. Default: the app's own, else 75. `--keep-alive`, `KIRIN_KEEP_ALIVE`. */
   keepalive?: number;
-  /** Leave connections where they are, however uneven. `--no-balance`, `KIRIN_NO_BALANCE`. */
+  /** Leave connections where they are, however uneven, and let all workers accept, however many. `--no-balance`, `KIRIN_NO_BALANCE`. */
   noBalance?: boolean;
   /** Number of worker processes; "auto": one for each core that the machine and its container allow. Default: 1, or $WEB_CONCURRENCY. `--workers`, `KIRIN_WORKERS`. */
   workers?: number | 'auto';

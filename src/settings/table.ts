@@ -160,13 +160,13 @@ export const SETTINGS = {
     reloadable: true,
     public: true,
   },
-  /** Clients of a worker that has more connections than its share are not asked to connect anew. */
+  /** Clients of a worker that has more connections than its share are not asked to connect anew, and no worker rests. */
   noBalance: {
     name: 'no_balance',
     flag: 'no-balance',
     type: { kind: 'switch' },
     group: 'Serving',
-    text: 'Leave connections where they are, however uneven',
+    text: 'Leave connections where they are, however uneven, and let all workers accept, however many',
     reloadable: true,
     public: true,
   },

@@ -4,6 +4,8 @@ import type { CpuInfo } from 'node:os';
 import { type TestContext, test } from 'node:test';
 import { Balancer } from '../../src/actors/balancer.ts';
 import type { HeartbeatTable } from '../../src/actors/heartbeat.ts';
+import { Looks } from '../../src/actors/looks.ts';
+import { together } from '../../src/actors/process.ts';
 import { Processors } from '../../src/actors/processors.ts';
 
 /** `figures`: connections and requests/s by age. `ask` turns the clock by one look, and says who was asked to let go of how many. */
@@ -20,17 +22,18 @@ function balanced(t: TestContext, figures: Map<number, [number, number]>, proces
     heartbeats,
     () => true,
     (age) => paused.has(age),
-    processors,
+    processors.count,
   );
+  const hooks = together(balancer.hooks, new Looks(processors, [balancer.look]).hooks);
   let asked: [age: number, connections: number][] = [];
   for (const age of figures.keys()) {
-    balancer.hooks.linked?.(age, 1000 + age, (order) => {
+    hooks.linked?.(age, 1000 + age, (order) => {
       if (order.type === 'worker.shed') asked.push([age, order.connections]);
     });
-    balancer.hooks.ready?.(age);
+    hooks.ready?.(age);
   }
   t.after(() => {
-    for (const age of figures.keys()) balancer.hooks.gone?.(age);
+    for (const age of figures.keys()) hooks.gone?.(age);
   });
   const look = (): typeof asked => {
     asked = [];

@@ -146,7 +146,13 @@ test('counts connections, and those in flight', async (t) => {
   await worker.reach('connections', 1);
   const slow = worker.get('/slow?name=a');
   await worker.reach('inFlight', 1);
-  assert.deepEqual(await worker.counts(), { requests: 1, connections: 2, inFlight: 1 });
+  assert.deepEqual(await worker.counts(), {
+    requests: 1,
+    connections: 2,
+    inFlight: 1,
+    accepted: 2,
+    resting: false,
+  });
   worker.child.send({ release: 'a' });
   await slow;
   idle.destroy();

@@ -205,16 +205,20 @@ Total: 2 workers`,
         { pid: 7, state: 'ready', paused: true, full: true },
         { pid: 8, state: 'ready', paused: false, full: true },
         { pid: 9, state: 'draining', full: true },
+        { pid: 10, state: 'ready', resting: true },
+        { pid: 11, state: 'ready', full: true, resting: true },
       ],
-      count: 3,
+      count: 5,
     },
     `PID  AGE  SLOT  GEN  STATE     REQUESTS  REQ/S  CONNS  IN_FLIGHT  LOOP_P99  UTIL  RSS  UPTIME  LAST_BEAT
 --------------------------------------------------------------------------------------------------------
   7    -     -    -  paused           -      -      -          -         -     -    -       -          -
   8    -     -    -  full             -      -      -          -         -     -    -       -          -
   9    -     -    -  draining         -      -      -          -         -     -    -       -          -
+ 10    -     -    -  resting          -      -      -          -         -     -    -       -          -
+ 11    -     -    -  full             -      -      -          -         -     -    -       -          -
 
-Total: 3 workers`,
+Total: 5 workers`,
   ],
   'show generations': [
     'show generations',

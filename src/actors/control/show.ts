@@ -137,6 +137,7 @@ export class Show {
       uptime: seconds(upMs),
       paused: rotation.isPaused(age),
       full: pulse?.figures?.full ?? false,
+      resting: pulse?.figures?.resting ?? false,
     };
   }
 

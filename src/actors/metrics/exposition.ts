@@ -171,6 +171,12 @@ function addWorkers(sheet: Sheet, { workers }: Figures, tally: Tally): void {
     each(({ full }) => Number(full ?? false)),
   );
   sheet.add(
+    'worker_resting',
+    'gauge',
+    'Whether a worker accepts nothing because enough others do',
+    each(({ resting }) => Number(resting ?? false)),
+  );
+  sheet.add(
     'worker_event_loop_delay_seconds',
     'gauge',
     'The 99th percentile since the last heartbeat',

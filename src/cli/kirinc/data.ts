@@ -15,9 +15,10 @@ export const textList = (value: unknown): string[] => (Array.isArray(value) ? va
 export const numberOf = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 
-/** The state of a web worker as people read it: one that is ready may be paused, or full. */
-export const stateOf = ({ state, booted, paused, full }: Data): unknown => {
+/** The state of a web worker as people read it: one that is ready may be paused, full, or resting. */
+export const stateOf = ({ state, booted, paused, full, resting }: Data): unknown => {
   if (paused === true && state === 'ready') return 'paused';
   if (full === true && state === 'ready') return 'full';
+  if (resting === true && state === 'ready') return 'resting';
   return state ?? (booted === true ? 'booted' : undefined);
 };

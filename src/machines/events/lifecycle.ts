@@ -35,6 +35,10 @@ export const HeartbeatSchema = v.object({
   inFlight: count,
   /** Where connections are limited: whether it accepts nothing for want of room. */
   full: v.exactOptional(v.boolean()),
+  /** Of a web worker: connections accepted since it was ready. */
+  accepted: v.exactOptional(count),
+  /** Of a web worker: whether it accepts nothing because others do. */
+  resting: v.exactOptional(v.boolean()),
   /** The event loop's delay since the last heartbeat, 99th percentile. */
   loopDelayMs: ms,
   /** The share of time the event loop was busy since the last heartbeat, 0 to 1. */

@@ -136,6 +136,9 @@ export const EVENT_TEXTS: Readonly<Record<EventName, string>> = {
   'worker.shed': 'It has more connections than its share: so many clients are asked to connect anew.',
   'worker.pause': 'Accept no new connections; those that are there are served as before.',
   'worker.resume': 'Accept connections again.',
+  'worker.rest':
+    'More workers accept than the full processors can run: accept no new connections until you are woken.',
+  'worker.wake': 'Rest no more: accept connections again, unless an operator has paused you.',
   'worker.drain': 'Take no more work, finish what is in flight within the grace, and exit.',
   'worker.quit': 'Cut what is in flight, and exit.',
   'worker.hello': 'The first word of a process: who it is, and which protocol it speaks.',

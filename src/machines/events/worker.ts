@@ -130,6 +130,10 @@ export const trafficOrders = {
   'worker.reopen': v.object({ type: v.literal('worker.reopen') }),
   /** Accept again. */
   'worker.resume': v.object({ type: v.literal('worker.resume') }),
+  /** As a pause, but the arbiter's own: there are enough others. It is not answered; heartbeats tell. */
+  'worker.rest': v.object({ type: v.literal('worker.rest') }),
+  /** Rest no more. */
+  'worker.wake': v.object({ type: v.literal('worker.wake') }),
 };
 
 /** What became of them; no machine hears of that either. */
