@@ -14,10 +14,18 @@
 import { Buffer } from 'node:buffer';
 import { connect, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { type Channel, type ChannelHandlers, CLOSE_MS } from './channel.ts';
+import { type Channel, type ChannelHandlers, CLOSE_MS, type LaidFrame } from './channel.ts';
 import { FrameReader } from './frame-reader.ts';
-import { FRAME_BYTES_MAX, LARGE_BYTES, NO_MORE, refusalOf, SPOKEN_MAX, typeOf } from './frames.ts';
-import { recycle } from './packing-write.ts';
+import {
+  FRAME_BYTES_MAX,
+  frameBytesOf,
+  LARGE_BYTES,
+  NO_MORE,
+  refusalOf,
+  SPOKEN_MAX,
+  typeOf,
+} from './frames.ts';
+import { recycle } from './packing-spare.ts';
 import { type Gathering, inReadTurn, isBatchTurn, waitsForRead } from './read-turn.ts';
 import { ShelfPair } from './shelf-pair.ts';
 
@@ -110,6 +118,7 @@ class SocketChannel implements Channel, Gathering {
     this.#shelves = new ShelfPair(
       { send: (frame) => this.send(frame), frame: (frame) => hand(frame, NO_MORE), broken },
       frameBytesMax,
+      !whole,
     );
     this.#reader = new FrameReader(
       {
@@ -184,6 +193,21 @@ class SocketChannel implements Channel, Gathering {
     if (waitsForRead(this)) return;
     if (!isBatchTurn()) this.#flush();
     process.nextTick(this.#due);
+  }
+
+  sendNow(frame: Buffer, more: readonly Buffer[]): boolean {
+    return !this.ended && this.#shelves.sent(frame, more);
+  }
+
+  lay(frame: Buffer, more: readonly Buffer[]): LaidFrame | undefined {
+    const held = this.ended ? undefined : this.#shelves.hold(frame, more);
+    if (!held) return undefined;
+    const bytes = frameBytesOf(frame, 0);
+    return {
+      send: () => !this.ended && this.#shelves.told(held, bytes),
+      take: () => held.take(),
+      drop: () => held.drop(),
+    };
   }
 
   readEnded(): void {
