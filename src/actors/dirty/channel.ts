@@ -56,9 +56,9 @@ export interface LaidFrame {
 
 /** Sends a frame in pieces that may change after this turn. */
 export function sendPieces(channel: Pick<Channel, 'send' | 'sendNow'>, pieces: readonly Buffer[]): void {
-  const [frame, ...more] = pieces;
-  if (more.length === 0) channel.send(frame!);
-  else if (!channel.sendNow?.(frame!, more)) channel.send(joined(pieces));
+  const frame = pieces[0]!;
+  if (pieces.length === 1) channel.send(frame);
+  else if (!channel.sendNow?.(frame, pieces.slice(1))) channel.send(joined(pieces));
 }
 
 /** How long a peer may take to read what was sent before `close`. */

@@ -94,14 +94,15 @@ export function writeApart(value: unknown, reserveBytes: number, limitBytes: num
   apartBytes = 0;
   try {
     const rest = write(value, reserveBytes, limitBytes);
-    const pieces = apart.length === 0 ? [rest] : woven(rest, apart);
+    if (apart.length === 0) return [rest];
+    const pieces = woven(rest, apart);
     // A getter of the value may have given the memory away.
     if (pieces.reduce((sum, { length }) => sum + length, 0) !== rest.length + apartBytes)
       throw new Refusal('has changed while it was packed');
     return pieces;
   } finally {
     isApart = false;
-    apart.length = 0;
+    if (apart.length > 0) apart.length = 0;
   }
 }
 

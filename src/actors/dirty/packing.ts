@@ -57,8 +57,8 @@ export function packCall(
 
 function framed(header: Header, pieces: Buffer[]): Buffer[] {
   const frame = pieces[0]!;
-  let bytes = 0;
-  for (const piece of pieces) bytes += piece.length;
+  let bytes = frame.length;
+  for (let at = 1; at < pieces.length; at++) bytes += pieces[at]!.length;
   writeHeader(frame, header, bytes - HEADER_BYTES);
   lend(frame);
   return pieces;
