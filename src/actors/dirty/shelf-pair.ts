@@ -17,6 +17,8 @@ import { type HeldFrame, SHELF_FRAME_BYTES, Shelf, ShelfReader } from './shelf.t
 export interface ShelfHandlers {
   /** A small frame for the other end. */
   send(frame: Buffer): void;
+  /** One that can wait until this turn of the event loop is over, or until something else is sent. */
+  sendLater(frame: Buffer): void;
   /** A frame that lay on the other end's shelf; it is the receiver's. */
   frame(frame: Buffer): void;
   /** The other end does what it may not. */
@@ -118,7 +120,7 @@ export class ShelfPair {
       return this.#handlers.broken(`a frame of ${bytes} bytes on a shelf`);
     const frame = this.#theirs?.take(at, bytes, this.#isPassing);
     if (!frame) return this.#handlers.broken('a shelf without what lies there');
-    this.#handlers.send(bareFrame({ type: FRAME.taken }));
+    this.#handlers.sendLater(bareFrame({ type: FRAME.taken }));
     const fault = headerFault(frame, 0, this.#frameBytesMax);
     if (fault) return this.#handlers.broken(fault);
     if (frameBytesOf(frame, 0) !== bytes)

@@ -116,7 +116,12 @@ class SocketChannel implements Channel, Gathering {
       this.#handlers?.frame(frame, more);
     };
     this.#shelves = new ShelfPair(
-      { send: (frame) => this.send(frame), frame: (frame) => hand(frame, NO_MORE), broken },
+      {
+        send: (frame) => this.send(frame),
+        sendLater: (frame) => this.#sendLater(frame),
+        frame: (frame) => hand(frame, NO_MORE),
+        broken,
+      },
       frameBytesMax,
       !whole,
     );
@@ -216,6 +221,13 @@ class SocketChannel implements Channel, Gathering {
     // Other connections have something for this one too, and are read in the same turn of the event loop.
     if (this.#sentMs - before < BUSY_MS) setImmediate(this.#due);
     else this.#due();
+  }
+
+  /** With what is sent next; at the end of this turn, if nothing is. */
+  #sendLater(frame: Buffer): void {
+    if (this.ended) return;
+    this.#gather(frame);
+    setImmediate(this.#due);
   }
 
   #due = (): void => {
