@@ -18,6 +18,7 @@ const channel = await connectChannel(socket);
 const runtime = new DirtyRuntime({
   apps: new Map([[0, app]]),
   send: (frame) => channel.send(frame),
+  sendNow: (frame, more) => channel.sendNow(frame, more),
   direct: (caller) => door.to(caller),
   notice: (text) => console.error(text),
 });

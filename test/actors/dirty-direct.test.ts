@@ -192,6 +192,25 @@ test('without a way to the worker payloads go through the router', async (t) => 
   }
 });
 
+test('what is called with is what it was, however its payload goes', async (t) => {
+  for (const options of [{}, { hasDoor: false }]) {
+    const { client } = await place(t, options);
+    for (let round = 1; round <= 8; round++) {
+      const bytes = Buffer.alloc(3 * DIRECT_BYTES + round, round);
+      const list = new Uint16Array(DIRECT_BYTES).fill(round);
+      const answer = client.execute(NAME, 'echo', { bytes, list, round });
+      bytes.fill(0xee);
+      list.fill(0xee);
+      const expected = {
+        bytes: Buffer.alloc(3 * DIRECT_BYTES + round, round),
+        list: new Uint16Array(DIRECT_BYTES).fill(round),
+        round,
+      };
+      assert.deepEqual(await answer, expected);
+    }
+  }
+});
+
 test('many at once each get their own answer', async (t) => {
   const { model, router } = await place(t);
   const answers = await Promise.all(

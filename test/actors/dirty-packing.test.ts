@@ -5,8 +5,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { DirtyPayloadError } from '../../src/actors/dirty/errors.ts';
 import { FRAME, HEADER_BYTES, payloadBytesOf, payloadOf } from '../../src/actors/dirty/frames.ts';
-import { pack, packCall, packFrame, unpack } from '../../src/actors/dirty/packing.ts';
-import { recycle } from '../../src/actors/dirty/packing-write.ts';
+import { pack, packCall, packFrame, packPieces, unpack } from '../../src/actors/dirty/packing.ts';
+import { joined } from '../../src/actors/dirty/packing-pieces.ts';
+import { recycle } from '../../src/actors/dirty/packing-spare.ts';
 
 const trip = (value: unknown): unknown => unpack(pack(value));
 const same = (value: unknown): void => assert.deepStrictEqual(trip(value), value);
@@ -272,11 +273,58 @@ test('a frame is packed with room for its header', () => {
     assert.equal(payloadBytesOf(frame), frame.length - HEADER_BYTES);
     assert.deepEqual(unpack(payloadOf(frame)), Buffer.alloc(size));
   }
-  assert.deepEqual(unpack(payloadOf(packCall({ type: FRAME.call }, 'act', [1, 'two']))), ['act', [1, 'two']]);
+  assert.deepEqual(unpack(payloadOf(packCall({ type: FRAME.call }, 'act', [1, 'two'])[0]!)), [
+    'act',
+    [1, 'two'],
+  ]);
   assert.throws(
     () => packCall({ type: FRAME.call }, 'act', [0, { cb() {} }]),
     /^DirtyPayloadError: args\[1\]\.cb is a function$/,
   );
+});
+
+test('large bytes of a call are pieces of their own, and the whole is what it would be in one', () => {
+  const bytes = Buffer.alloc(100_000, 1);
+  const list = new Float64Array(20_000).fill(0.5);
+  const text = 'x'.repeat(100_000);
+  const args = [bytes, { list, small: Buffer.from('no piece'), text }, bytes];
+  const pieces = packCall({ type: FRAME.call, id: 7 }, 'act', args);
+  assert.ok(pieces.filter(({ buffer }) => buffer === bytes.buffer).length === 2);
+  assert.ok(pieces.some(({ buffer }) => buffer === list.buffer));
+  const frame = joined(pieces);
+  const whole = packFrame({ type: FRAME.call, id: 7 }, ['act', args]);
+  assert.ok(frame.equals(whole));
+  assert.deepEqual(unpack(payloadOf(frame)), ['act', args]);
+  assert.equal(packCall({ type: FRAME.call }, 'act', [Buffer.alloc(1000)]).length, 1);
+  // What fits and what does not is counted with them.
+  const payload = frame.length - HEADER_BYTES;
+  assert.ok(joined(packPieces({ type: FRAME.result }, ['act', args], 'it', payload)).length === frame.length);
+  assert.throws(() => packPieces({ type: FRAME.result }, ['act', args], 'it', payload - 1), {
+    message: `it is larger than ${payload - 1} bytes`,
+  });
+});
+
+test('pieces are refused of a value whose getter gives away what was packed, and one that packs itself is kept apart', () => {
+  const bytes = Buffer.from(new ArrayBuffer(100_000));
+  const thief = {
+    bytes,
+    get more() {
+      structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+      return 1;
+    },
+  };
+  assert.throws(() => packPieces({ type: FRAME.result }, thief), DirtyPayloadError);
+  const inner = Buffer.alloc(100_000, 3);
+  const nested = {
+    inner,
+    get more() {
+      return joined(packPieces({ type: FRAME.result }, inner));
+    },
+    inner2: inner,
+  };
+  const frame = joined(packPieces({ type: FRAME.result }, nested));
+  const more = joined(packPieces({ type: FRAME.result }, inner));
+  assert.deepEqual(unpack(payloadOf(frame)), { inner, more, inner2: inner });
 });
 
 test('memory of a large frame that was written is used again, and of nothing else', () => {

@@ -19,6 +19,7 @@ import { performance } from 'node:perf_hooks';
 import { mock, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Channel } from '../../src/actors/dirty/channel.ts';
+import { WaitingPayload } from '../../src/actors/dirty/client-payload.ts';
 import {
   bareFrame,
   FRAME,
@@ -330,6 +331,106 @@ test('names that killed processes left are swept away, and no others', options, 
     for (const path of paths) rmSync(path, { force: true });
   }
 });
+
+/** A shelf with its reader, and what reads there. */
+function shelfPair(t: TestContext) {
+  const shelf = Shelf.make()!;
+  const reader = ShelfReader.open(shelf.name)!;
+  t.after(() => {
+    shelf.close();
+    reader.close();
+  });
+  shelf.answered(true);
+  return { shelf, reader };
+}
+
+test('what is held is told later, in whatever order, or is taken back', options, (t) => {
+  const { shelf, reader } = shelfPair(t);
+  const [first, second, third] = [2, 3, 4].map((id) => large(id, SHELF_FRAME_BYTES + id)) as [
+    Buffer,
+    Buffer,
+    Buffer,
+  ];
+  const one = shelf.hold(first, [])!;
+  const two = shelf.hold(second, [])!;
+  assert.equal(shelf.hold(third, []), undefined, 'no more than two');
+  const at = two.tell()!;
+  assert.ok(reader.take(at, second.length)?.equals(second));
+  assert.equal(two.tell(), undefined, 'once');
+  assert.equal(shelf.taken(), true);
+  assert.equal(shelf.taken(), false, 'what is held was not told');
+  assert.ok(one.take()?.equals(first));
+  assert.equal(one.tell(), undefined);
+  const three = shelf.hold(third, [])!;
+  assert.equal(three.tell(), 0, 'all of it was free');
+  assert.equal(shelf.taken(), true);
+  shelf.hold(first, [])!.drop();
+  assert.equal(shelf.put(second, []), 0);
+});
+
+test('what is held makes room for what is sent, and is kept when the shelf ends', options, (t) => {
+  const { shelf, reader } = shelfPair(t);
+  const [first, second] = [large(2, SHELF_BYTES / 2), large(3, SHELF_BYTES / 4)];
+  const held = shelf.hold(first, [])!;
+  const other = shelf.hold(second, [])!;
+  const sent = large(4, SHELF_BYTES / 2);
+  assert.equal(shelf.put(sent, []), 0);
+  assert.ok(reader.take(0, sent.length)?.equals(sent));
+  assert.equal(held.tell(), undefined, 'it lies there no more');
+  assert.ok(held.take()?.equals(first));
+  shelf.close();
+  assert.equal(other.tell(), undefined);
+  assert.ok(other.take()?.equals(second));
+});
+
+test(
+  'a payload goes to another than it was laid for, or comes back as the call that it was',
+  options,
+  async (t) => {
+    const [from, to] = await pair(t);
+    const [elsewhere, there] = await pair(t);
+    await opened(from, to);
+    const put = mock.method(fs, 'writevSync');
+    syncBuiltinESMExports();
+    t.after(() => {
+      put.mock.restore();
+      syncBuiltinESMExports();
+    });
+    const call = (id: number): Buffer => {
+      const frame = Buffer.alloc(SHELF_FRAME_BYTES * 2, id);
+      writeHeader(frame, { type: FRAME.call, id, app: 3, number: 500 });
+      return frame;
+    };
+    const waiting = (id: number): WaitingPayload => {
+      const frame = call(id);
+      const pieces = [frame.subarray(0, 100), frame.subarray(100, 9999), frame.subarray(9999)];
+      const payload = new WaitingPayload(pieces, from.channel);
+      frame.fill(0xee);
+      return payload;
+    };
+    const here = waiting(2);
+    assert.equal(put.mock.callCount(), 1);
+    assert.equal(here.bring(from.channel), true);
+    assert.equal(put.mock.callCount(), 1, 'it lay there already');
+    assert.equal(waiting(3).bring(elsewhere.channel), true);
+    assert.ok(waiting(4).asCall()?.equals(call(4)));
+    const dropped = waiting(5);
+    dropped.drop();
+    assert.equal(dropped.asCall(), undefined);
+    const late = waiting(6);
+    await Promise.all([to.count(2), there.count(1)]);
+    for (const [end, at, id] of [
+      [to, 1, 2],
+      [there, 0, 3],
+    ] as const) {
+      assert.equal(end.heard[at]!.id, id);
+      assert.ok(end.heard[at]!.payload.equals(call(id).subarray(HEADER_BYTES)));
+    }
+    from.channel.close();
+    await from.ended;
+    assert.ok(late.asCall()?.equals(call(6)), 'its connection has ended');
+  },
+);
 
 test('memory that is not used any more is given back', options, (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });

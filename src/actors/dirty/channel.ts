@@ -3,6 +3,7 @@
  * at every end. What a peer does wrong is told as the end of the channel, with the reason; nothing here throws.
  */
 import type { Buffer } from 'node:buffer';
+import { joined } from './packing-pieces.ts';
 
 export interface ChannelHandlers {
   /**
@@ -24,6 +25,13 @@ export interface Channel {
    * not be changed. Frames of one turn of the event loop leave together, but the first at once.
    */
   send(frame: Buffer, more?: readonly Buffer[]): void;
+  /**
+   * Sends a large frame so that all of it has been copied when this returns. False where that cannot be: nothing was sent, and the
+   * frame is to be sent in memory of its own.
+   */
+  sendNow?(frame: Buffer, more: readonly Buffer[]): boolean;
+  /** Lays a large frame where the other end can read it, but does not say so yet; undefined where that cannot be. */
+  lay?(frame: Buffer, more: readonly Buffer[]): LaidFrame | undefined;
   /** Bytes that were sent and not yet taken by the system: what a peer that does not read costs. */
   readonly queuedBytes: number;
   readonly ended: boolean;
@@ -35,6 +43,22 @@ export interface Channel {
   unref(): void;
   /** Ends it; what was sent before is still written, but for no longer than `CLOSE_MS`. */
   close(why?: string): void;
+}
+
+/** A frame that the other end could read, if it knew. One of these ends it. */
+export interface LaidFrame {
+  /** Sends it; false where it lies there no more. */
+  send(): boolean;
+  /** In memory of its own again; undefined when it is lost. */
+  take(): Buffer | undefined;
+  drop(): void;
+}
+
+/** Sends a frame in pieces that may change after this turn. */
+export function sendPieces(channel: Pick<Channel, 'send' | 'sendNow'>, pieces: readonly Buffer[]): void {
+  const frame = pieces[0]!;
+  if (pieces.length === 1) channel.send(frame);
+  else if (!channel.sendNow?.(frame, pieces.slice(1))) channel.send(joined(pieces));
 }
 
 /** How long a peer may take to read what was sent before `close`. */

@@ -19,7 +19,7 @@ export function timeoutOf(timeoutMs: number): number {
 }
 
 /** Undefined when it cannot be packed: the call has failed then. */
-export function packed(call: Pending, action: string, args: unknown[]): Buffer | undefined {
+export function packed(call: Pending, action: string, args: unknown[]): Buffer[] | undefined {
   try {
     return packCall({ type: FRAME.call }, action, args);
   } catch (error) {

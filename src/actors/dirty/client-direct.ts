@@ -52,6 +52,7 @@ export class DirectLines {
   /** Workers that went or let nobody in, and until when they are not tried; monotonic. */
   readonly #shut = new Map<number, number>();
   readonly #opening = new Map<number, Promise<Channel | undefined>>();
+  #last: Channel | undefined;
   #isClosed = false;
 
   constructor(open: OpenDirect, caller: number, handlers: DirectHandlers) {
@@ -65,6 +66,11 @@ export class DirectLines {
     return this.#ways.has(worker);
   }
 
+  /** The way to the worker that the router last told of; undefined before the first. */
+  get last(): Channel | undefined {
+    return this.#last;
+  }
+
   /**
    * The way that a `direct` frame tells of: a connection that there is, or that is made now; undefined when there can be none.
    * Never rejects.
@@ -74,7 +80,10 @@ export class DirectLines {
     if (!offer) return undefined;
     const { worker } = offer;
     const way = this.#ways.get(worker);
-    if (way?.isIn) return way.channel;
+    if (way?.isIn) {
+      this.#last = way.channel;
+      return way.channel;
+    }
     let opening = this.#opening.get(worker);
     if (!opening && !way) {
       opening = this.#connect(offer).finally(() => this.#opening.delete(worker));

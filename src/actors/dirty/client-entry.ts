@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
 import type { Pending } from './client-call.ts';
+import type { WaitingPayload } from './client-payload.ts';
 import { DirtyConnectionError, type DirtyError, DirtyTimeoutError } from './errors.ts';
 
 /** What the router is granted beyond a deadline before the caller goes without its answer. */
@@ -26,7 +27,7 @@ export interface Entry {
   isOverdue: boolean;
   isSent: boolean;
   /** What the worker is brought when the router says so. */
-  payload: Buffer | undefined;
+  payload: WaitingPayload | undefined;
   /** The worker that has sent its result on its own way; undefined when none has. */
   from: number | undefined;
   readonly signal: AbortSignal | undefined;
@@ -37,8 +38,9 @@ export function takenBack(entry: Entry, frame: Buffer, more: readonly Buffer[]):
   if (++entry.returns > RETURNS_MAX)
     return new DirtyConnectionError(`dirty arbiters that left have handed it back ${RETURNS_MAX} times`);
   // Of a large one the payload is here still; a small one lies in memory that is used again.
-  entry.held = entry.payload ?? Buffer.concat([frame, ...more]);
+  entry.held = entry.payload ? entry.payload.asCall() : Buffer.concat([frame, ...more]);
   entry.payload = undefined;
+  if (!entry.held) return lostPayload();
   entry.isSent = false;
   entry.limitMs -= ROUTER_GRACE_MS;
   return undefined;
@@ -53,3 +55,6 @@ export const late = ({ isSent }: Entry): DirtyError =>
 
 export const lostResult = (): DirtyError =>
   new DirtyConnectionError('the connection to the dirty worker ended before its result had come');
+
+export const lostPayload = (): DirtyError =>
+  new DirtyConnectionError('the memory that its payload lay in cannot be read any more');

@@ -7,12 +7,22 @@
 import { Buffer } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
 import { canonicalName } from './app-name.ts';
+import { sendPieces } from './channel.ts';
 import { nameOf, notFound, packed, timeoutOf } from './client-arguments.ts';
 import { CREDIT, cancelled, type Pending, SingleCall, StreamCall } from './client-call.ts';
 import { type Connect, type Line, openLine } from './client-connection.ts';
 import { DirectLines, type OpenDirect, wordOf } from './client-direct.ts';
-import { type Entry, late, lostResult, ROUTER_GRACE_MS, restMs, takenBack } from './client-entry.ts';
+import {
+  type Entry,
+  late,
+  lostPayload,
+  lostResult,
+  ROUTER_GRACE_MS,
+  restMs,
+  takenBack,
+} from './client-entry.ts';
 import { appHandle } from './client-handle.ts';
+import { WaitingPayload } from './client-payload.ts';
 import { Signals } from './client-signals.ts';
 import { DirtyConnectionError, type DirtyError, DirtyOverloadedError, DirtyPayloadError } from './errors.ts';
 import {
@@ -33,6 +43,7 @@ import {
   writeHeader,
 } from './frames.ts';
 import type { CallerHello } from './hello.ts';
+import { joined } from './packing-pieces.ts';
 import { connectChannel } from './socket-channel.ts';
 import { Sweep } from './sweep.ts';
 import type { AppHandle, CallOptions, Dirty } from './types.ts';
@@ -109,7 +120,7 @@ export class DirtyClient implements Dirty {
       const entry = this.#enter(call, REQUEST_MS, undefined);
       if (!entry) return;
       writeHeader(frame, { type: FRAME.stash, id: entry.id });
-      this.#send(entry, frame);
+      this.#send(entry, [frame]);
     });
   }
 
@@ -176,11 +187,13 @@ export class DirtyClient implements Dirty {
       return undefined;
     }
     // Packed before anything waits: what is called with is what it was now.
-    const frame = packed(call, action, args);
-    const entry = frame && this.#enter(call, timeoutMs, signal);
+    const pieces = packed(call, action, args);
+    const entry = pieces && this.#enter(call, timeoutMs, signal);
     if (!entry) return undefined;
-    writeHeader(frame, { type: FRAME.call, flags, id: entry.id, number: timeoutMs });
-    this.#send(entry, frame, app, timeoutMs);
+    const frame = pieces[0]!;
+    const header = { type: FRAME.call, flags, id: entry.id, number: timeoutMs };
+    writeHeader(frame, header, payloadBytesOf(frame));
+    this.#send(entry, pieces, app, timeoutMs);
     return entry;
   }
 
@@ -215,13 +228,16 @@ export class DirtyClient implements Dirty {
     return entry;
   }
 
-  #send(entry: Entry, frame: Buffer, app?: string, timeoutMs = 0): void {
+  /** What waits is kept as one frame: the pieces may change. */
+  #send(entry: Entry, pieces: readonly Buffer[], app?: string, timeoutMs = 0): void {
     entry.app = app;
-    if (this.#line && this.#isLineLeaving && app !== undefined) {
+    if (this.#line && !(this.#isLineLeaving && app !== undefined))
+      return this.#sendOn(this.#line, entry, pieces, app);
+    const frame = pieces.length === 1 ? pieces[0]! : joined(pieces);
+    if (this.#line) {
       entry.held = frame;
       return;
     }
-    if (this.#line) return this.#sendOn(this.#line, entry, frame, app);
     const calledMs = performance.now();
     this.#connected().then(
       (line) => {
@@ -229,13 +245,14 @@ export class DirtyClient implements Dirty {
         // The time it took to connect was the call's.
         if (timeoutMs > 0)
           setNumber(frame, Math.max(1, Math.ceil(timeoutMs - (performance.now() - calledMs))));
-        this.#sendOn(line, entry, frame, app);
+        this.#sendOn(line, entry, [frame], app);
       },
       (error: DirtyError) => this.#fail(entry, error),
     );
   }
 
-  #sendOn(line: Line, entry: Entry, frame: Buffer, app: string | undefined): void {
+  #sendOn(line: Line, entry: Entry, pieces: readonly Buffer[], app: string | undefined): void {
+    const frame = pieces[0]!;
     if (app !== undefined) {
       const number = line.apps.get(app) ?? line.apps.get(canonicalName(app));
       if (number === undefined) return this.#fail(entry, notFound(app, line.names));
@@ -250,9 +267,10 @@ export class DirtyClient implements Dirty {
     entry.isSent = true;
     entry.limitMs += ROUTER_GRACE_MS;
     if (bytes >= DIRECT_BYTES && this.#direct && app !== undefined) {
-      entry.payload = frame;
+      // The router is asked first: it thinks while the payload is copied.
       line.channel.send(wordOf(frame));
-    } else line.channel.send(frame);
+      entry.payload = new WaitingPayload(pieces, this.#direct.last);
+    } else sendPieces(line.channel, pieces);
     if (entry.call instanceof StreamCall)
       line.channel.send(bareFrame({ type: FRAME.credit, id: entry.id, number: CREDIT }));
   }
@@ -260,6 +278,7 @@ export class DirtyClient implements Dirty {
   /** It has ended, one way or another. False when it had before. */
   #leave(entry: Entry): boolean {
     if (!this.#pending.delete(entry.id)) return false;
+    entry.payload?.drop();
     entry.payload = entry.held = undefined;
     if (entry.signal) this.#signals.remove(entry, entry.signal);
     if (this.#pending.size === 0) this.#line?.channel.unref();
@@ -343,10 +362,8 @@ export class DirtyClient implements Dirty {
     const payload = entry?.payload;
     if (!payload) return;
     entry.payload = undefined;
-    // Both know the call by the caller's id.
-    writeHeader(payload, { type: FRAME.payload, id: entry.id });
-    if (way && !way.ended) way.send(payload);
-    else this.#tell(payload);
+    const to = way && !way.ended ? way : this.#line?.channel;
+    if (to && !payload.bring(to)) this.#fail(entry, lostPayload());
   }
 
   #heard(frame: Buffer, more: readonly Buffer[]): void {
@@ -370,7 +387,7 @@ export class DirtyClient implements Dirty {
 
   #sendAgain(entry: Entry, frame: Buffer): void {
     entry.held = undefined;
-    this.#send(entry, frame, entry.app, restMs(entry));
+    this.#send(entry, [frame], entry.app, restMs(entry));
   }
 
   #failOne(entry: Entry, error: DirtyError): void {

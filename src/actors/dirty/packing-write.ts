@@ -4,6 +4,8 @@
  */
 import { Buffer } from 'node:buffer';
 import { ARRAY_BUFFER, DATA_VIEW, DEPTH_MAX, EXT, TYPED_ARRAYS } from './packing-kinds.ts';
+import { type Apart, woven } from './packing-pieces.ts';
+import { largeSlab, lendWhole, type Slab } from './packing-spare.ts';
 
 /** Why a value was refused. Where it stands is searched for afterwards: only what fails pays for it. */
 export class Refusal extends Error {}
@@ -16,7 +18,6 @@ const SHORT_TEXT = 40;
 /** No number or header is longer. */
 const SCALAR_BYTES = 16;
 
-type Slab = Buffer<ArrayBuffer>;
 let slab: Slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
 let view = viewOf(slab);
 let start = 0;
@@ -29,26 +30,16 @@ let outgrown: Slab | undefined;
 let outgrownAt = 0;
 /** The slab of the last large value. */
 let whole: Slab | undefined;
-
-/**
- * A large slab whose bytes have been written out, for the next large value: fresh memory costs ten times what the copy
- * into it does, since the system has to find every page of it.
- */
-let spare: Slab | undefined;
-const SPARE_BYTES_MAX = 8 * 1024 * 1024;
-/** What may become the spare one: slabs that were handed out as a frame, which is sent once and kept by nobody. */
-const lent = new WeakMap<ArrayBufferLike, Slab>();
+/** Whether large bytes stay where they are, to be sent from there; these bytes, and where in the value each of them belongs. */
+let isApart = false;
+const apart: Apart[] = [];
+let apartBytes = 0;
+/** Fewer are sooner copied than sent by themselves. */
+const APART_BYTES = 64 * 1024;
 
 /** Says that the frame will be given back, by `recycle`, when it was written. */
 export function lend(frame: Buffer): void {
-  if (frame.length >= SLAB_BYTES && whole?.buffer === frame.buffer) lent.set(frame.buffer, whole);
-}
-
-/** The frame was written out, and nobody reads it any more. Any other buffer is left alone. */
-export function recycle(frame: Buffer): void {
-  const own = lent.get(frame.buffer);
-  if (!own || !lent.delete(frame.buffer) || own.length > SPARE_BYTES_MAX) return;
-  if (!spare || spare.length < own.length) spare = own;
+  if (frame.length >= SLAB_BYTES && whole?.buffer === frame.buffer) lendWhole(whole);
 }
 
 function viewOf(buffer: Buffer): DataView {
@@ -70,7 +61,7 @@ export function write(value: unknown, reserveBytes: number, limitBytes: number):
     ensure(reserveBytes + SCALAR_BYTES);
     at += reserveBytes;
     any(value);
-    if (at - start > bytesMax) throw new TooLarge();
+    if (at - start + (isApart ? apartBytes : 0) > bytesMax) throw new TooLarge();
     return slab.subarray(start, at);
   } catch (error) {
     at = start;
@@ -93,9 +84,32 @@ export function write(value: unknown, reserveBytes: number, limitBytes: number):
   }
 }
 
+/**
+ * The same in pieces, of which the large Buffers in the value are their own: they are to be written out before anybody can change
+ * them, which is in this turn.
+ */
+export function writeApart(value: unknown, reserveBytes: number, limitBytes: number): Buffer[] {
+  if (busy) return [write(value, reserveBytes, limitBytes)];
+  isApart = true;
+  apartBytes = 0;
+  try {
+    const rest = write(value, reserveBytes, limitBytes);
+    if (apart.length === 0) return [rest];
+    const pieces = woven(rest, apart);
+    // A getter of the value may have given the memory away.
+    if (pieces.reduce((sum, { length }) => sum + length, 0) !== rest.length + apartBytes)
+      throw new Refusal('has changed while it was packed');
+    return pieces;
+  } finally {
+    isApart = false;
+    if (apart.length > 0) apart.length = 0;
+  }
+}
+
 function writeNested(value: unknown, reserveBytes: number, limitBytes: number): Buffer {
-  const outer = { slab, view, start, at, depth, bytesMax, outgrown, outgrownAt };
+  const outer = { slab, view, start, at, depth, bytesMax, outgrown, outgrownAt, isApart };
   outgrown = undefined;
+  isApart = false;
   slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
   view = viewOf(slab);
   at = 0;
@@ -103,7 +117,7 @@ function writeNested(value: unknown, reserveBytes: number, limitBytes: number): 
   try {
     return write(value, reserveBytes, limitBytes);
   } finally {
-    ({ slab, view, start, at, depth, bytesMax, outgrown, outgrownAt } = outer);
+    ({ slab, view, start, at, depth, bytesMax, outgrown, outgrownAt, isApart } = outer);
     busy = true;
   }
 }
@@ -115,11 +129,10 @@ function ensure(bytes: number): void {
 
 function grow(bytes: number): void {
   const used = at - start;
-  if (used + bytes > bytesMax + SCALAR_BYTES * 2) throw new TooLarge();
+  if (used + bytes + (isApart ? apartBytes : 0) > bytesMax + SCALAR_BYTES * 2) throw new TooLarge();
   const wanted = used === 0 ? bytes + 1024 : Math.max(used * 2, used + bytes + 1024);
   const length = Math.max(SLAB_BYTES + 1, Math.min(wanted, bytesMax + 4096));
-  const larger = spare && spare.length >= length ? spare : Buffer.allocUnsafeSlow(length);
-  if (larger === spare) spare = undefined;
+  const larger = largeSlab(length);
   slab.copy(larger, 0, start, at);
   if (slab.length === SLAB_BYTES) {
     outgrown = slab;
@@ -262,15 +275,26 @@ function listHead(length: number): void {
 /** One byte that says what kind, then the bytes themselves. */
 function extension(type: number, kind: number, bytes: Uint8Array): void {
   const length = bytes.byteLength + 1;
-  ensure(length + SCALAR_BYTES);
+  ensure(SCALAR_BYTES);
   if (length < 0x100) {
     slab[at++] = 0xc7;
     slab[at++] = length;
   } else sized(0xc8, 0xc9, length);
   slab[at++] = type;
   slab[at++] = kind;
+  put(bytes);
+}
+
+function put(bytes: Uint8Array): void {
+  const { byteLength } = bytes;
+  if (isApart && byteLength >= APART_BYTES) {
+    apart.push({ offset: at - start, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, byteLength) });
+    apartBytes += byteLength;
+    return;
+  }
+  ensure(byteLength);
   slab.set(bytes, at);
-  at += bytes.byteLength;
+  at += byteLength;
 }
 
 function object(value: object): void {
@@ -339,14 +363,12 @@ function special(value: object): void {
 function binary(value: ArrayBufferView): void {
   if (value instanceof Buffer) {
     const { length } = value;
-    ensure(length + SCALAR_BYTES);
+    ensure(SCALAR_BYTES);
     if (length < 0x100) {
       slab[at++] = 0xc4;
       slab[at++] = length;
     } else sized(0xc5, 0xc6, length);
-    slab.set(value, at);
-    at += length;
-    return;
+    return put(value);
   }
   const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   if (value instanceof DataView) return extension(EXT.typed, DATA_VIEW, bytes);

@@ -9,11 +9,11 @@ import { DirtyPayloadError } from './errors.ts';
 import { FRAME_BYTES_MAX, HEADER_BYTES, type Header, writeHeader } from './frames.ts';
 import { refusedPlace } from './packing-place.ts';
 import { read } from './packing-read.ts';
-import { lend, Refusal, TooLarge, write } from './packing-write.ts';
+import { lend, Refusal, TooLarge, write, writeApart } from './packing-write.ts';
 
 /** The value as bytes. Throws DirtyPayloadError, which calls the value `name`. */
 export function pack(value: unknown, name = 'value', bytesMax = FRAME_BYTES_MAX): Buffer {
-  return guarded(value, 0, value, name, bytesMax);
+  return guarded(value, 0, value, name, bytesMax, write);
 }
 
 /**
@@ -26,23 +26,42 @@ export function packFrame(
   name = 'value',
   bytesMax = FRAME_BYTES_MAX,
 ): Buffer {
-  const frame = guarded(value, HEADER_BYTES, value, name, bytesMax);
+  const frame = guarded(value, HEADER_BYTES, value, name, bytesMax, write);
   writeHeader(frame, header);
   lend(frame);
   return frame;
 }
 
-/** A whole call: what is refused of its arguments is called `args[0]`. */
+/**
+ * The value as a frame in pieces: the large Buffers in it are pieces as they are, and have to be written out, or joined to one
+ * frame, in this turn.
+ */
+export function packPieces(
+  header: Header,
+  value: unknown,
+  name = 'value',
+  bytesMax = FRAME_BYTES_MAX,
+): Buffer[] {
+  return framed(header, guarded(value, HEADER_BYTES, value, name, bytesMax, writeApart));
+}
+
+/** A whole call in such pieces: what is refused of its arguments is called `args[0]`. */
 export function packCall(
   header: Header,
   action: string,
   args: readonly unknown[],
   bytesMax = FRAME_BYTES_MAX,
-): Buffer {
-  const frame = guarded([action, args], HEADER_BYTES, args, 'args', bytesMax);
-  writeHeader(frame, header);
+): Buffer[] {
+  return framed(header, guarded([action, args], HEADER_BYTES, args, 'args', bytesMax, writeApart));
+}
+
+function framed(header: Header, pieces: Buffer[]): Buffer[] {
+  const frame = pieces[0]!;
+  let bytes = frame.length;
+  for (let at = 1; at < pieces.length; at++) bytes += pieces[at]!.length;
+  writeHeader(frame, header, bytes - HEADER_BYTES);
   lend(frame);
-  return frame;
+  return pieces;
 }
 
 /**
@@ -58,15 +77,16 @@ export function unpack(bytes: Buffer, isLasting = false): unknown {
 }
 
 /** `shown` is the part of the value that its maker knows, by the name `name`. */
-function guarded(
+function guarded<T>(
   value: unknown,
   reserveBytes: number,
   shown: unknown,
   name: string,
   bytesMax: number,
-): Buffer {
+  packer: (value: unknown, reserveBytes: number, bytesMax: number) => T,
+): T {
   try {
-    return write(value, reserveBytes, bytesMax);
+    return packer(value, reserveBytes, bytesMax);
   } catch (error) {
     throw explain(error, shown, name, bytesMax);
   }

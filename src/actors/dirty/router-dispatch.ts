@@ -318,8 +318,9 @@ export class Dispatch {
     setOrigin(frame, call.caller.number, call.callerId);
     if (call.deadlineMs !== Number.POSITIVE_INFINITY)
       setNumber(frame, Math.max(1, Math.ceil(call.deadlineMs - now)));
-    worker.channel!.send(frame, more);
+    // The caller first: the worker can begin when the payload is there, and reads it together with the word, if it can.
     if (call.isDirect) this.#introduce(call.caller, worker, call.callerId);
+    worker.channel!.send(frame, more);
     if (call.credit > 0) this.#sendCredit(call, call.credit);
   }
 

@@ -5,7 +5,7 @@
 import type { Buffer } from 'node:buffer';
 import { didYouMean } from '../../settings/suggest.ts';
 import { runInCall } from './app-call.ts';
-import type { Channel } from './channel.ts';
+import { type Channel, sendPieces } from './channel.ts';
 import {
   DirtyActionError,
   DirtyAppError,
@@ -26,6 +26,7 @@ import {
   FRAME,
   FRAME_BYTES_MAX,
   flagsOf,
+  type Header,
   idOf,
   LARGE_BYTES,
   NO_MORE,
@@ -36,7 +37,7 @@ import {
   setId,
   typeOf,
 } from './frames.ts';
-import { packFrame, unpack } from './packing.ts';
+import { packFrame, packPieces, unpack } from './packing.ts';
 import type { RunningApp } from './runtime-apps.ts';
 import { AwaitingCalls } from './runtime-awaiting.ts';
 import { RunningCall } from './runtime-call.ts';
@@ -45,6 +46,8 @@ import { isStream, isThenable, streamOut } from './runtime-stream.ts';
 export interface RuntimeOptions {
   apps: ReadonlyMap<number, RunningApp>;
   send(frame: Buffer): void;
+  /** Sends one at once, with all that its pieces hold; false where that cannot be. Default: it never can. */
+  sendNow?(frame: Buffer, more: readonly Buffer[]): boolean;
   /** A caller's own way to this worker, for what is large; undefined when there is none. */
   direct?(caller: number): Channel | undefined;
   /** What is worth a warning in the log. */
@@ -76,7 +79,12 @@ export class DirtyRuntime {
   #ended = 0;
 
   constructor(options: RuntimeOptions) {
-    this.#options = { frameBytesMax: FRAME_BYTES_MAX, direct: () => undefined, ...options };
+    this.#options = {
+      frameBytesMax: FRAME_BYTES_MAX,
+      direct: () => undefined,
+      sendNow: () => false,
+      ...options,
+    };
   }
 
   /** How many calls run, or have a place and wait for their arguments. */
@@ -151,10 +159,10 @@ export class DirtyRuntime {
       running.addCredit(credit);
       const value = this.#begin(running, app, action, args);
       if (!isThenable(value) && !isStream(value) && !wantsStream)
-        this.#end(id, running, this.#packed({ type: FRAME.result, id }, value, 'the result'));
+        this.#end(id, running, this.#packed({ type: FRAME.result, id }, value, 'the result', packPieces));
       else void this.#answerLater(running, app, value, wantsStream);
     } catch (error) {
-      this.#end(id, running, packFrame({ type: FRAME.error, id }, payloadOfError(error, running)));
+      this.#end(id, running, [packFrame({ type: FRAME.error, id }, payloadOfError(error, running))]);
     }
   }
 
@@ -166,37 +174,38 @@ export class DirtyRuntime {
     wantsStream: boolean,
   ): Promise<void> {
     const { id } = running;
-    let answer: Buffer;
+    let answer: Buffer[];
     try {
       answer = await this.#rest(running, app, await value, wantsStream);
     } catch (error) {
-      answer = packFrame({ type: FRAME.error, id }, payloadOfError(error, running));
+      answer = [packFrame({ type: FRAME.error, id }, payloadOfError(error, running))];
     }
     this.#end(id, running, answer);
   }
 
   #refuse(id: number, error: DirtyError): void {
-    this.#end(id, undefined, packFrame({ type: FRAME.error, id }, errorPayloadOf(error)));
+    this.#end(id, undefined, [packFrame({ type: FRAME.error, id }, errorPayloadOf(error))]);
   }
 
-  #end(id: number, running: RunningCall | undefined, answer: Buffer): void {
+  #end(id: number, running: RunningCall | undefined, answer: readonly Buffer[]): void {
     running?.done();
     this.#ended++;
     this.#running.delete(id);
-    this.#options.send(
-      running && answer.length >= DIRECT_BYTES ? this.#sentDirectly(running, answer) : answer,
-    );
+    const isLarge = running && payloadBytesOf(answer[0]!) >= DIRECT_BYTES;
+    if (!isLarge || !this.#sentDirectly(running, answer)) sendPieces(this.#options, answer);
     if (this.running > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  /** Large results go to their caller by its own way, where there is one and it is free. What the router is told then. */
-  #sentDirectly(running: RunningCall, answer: Buffer): Buffer {
-    const way = typeOf(answer) === FRAME.result ? this.#options.direct(running.caller) : undefined;
-    if (!way || way.ended || way.queuedBytes > this.#options.frameBytesMax) return answer;
-    setId(answer, running.callerId);
-    way.send(answer);
-    return bareFrame({ type: FRAME.end, flags: FLAG_DIRECT, id: running.id });
+  /** Large results go to their caller by its own way, where there is one and it is free; the router is told that they did. */
+  #sentDirectly(running: RunningCall, answer: readonly Buffer[]): boolean {
+    const frame = answer[0]!;
+    const way = typeOf(frame) === FRAME.result ? this.#options.direct(running.caller) : undefined;
+    if (!way || way.ended || way.queuedBytes > this.#options.frameBytesMax) return false;
+    setId(frame, running.callerId);
+    sendPieces(way, answer);
+    this.#options.send(bareFrame({ type: FRAME.end, flags: FLAG_DIRECT, id: running.id }));
+    return true;
   }
 
   #app(number: number): RunningApp {
@@ -213,15 +222,20 @@ export class DirtyRuntime {
   }
 
   /** The last frame of the answer. */
-  async #rest(running: RunningCall, app: RunningApp, value: unknown, wantsStream: boolean): Promise<Buffer> {
+  async #rest(
+    running: RunningCall,
+    app: RunningApp,
+    value: unknown,
+    wantsStream: boolean,
+  ): Promise<Buffer[]> {
     const { id, call } = running;
     if (isStream(value) !== wantsStream) throw new Refusal(wrongWay(app, call.action, wantsStream));
     if (!wantsStream) {
       if (running.isCancelled) throw running.reason;
-      return this.#packed({ type: FRAME.result, id }, value, 'the result');
+      return this.#packed({ type: FRAME.result, id }, value, 'the result', packPieces);
     }
     const chunk = (each: unknown): void => {
-      const frame = this.#packed({ type: FRAME.chunk, id }, each, 'the chunk');
+      const frame = this.#packed({ type: FRAME.chunk, id }, each, 'the chunk', packFrame);
       running.takeCredit(payloadBytesOf(frame));
       this.#options.send(frame);
     };
@@ -230,12 +244,17 @@ export class DirtyRuntime {
         `${app.importPath}: ${call.action} failed to clean up: ${payloadOfError(error).message}`,
       ),
     );
-    return bareFrame({ type: FRAME.end, id });
+    return [bareFrame({ type: FRAME.end, id })];
   }
 
-  #packed(header: Parameters<typeof packFrame>[0], value: unknown, what: string): Buffer {
+  #packed<T>(
+    header: Header,
+    value: unknown,
+    what: string,
+    packer: (header: Header, value: unknown, what: string, bytesMax: number) => T,
+  ): T {
     try {
-      return packFrame(header, value, what, this.#options.frameBytesMax);
+      return packer(header, value, what, this.#options.frameBytesMax);
     } catch (error) {
       throw error instanceof DirtyPayloadError ? new Refusal(error) : error;
     }

@@ -12,11 +12,13 @@ import {
   typeOf,
   writeHeader,
 } from './frames.ts';
-import { SHELF_FRAME_BYTES, Shelf, ShelfReader } from './shelf.ts';
+import { type HeldFrame, SHELF_FRAME_BYTES, Shelf, ShelfReader } from './shelf.ts';
 
 export interface ShelfHandlers {
   /** A small frame for the other end. */
   send(frame: Buffer): void;
+  /** One that can wait until this turn of the event loop is over, or until something else is sent. */
+  sendLater(frame: Buffer): void;
   /** A frame that lay on the other end's shelf; it is the receiver's. */
   frame(frame: Buffer): void;
   /** The other end does what it may not. */
@@ -26,13 +28,16 @@ export interface ShelfHandlers {
 export class ShelfPair {
   readonly #handlers: ShelfHandlers;
   readonly #frameBytesMax: number;
+  readonly #isPassing: boolean;
   /** Undefined: not needed yet. */
   #ours: Shelf | 'none' | undefined;
   #isAnswered = false;
   #theirs: ShelfReader | undefined;
   #wasOffered = false;
 
-  constructor(handlers: ShelfHandlers, frameBytesMax: number) {
+  /** `isPassing`: large frames are but sent on here. */
+  constructor(handlers: ShelfHandlers, frameBytesMax: number, isPassing = false) {
+    this.#isPassing = isPassing;
     this.#handlers = handlers;
     this.#frameBytesMax = frameBytesMax;
   }
@@ -47,8 +52,25 @@ export class ShelfPair {
     }
     const at = this.#ours.put(frame, more);
     if (at === undefined) return false;
-    this.#handlers.send(bareFrame({ type: FRAME.shelved, id: bytes, number: at }));
+    this.#tell(at, bytes);
     return true;
+  }
+
+  /** Puts it there, to say so later; undefined when it has to go another way. */
+  hold(frame: Buffer, more: readonly Buffer[]): HeldFrame | undefined {
+    if (frameBytesOf(frame, 0) < SHELF_FRAME_BYTES || !(this.#ours instanceof Shelf)) return undefined;
+    return this.#ours.hold(frame, more);
+  }
+
+  /** Says that a frame of so many bytes lies there; false when it does not any more. */
+  told(held: HeldFrame, bytes: number): boolean {
+    const at = held.tell();
+    if (at !== undefined) this.#tell(at, bytes);
+    return at !== undefined;
+  }
+
+  #tell(at: number, bytes: number): void {
+    this.#handlers.send(bareFrame({ type: FRAME.shelved, id: bytes, number: at }));
   }
 
   /** A frame of the channel's own. */
@@ -96,9 +118,9 @@ export class ShelfPair {
   #take(at: number, bytes: number): void {
     if (bytes < SHELF_FRAME_BYTES || bytes - HEADER_BYTES > this.#frameBytesMax)
       return this.#handlers.broken(`a frame of ${bytes} bytes on a shelf`);
-    const frame = this.#theirs?.take(at, bytes);
+    const frame = this.#theirs?.take(at, bytes, this.#isPassing);
     if (!frame) return this.#handlers.broken('a shelf without what lies there');
-    this.#handlers.send(bareFrame({ type: FRAME.taken }));
+    this.#handlers.sendLater(bareFrame({ type: FRAME.taken }));
     const fault = headerFault(frame, 0, this.#frameBytesMax);
     if (fault) return this.#handlers.broken(fault);
     if (frameBytesOf(frame, 0) !== bytes)

@@ -24,6 +24,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { borrowed } from './packing-spare.ts';
 
 /** Linux has one here, in containers too. Elsewhere there are no shelves. */
 const DIRECTORY = '/dev/shm';
@@ -53,6 +54,28 @@ export function hasShelves(): boolean {
   return isMemory;
 }
 
+/** What may lie there before the reader is told of it: so much less is free for what it is told of at once. */
+const HELD_MAX = 2;
+
+interface Place {
+  readonly at: number;
+  readonly ends: number;
+  isFree: boolean;
+}
+
+/**
+ * A frame that lies on a shelf, and of which the reader is not told before it is known that the frame is for this reader. It is
+ * taken back into memory when the shelf ends, or has no room for something else.
+ */
+export interface HeldFrame {
+  /** Where it lies, which the reader is to be told now; undefined when it does not lie there any more. */
+  tell(): number | undefined;
+  /** Back into memory of its own; undefined when it cannot be read. */
+  take(): Buffer | undefined;
+  /** Nobody wants it any more. */
+  drop(): void;
+}
+
 /** The writer's side. Nothing throws: what cannot be put here goes through the socket. */
 export class Shelf {
   readonly name: string;
@@ -60,10 +83,12 @@ export class Shelf {
   #isNamed = true;
   #isOpen = false;
   #isClosed = false;
-  /** What lies there, the oldest first: where each ends. */
-  readonly #ends: number[] = [];
-  /** Where the oldest begins. */
-  #begins: number[] = [];
+  /** What lies there, in the order in which it was put. */
+  readonly #places: Place[] = [];
+  /** What the reader was told of and has not taken, in the order in which it was told. */
+  readonly #told: Place[] = [];
+  /** What it was not told of yet, the oldest first. */
+  readonly #held: HeldFrame[] = [];
   #usedMs = 0;
   #idle: NodeJS.Timeout | undefined;
 
@@ -77,7 +102,7 @@ export class Shelf {
     if (!hasShelves()) return undefined;
     const name = `kirin-shelf-${process.pid}-${randomBytes(12).toString('hex')}`;
     try {
-      return new Shelf(name, openSync(join(DIRECTORY, name), 'wx', 0o600));
+      return new Shelf(name, openSync(join(DIRECTORY, name), 'wx+', 0o600));
     } catch {
       return undefined;
     }
@@ -92,38 +117,88 @@ export class Shelf {
 
   /** Where it was put; undefined when there is no room. */
   put(frame: Buffer, more: readonly Buffer[]): number | undefined {
+    let place = this.#lay(frame, more);
+    // What is only held makes room.
+    while (!place && this.#isOpen && this.#held.length > 0) {
+      this.#held[0]!.take();
+      place = this.#lay(frame, more);
+    }
+    if (place) this.#told.push(place);
+    return place?.at;
+  }
+
+  /** As `put`, but the reader is not told yet; undefined when there is no room. */
+  hold(frame: Buffer, more: readonly Buffer[]): HeldFrame | undefined {
+    if (this.#held.length >= HELD_MAX) return undefined;
+    const place = this.#lay(frame, more);
+    if (!place) return undefined;
+    let memory: Buffer | undefined;
+    const leave = (): boolean => {
+      const index = this.#held.indexOf(held);
+      if (index >= 0) this.#held.splice(index, 1);
+      return index >= 0;
+    };
+    const held: HeldFrame = {
+      tell: () => {
+        if (!leave()) return undefined;
+        this.#told.push(place);
+        return place.at;
+      },
+      take: () => {
+        if (!leave()) return memory;
+        memory = readFrom(this.#file, place.at, borrowed(place.ends - place.at));
+        this.#free(place);
+        return memory;
+      },
+      drop: () => {
+        memory = undefined;
+        if (leave()) this.#free(place);
+      },
+    };
+    this.#held.push(held);
+    return held;
+  }
+
+  /** The reader has taken the oldest; false when there was none. */
+  taken(): boolean {
+    const place = this.#told.shift();
+    if (place) this.#free(place);
+    return place !== undefined;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const held of [...this.#held]) held.take();
+    clearTimeout(this.#idle);
+    this.#unname();
+    closeSync(this.#file);
+  }
+
+  #lay(frame: Buffer, more: readonly Buffer[]): Place | undefined {
     if (!this.#isOpen || this.#isClosed) return undefined;
     let bytes = frame.length;
     for (const one of more) bytes += one.length;
     const at = this.#roomFor(bytes);
     if (at === undefined || !this.#write(more.length === 0 ? [frame] : [frame, ...more], bytes, at))
       return undefined;
-    this.#begins.push(at);
-    this.#ends.push(at + bytes);
+    const place = { at, ends: at + bytes, isFree: false };
+    this.#places.push(place);
     this.#used();
-    return at;
+    return place;
   }
 
-  /** The reader has taken the oldest; false when there was none. */
-  taken(): boolean {
-    this.#begins.shift();
-    return this.#ends.shift() !== undefined;
-  }
-
-  close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    clearTimeout(this.#idle);
-    this.#unname();
-    closeSync(this.#file);
+  #free(place: Place): void {
+    place.isFree = true;
+    while (this.#places[0]?.isFree) this.#places.shift();
   }
 
   /** Always from the beginning when nothing lies there: what was written last is what the processor still has at hand. */
   #roomFor(bytes: number): number | undefined {
     if (bytes > SHELF_BYTES) return undefined;
-    if (this.#ends.length === 0) return 0;
-    const from = this.#ends.at(-1)!;
-    const oldest = this.#begins[0]!;
+    if (this.#places.length === 0) return 0;
+    const from = this.#places.at(-1)!.ends;
+    const oldest = this.#places[0]!.at;
     if (from > oldest) {
       if (from + bytes <= SHELF_BYTES) return from;
       return bytes <= oldest ? 0 : undefined;
@@ -146,7 +221,7 @@ export class Shelf {
     if (this.#idle) return;
     this.#idle = setTimeout(() => {
       this.#idle = undefined;
-      if (this.#ends.length > 0 || performance.now() - this.#usedMs < IDLE_MS / 2) return this.#used();
+      if (this.#places.length > 0 || performance.now() - this.#usedMs < IDLE_MS / 2) return this.#used();
       ftruncateSync(this.#file, 0);
     }, IDLE_MS);
     this.#idle.unref();
@@ -188,19 +263,25 @@ export class ShelfReader {
     return undefined;
   }
 
-  /** So many bytes from there, in memory of their own; undefined when they are not there. */
-  take(at: number, bytes: number): Buffer | undefined {
+  /**
+   * So many bytes from there, in memory of their own; undefined when they are not there. `isPassing`: they are but sent on, and
+   * nobody keeps them.
+   */
+  take(at: number, bytes: number, isPassing = false): Buffer | undefined {
     if (at + bytes > SHELF_BYTES) return undefined;
-    const frame = Buffer.allocUnsafeSlow(bytes);
-    try {
-      return readSync(this.#file, frame, 0, bytes, at) === bytes ? frame : undefined;
-    } catch {
-      return undefined;
-    }
+    return readFrom(this.#file, at, isPassing ? borrowed(bytes) : Buffer.allocUnsafeSlow(bytes));
   }
 
   close(): void {
     closeSync(this.#file);
+  }
+}
+
+function readFrom(file: number, at: number, frame: Buffer): Buffer | undefined {
+  try {
+    return readSync(file, frame, 0, frame.length, at) === frame.length ? frame : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -14,10 +14,18 @@
 import { Buffer } from 'node:buffer';
 import { connect, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { type Channel, type ChannelHandlers, CLOSE_MS } from './channel.ts';
+import { type Channel, type ChannelHandlers, CLOSE_MS, type LaidFrame } from './channel.ts';
 import { FrameReader } from './frame-reader.ts';
-import { FRAME_BYTES_MAX, LARGE_BYTES, NO_MORE, refusalOf, SPOKEN_MAX, typeOf } from './frames.ts';
-import { recycle } from './packing-write.ts';
+import {
+  FRAME_BYTES_MAX,
+  frameBytesOf,
+  LARGE_BYTES,
+  NO_MORE,
+  refusalOf,
+  SPOKEN_MAX,
+  typeOf,
+} from './frames.ts';
+import { recycle } from './packing-spare.ts';
 import { type Gathering, inReadTurn, isBatchTurn, waitsForRead } from './read-turn.ts';
 import { ShelfPair } from './shelf-pair.ts';
 
@@ -108,8 +116,14 @@ class SocketChannel implements Channel, Gathering {
       this.#handlers?.frame(frame, more);
     };
     this.#shelves = new ShelfPair(
-      { send: (frame) => this.send(frame), frame: (frame) => hand(frame, NO_MORE), broken },
+      {
+        send: (frame) => this.send(frame),
+        sendLater: (frame) => this.#sendLater(frame),
+        frame: (frame) => hand(frame, NO_MORE),
+        broken,
+      },
       frameBytesMax,
+      !whole,
     );
     this.#reader = new FrameReader(
       {
@@ -186,12 +200,34 @@ class SocketChannel implements Channel, Gathering {
     process.nextTick(this.#due);
   }
 
+  sendNow(frame: Buffer, more: readonly Buffer[]): boolean {
+    return !this.ended && this.#shelves.sent(frame, more);
+  }
+
+  lay(frame: Buffer, more: readonly Buffer[]): LaidFrame | undefined {
+    const held = this.ended ? undefined : this.#shelves.hold(frame, more);
+    if (!held) return undefined;
+    const bytes = frameBytesOf(frame, 0);
+    return {
+      send: () => !this.ended && this.#shelves.told(held, bytes),
+      take: () => held.take(),
+      drop: () => held.drop(),
+    };
+  }
+
   readEnded(): void {
     const before = this.#sentMs;
     this.#sentMs = performance.now();
     // Other connections have something for this one too, and are read in the same turn of the event loop.
     if (this.#sentMs - before < BUSY_MS) setImmediate(this.#due);
     else this.#due();
+  }
+
+  /** With what is sent next; at the end of this turn, if nothing is. */
+  #sendLater(frame: Buffer): void {
+    if (this.ended) return;
+    this.#gather(frame);
+    setImmediate(this.#due);
   }
 
   #due = (): void => {

@@ -84,6 +84,7 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
     const runtime = new DirtyRuntime({
       apps: this.#apps.running,
       send: (frame) => channel.send(frame),
+      sendNow: (frame, more) => channel.sendNow?.(frame, more) ?? false,
       direct: (caller) => door.to(caller),
       notice: this.#warn,
     });

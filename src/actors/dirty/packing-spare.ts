@@ -1,0 +1,40 @@
+/**
+ * Large memory that is used again: a slab whose bytes have been written out, for the next large frame. Runs at every end. Fresh
+ * memory costs ten times what the copy into it does, since the system has to find every page of it; and what was used last is what
+ * the processor still has at hand.
+ */
+import { Buffer } from 'node:buffer';
+
+export type Slab = Buffer<ArrayBuffer>;
+
+let spare: Slab | undefined;
+const SPARE_BYTES_MAX = 8 * 1024 * 1024;
+/** What may become the spare one: slabs that were handed out as a frame, which is sent once and kept by nobody. */
+const lent = new WeakMap<ArrayBufferLike, Slab>();
+
+/** A slab of so many bytes, or up to `bytesMax`, with whatever is in it. */
+export function largeSlab(bytes: number, bytesMax = SPARE_BYTES_MAX): Slab {
+  if (!spare || spare.length < bytes || spare.length > bytesMax) return Buffer.allocUnsafeSlow(bytes);
+  const slab = spare;
+  spare = undefined;
+  return slab;
+}
+
+/** A frame that lies in this slab will be given back. */
+export function lendWhole(slab: Slab): void {
+  lent.set(slab.buffer, slab);
+}
+
+/** A frame of so many bytes to fill, which is to be given back when it was written. It may have to wait, and holds no more than twice that. */
+export function borrowed(bytes: number): Buffer {
+  const slab = largeSlab(bytes, bytes * 2);
+  lendWhole(slab);
+  return slab.subarray(0, bytes);
+}
+
+/** The frame was written out, and nobody reads it any more. Any other buffer is left alone. */
+export function recycle(frame: Buffer): void {
+  const own = lent.get(frame.buffer);
+  if (!own || !lent.delete(frame.buffer) || own.length > SPARE_BYTES_MAX) return;
+  if (!spare || spare.length < own.length) spare = own;
+}
