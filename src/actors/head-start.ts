@@ -130,6 +130,7 @@ class Early {
     this.#link = child.stdio[LINK_FD] as Duplex;
     child.on('exit', () => this.onWord());
     this.#link.on('error', () => {});
+    this.#link.on('end', () => this.onWord());
     this.#link.on('data', this.#hear);
     this.#link.write(boot);
   }
@@ -142,14 +143,19 @@ class Early {
     return count;
   }
 
+  /** Its link may end before its end is told: whoever took it then would wait for that for ever. */
   get hasEnded(): boolean {
     const { pid, exitCode, signalCode } = this.child;
-    return pid === undefined || exitCode !== null || signalCode !== null;
+    if (pid === undefined || exitCode !== null || signalCode !== null) return true;
+    return this.#link.readableEnded || this.#link.destroyed;
   }
 
   /** As if nobody had listened; undefined where it is gone. The link flows from the next turn on. */
   given(): ChildProcess | undefined {
-    if (this.hasEnded) return undefined;
+    if (this.hasEnded) {
+      killChild(this.child);
+      return undefined;
+    }
     this.#link.off('data', this.#hear);
     if (this.#heard.length > 0) this.#link.unshift(Buffer.concat(this.#heard));
     this.#link.resume();

@@ -230,7 +230,11 @@ export function processActor<K extends LinkKind>(deps: ProcessDeps<K>) {
         report({ type: 'process.linkBroken', fault });
         stream.destroy();
       };
-      const linkClosed = new Promise<void>((resolve) => stream.once('close', () => resolve()));
+      // Of one that was started early it may be closed by now.
+      const linkClosed = new Promise<void>((resolve) => {
+        if (stream.closed) resolve();
+        else stream.once('close', () => resolve());
+      });
       started.once('exit', (code, signal) => {
         deps.live.delete(started);
         if (started.pid !== undefined) deps.guardian?.remove(started.pid);
