@@ -7,7 +7,7 @@ import { DirtyPayloadError } from '../../src/actors/dirty/errors.ts';
 import { FRAME, HEADER_BYTES, payloadBytesOf, payloadOf } from '../../src/actors/dirty/frames.ts';
 import { pack, packCall, packFrame, packPieces, unpack } from '../../src/actors/dirty/packing.ts';
 import { joined } from '../../src/actors/dirty/packing-pieces.ts';
-import { recycle } from '../../src/actors/dirty/packing-spare.ts';
+import { borrowed, recycle } from '../../src/actors/dirty/packing-spare.ts';
 
 const trip = (value: unknown): unknown => unpack(pack(value));
 const same = (value: unknown): void => assert.deepStrictEqual(trip(value), value);
@@ -378,4 +378,21 @@ test('what stands in many places is searched once, and what is refused in it is 
     code: 'DIRTY_PAYLOAD',
     message: refusal,
   });
+});
+
+test('memory that was given back serves frames of about its size, also after one that was much larger', () => {
+  // The spare one of other tests goes first.
+  recycle(borrowed(200_000));
+  const first = borrowed(200_000);
+  recycle(first);
+  const longer = borrowed(200_100);
+  assert.equal(longer.length, 200_100);
+  assert.equal(longer.buffer, first.buffer, 'a frame that is a little larger uses it again');
+  const huge = borrowed(4_000_000);
+  recycle(huge);
+  const small = borrowed(200_000);
+  assert.notEqual(small.buffer, huge.buffer, 'a frame holds no more than twice what it has');
+  assert.ok(small.buffer.byteLength <= 400_000);
+  recycle(small);
+  assert.equal(borrowed(200_000).buffer, small.buffer, 'what was much larger has made way');
 });

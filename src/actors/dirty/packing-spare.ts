@@ -9,12 +9,14 @@ export type Slab = Buffer<ArrayBuffer>;
 
 let spare: Slab | undefined;
 const SPARE_BYTES_MAX = 8 * 1024 * 1024;
+/** Borrowed slabs are a multiple of this: the next frame is rarely of the very same size. */
+const STEP_BYTES = 64 * 1024;
 /** What may become the spare one: slabs that were handed out as a frame, which is sent once and kept by nobody. */
 const lent = new WeakMap<ArrayBufferLike, Slab>();
 
-/** A slab of so many bytes, or up to `bytesMax`, with whatever is in it. */
-export function largeSlab(bytes: number, bytesMax = SPARE_BYTES_MAX): Slab {
-  if (!spare || spare.length < bytes || spare.length > bytesMax) return Buffer.allocUnsafeSlow(bytes);
+/** A slab of so many bytes or more, with whatever is in it. */
+export function largeSlab(bytes: number): Slab {
+  if (!spare || spare.length < bytes) return Buffer.allocUnsafeSlow(bytes);
   const slab = spare;
   spare = undefined;
   return slab;
@@ -27,7 +29,10 @@ export function lendWhole(slab: Slab): void {
 
 /** A frame of so many bytes to fill, which is to be given back when it was written. It may have to wait, and holds no more than twice that. */
 export function borrowed(bytes: number): Buffer {
-  const slab = largeSlab(bytes, bytes * 2);
+  const slab =
+    spare && spare.length >= bytes && spare.length <= bytes * 2
+      ? largeSlab(bytes)
+      : Buffer.allocUnsafeSlow(Math.ceil(bytes / STEP_BYTES) * STEP_BYTES);
   lendWhole(slab);
   return slab.subarray(0, bytes);
 }
@@ -36,5 +41,6 @@ export function borrowed(bytes: number): Buffer {
 export function recycle(frame: Buffer): void {
   const own = lent.get(frame.buffer);
   if (!own || !lent.delete(frame.buffer) || own.length > SPARE_BYTES_MAX) return;
-  if (!spare || spare.length < own.length) spare = own;
+  // The last one even if it is the smaller: one that is too large for what is borrowed now would never be used, and never go.
+  spare = own;
 }
