@@ -47,7 +47,7 @@ export async function control(rounds: number, json: boolean): Promise<number> {
     const port = await freePort();
     const kirin = startServer([
       process.execPath,
-      join(root, 'dist/kirin.js'),
+      join(root, 'dist/kirin.cjs'),
       '-w',
       String(WORKERS),
       '-b',

@@ -14,7 +14,7 @@ import { circumstances, fixed, median, progress, publish, table, whole } from '.
 import { openWatcher, type Watching } from './watching.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const kirin = join(root, 'dist/kirin.js');
+const kirin = join(root, 'dist/kirin.cjs');
 const CONNECTIONS = 50;
 const WARM_UP_SECONDS = 2;
 const READY_MS = 120_000;

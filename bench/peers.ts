@@ -18,7 +18,7 @@ const ANSWER_MS = 5_000;
 const ASKED_TOGETHER = 8;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const kirin = join(root, 'dist/kirin.js');
+const kirin = join(root, 'dist/kirin.cjs');
 const servers = fileURLToPath(new URL('servers', import.meta.url));
 
 export type PeerName = 'kirin' | 'handWritten' | 'cluster' | 'pm2' | 'watt' | 'bare';
@@ -105,7 +105,7 @@ export const TWO: How = { workers: WORKERS, node: process.execPath };
 
 /** What makes it impossible to measure the build in dist/, in one line. */
 export const buildFault = (): string | undefined =>
-  existsSync(kirin) ? undefined : 'dist/kirin.js is missing; run npm run build first';
+  existsSync(kirin) ? undefined : 'dist/kirin.cjs is missing; run npm run build first';
 
 /** What makes it doubtful. */
 export function buildDoubt(): string | undefined {

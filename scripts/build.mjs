@@ -10,7 +10,6 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -123,15 +122,14 @@ await build({
   minify: true,
   entryPoints: { kirin: 'src/stages/kirin.ts', worker: 'src/stages/worker.ts' },
 });
-// What checkouts call it; a package has no links.
-rmSync(join(outdir, 'kirin.js'), { force: true });
-symlinkSync('kirin.cjs', join(outdir, 'kirin.js'));
+// Under the name that one would look for; as the command itself it would begin with the loader of ES modules.
+writeFileSync(join(outdir, 'kirin.js'), "#!/usr/bin/env node\nimport './kirin.cjs';\n");
 // Loaded by Node.js itself before anything else, as it is.
 copyFileSync('src/actors/entry/join-groups.cjs', join(outdir, 'join-groups.cjs'));
 // Apart from the server: the shell must read no more code than it runs.
 const shell = await buildShell(common);
 const inspector = await buildInspector(outdir);
-for (const command of ['kirin.cjs', 'kirinc.js']) chmodSync(join(outdir, command), 0o755);
+for (const command of ['kirin.cjs', 'kirin.js', 'kirinc.js']) chmodSync(join(outdir, command), 0o755);
 
 const packages = new Set();
 for (const input of [...server, ...shell, inspector].flatMap(({ metafile }) =>

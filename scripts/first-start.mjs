@@ -12,9 +12,13 @@ const LOOK_MS = 50;
 /** The arbiter's two, and the worker's. */
 const STAGES = 3;
 
+/** Variables of whoever builds that would make this another start. */
+const STEERS =
+  /^(KIRIN_.*|NODE_OPTIONS|NODE_DISABLE_COMPILE_CACHE|NODE_COMPILE_CACHE|PORT|WEB_CONCURRENCY|LISTEN_.*)$/;
+
 /** Where it cannot be, starts are only slower. */
 export async function firstStart(outdir) {
-  const { NODE_OPTIONS: _, ...env } = process.env;
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !STEERS.test(name)));
   const server = spawn(
     process.execPath,
     [join(outdir, 'kirin.cjs'), '-b', '127.0.0.1:0', '--no-control-socket', 'examples/hello/app.js'],

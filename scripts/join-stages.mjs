@@ -40,7 +40,7 @@ export async function joinStages(outdir, metafile, roots) {
     };
     visit(root);
     const name = join('chunks', `${stage}.js`);
-    const own = new Map(parts.map((file, at) => [file, { name, prefix: file === root ? '' : `s${at}_` }]));
+    const own = new Map(parts.map((file) => [file, { name, prefix: file === root ? '' : prefixOf(file) }]));
     const { outputFiles } = await build({
       stdin: { contents: entryOf(parts, outputs, own), resolveDir: join(outdir, 'chunks') },
       outfile: join(outdir, name),
@@ -90,6 +90,12 @@ function asScript(code, roots) {
   body = body.replace(/(?<![.\w$])import\(/g, 'kirinImport(');
   return `(function (module, require, kirinImport, kirinUrl) { "use strict";\n${body}\n})\n`;
 }
+
+/**
+ * Of the file's own name, with its hash: what imports it is then the same text as long as that is the same file, and a server whose
+ * package is replaced while it runs finds nothing else under a name that it knows.
+ */
+const prefixOf = (file) => `${basename(file, '.js').replace(/\W/g, '_')}_`;
 
 const handingOn = (stage, names) =>
   [

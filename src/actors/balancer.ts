@@ -55,6 +55,7 @@ export class Balancer {
     });
     // Asked at every look, since it tells of the time between two.
     const isCrowded = accepting.length > this.#processors && areFull();
-    for (const { age, connections } of surplus(loads, isCrowded)) this.#send.get(age)?.(connections);
+    const asked = surplus(loads, isCrowded ? this.#processors : undefined);
+    for (const { age, connections } of asked) this.#send.get(age)?.(connections);
   };
 }

@@ -6,8 +6,10 @@ import { daemonHere } from '../actors/daemon.ts';
 import { letLostTerminalGo } from '../actors/lost-terminal.ts';
 import { takeSignals } from '../actors/signals.ts';
 import { startContext } from '../actors/upgrade/start-context.ts';
+import { handOnSignals } from '../stages/held-signals.ts';
 
 export const signals = takeSignals();
 export const daemon = daemonHere();
 export const start = startContext();
 letLostTerminalGo();
+handOnSignals();

@@ -7,7 +7,7 @@
 const EXCESS_MIN = 3;
 /** Nor below this share of the mean. */
 const EXCESS_SHARE = 0.1;
-/** A connection that gets this part of what one gets on the whole is served as well as others. */
+/** A connection that gets this part of what those of other workers get is served as well as they are. */
 const SERVED_SHARE = 0.75;
 
 export interface Load {
@@ -22,20 +22,26 @@ export interface Shed {
 }
 
 /**
- * For each worker that has too many: how many of its connections should close. Where more workers share a full machine than it
- * has processors (`isCrowded`), spreading makes no more room, and each further worker that is awake costs all of them turns:
- * there a worker with many connections keeps them, as long as each is served as well as those of others.
+ * For each worker that has too many: how many of its connections should close. `crowdedOn`: where more workers share a full machine
+ * than it has processors, how many it has. There spreading makes no more room once there is something to do for each processor, and
+ * each further worker that is awake costs all of them turns: a worker keeps what it has, up to the share of a processor, as long as
+ * each of its connections is served as well as those of others.
  */
-export function surplus(loads: readonly Load[], isCrowded = false): Shed[] {
+export function surplus(loads: readonly Load[], crowdedOn?: number): Shed[] {
   const { length } = loads;
   if (length < 2) return [];
   const total = sum(loads.map(({ connections }) => connections));
-  const mean = total / length;
-  const served = (sum(loads.map(({ requestsPerSecond }) => requestsPerSecond)) / total) * SERVED_SHARE;
+  const served = sum(loads.map(({ requestsPerSecond }) => requestsPerSecond));
+  const isWithin = (connections: number, share: number): boolean =>
+    connections - share <= Math.max(EXCESS_MIN, share * EXCESS_SHARE);
   return loads.flatMap(({ age, connections, requestsPerSecond }) => {
-    const excess = connections - mean;
-    if (excess <= Math.max(EXCESS_MIN, mean * EXCESS_SHARE)) return [];
-    if (isCrowded && requestsPerSecond / connections >= served) return [];
+    const excess = connections - total / length;
+    if (isWithin(connections, total / length)) return [];
+    if (crowdedOn !== undefined && isWithin(connections, total / crowdedOn)) {
+      const others = (served - requestsPerSecond) / (total - connections);
+      // Where others have none, there is nothing to compare with.
+      if (!(requestsPerSecond / connections < others * SERVED_SHARE)) return [];
+    }
     // Of those that come again one share comes back to the same worker.
     return [{ age, connections: Math.min(connections, Math.round((excess * length) / (length - 1))) }];
   });

@@ -17,6 +17,7 @@ import { processWords, type SpawnWords, spawnAsSaid } from '../actors/process-sp
 import { type BoundHandle, bindTcpHandle } from '../actors/socket-handle.ts';
 import { CONFIG_FILES } from '../settings/config-names.ts';
 import { TYPED_VARIABLE } from '../settings/typed-options.ts';
+import { holdSignals } from './held-signals.ts';
 import { type PlainOption, type PlainStart, plainStart } from './plain-arguments.ts';
 
 /** Under this symbol of the global object whoever prepares the first generation finds what was started. */
@@ -99,6 +100,8 @@ export function startEarly(
     // What is in there may be anything.
     if (CONFIG_FILES.some((name) => lstatSync(join(directory, name), { throwIfNoEntry: false }))) return;
     const { cwd } = resolveApp({ app: plain.app, chdir: undefined });
+    // From here on there is something that must not be left behind.
+    holdSignals();
     early = new EarlyStart();
     early.begin(plain, cwd, workerFile);
     Object.defineProperty(globalThis, EARLY, { value: early });

@@ -20,6 +20,7 @@ import {
 import { basename, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Script } from 'node:vm';
+import { crc32 } from 'node:zlib';
 
 export type Exports = Record<string, unknown>;
 type Load = (specifier: string) => Promise<unknown>;
@@ -39,6 +40,8 @@ const DIRECTORY_MODE = 0o755;
 const FILE_MODE = 0o644;
 /** Files of other versions of Node.js, and of other machines that share the directory; then all are made anew. */
 const FILES_MAX = 32;
+/** At the end of a file, of all before it: V8 looks at the length alone, and code that is damaged ends the process. */
+const SUM_BYTES = 4;
 
 interface Loaded {
   script: Script;
@@ -72,13 +75,14 @@ export function openStages(
     exported.set(name, module);
     const file = join(chunks, files[name]!);
     // The build writes ASCII alone.
-    const kept = join(cache, `${files[name]}-${build}`);
-    const cachedData = keptCode(kept, file);
+    const kept = build === undefined ? undefined : join(cache, `${files[name]}-${build}`);
+    const cachedData = kept === undefined ? undefined : keptCode(kept, file);
     const script = new Script(readFileSync(file, 'latin1'), {
       filename: file,
       ...(cachedData ? { cachedData } : {}),
     });
-    loaded.push({ script, kept, wasKept: cachedData !== undefined && script.cachedDataRejected === false });
+    if (kept !== undefined)
+      loaded.push({ script, kept, wasKept: cachedData !== undefined && script.cachedDataRejected === false });
     const run = script.runInThisContext() as (...given: unknown[]) => void;
     run(module, requireFrom, importFrom, url);
     return module.exports;
@@ -113,7 +117,7 @@ function keptCode(kept: string, file: string): Buffer | undefined {
     fd = openSync(kept, 'r');
     const about: Stats = fstatSync(fd);
     const isOurs = about.isFile() && about.uid === lstatSync(file).uid && (about.mode & OTHERS_WRITE) === 0;
-    return isOurs ? readFileSync(fd) : undefined;
+    return isOurs ? whole(readFileSync(fd)) : undefined;
   } catch {
     return undefined;
   } finally {
@@ -121,13 +125,23 @@ function keptCode(kept: string, file: string): Buffer | undefined {
   }
 }
 
-/** Others find the whole file or none, also after the power has failed: V8 does not look whether it is whole. */
+/** What was written, without its sum; undefined where it is not what was written. */
+function whole(bytes: Buffer): Buffer | undefined {
+  const length = bytes.length - SUM_BYTES;
+  const code = bytes.subarray(0, Math.max(0, length));
+  return length > 0 && bytes.readUInt32LE(length) === crc32(code) ? code : undefined;
+}
+
+/** Others find the whole file or none. */
 async function write({ script, kept }: Loaded): Promise<void> {
   const draft = `${kept}.${process.pid}`;
   try {
     const file = await promises.open(draft, 'wx', FILE_MODE);
     try {
-      await file.writeFile(script.createCachedData());
+      const code = script.createCachedData();
+      const sum = Buffer.alloc(SUM_BYTES);
+      sum.writeUInt32LE(crc32(code));
+      await file.writeFile(Buffer.concat([code, sum]));
       await file.sync();
     } finally {
       await file.close();
@@ -139,9 +153,14 @@ async function write({ script, kept }: Loaded): Promise<void> {
   }
 }
 
-/** Code is for one build of Node.js alone, and V8 knows less of that than its version. */
-function buildName(): string {
-  const { size, mtimeMs } = statSync(process.execPath);
-  const build = `${size.toString(36)}-${Math.trunc(mtimeMs).toString(36)}`;
-  return `${process.version}-${process.platform}-${process.arch}-${build}`;
+/** Code is for one build of Node.js alone, and V8 knows less of that than its version. Undefined where that may not be looked at. */
+function buildName(): string | undefined {
+  try {
+    const { size, mtimeMs } = statSync(process.execPath);
+    const build = `${size.toString(36)}-${Math.trunc(mtimeMs).toString(36)}`;
+    return `${process.version}-${process.platform}-${process.arch}-${build}`;
+  } catch {
+    // The permission model of Node.js.
+    return undefined;
+  }
 }

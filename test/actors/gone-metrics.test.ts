@@ -45,6 +45,27 @@ test('labels that are ever new are kept up to a bound, those that are known go o
   assert.equal(valuesOf(later, 'users_total')[0]?.value, 2);
 });
 
+test('one metric with labels that are ever new takes nothing from the others, wherever it stands', () => {
+  const many = (name: string, count: number) =>
+    counter(
+      name,
+      Array.from({ length: count }, (_, index) => ({ value: 1, labels: { index } })),
+    );
+  const { kept, dropped } = bounded(
+    [many('logins_total', 90), many('orders_total', 1), many('paths_total', 30)],
+    60,
+  );
+  assert.deepEqual(
+    kept.map(({ name, values }) => [name, values.length]),
+    [
+      ['logins_total', 30],
+      ['orders_total', 1],
+      ['paths_total', 29],
+    ],
+  );
+  assert.equal(dropped, 'logins_total');
+});
+
 test('a histogram is kept as a whole or not at all', () => {
   const series = (path: string): Value[] => [
     { value: 1, labels: { path, le: 1 }, metricName: 'h_bucket' },
@@ -57,7 +78,7 @@ test('a histogram is kept as a whole or not at all', () => {
     type: 'histogram',
     values: [...series('/a'), ...series('/b'), ...series('/c')],
   };
-  const { kept, dropped } = bounded([histogram, counter('c_total', [{ value: 1, labels: {} }])], 5);
+  const { kept, dropped } = bounded([histogram], 5);
   assert.deepEqual(kept, [{ ...histogram, values: [...series('/a'), ...series('/b')] }]);
   assert.equal(dropped, 'h');
   assert.equal(bounded([histogram], 12).dropped, undefined);

@@ -46,6 +46,9 @@ function kept(place: string): Record<string, number> {
   return Object.fromEntries(readdirSync(cache).map((name) => [name, statSync(join(cache, name)).ino]));
 }
 
+/** As a disk may leave it, of the same length. */
+const damaged = (bytes: Buffer): Buffer => bytes.fill(0, bytes.length - 64, bytes.length - 32);
+
 const onlyKept = (place: string): string => {
   const [name] = readdirSync(join(place, 'cache')).filter((one) => one.startsWith(FILES.first));
   return join(place, 'cache', name!);
@@ -81,6 +84,7 @@ test('what V8 has made is kept, for the owner alone to write, and used: it is no
 for (const [what, spoil] of [
   ['that others may write', (path: string) => chmodSync(path, 0o666)],
   ['that was cut off', (path: string) => truncateSync(path, statSync(path).size / 2)],
+  ['that is damaged', (path: string) => writeFileSync(path, damaged(readFileSync(path)))],
   ['that is empty', (path: string) => truncateSync(path, 0)],
   ['that is something else', (path: string) => writeFileSync(path, 'no code at all '.repeat(99))],
 ] as const)

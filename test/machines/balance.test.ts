@@ -38,7 +38,7 @@ test('nobody lets go more than it has, and never all workers at once', () => {
 test('on a crowded machine who has more lets some go only if its connections are served worse than those of others', () => {
   const served = (...figures: [connections: number, requestsPerSecond: number][]) =>
     figures.map(([connections, requestsPerSecond], age) => ({ age, connections, requestsPerSecond }));
-  const asked = (loads: ReturnType<typeof served>) => surplus(loads, true).map(({ age }) => age);
+  const asked = (loads: ReturnType<typeof served>) => surplus(loads, 2).map(({ age }) => age);
   // Two of eight have them all, and serve them alike.
   const two = served([25, 20_000], [25, 19_000], [0, 0], [0, 0], [0, 0], [0, 0], [0, 0], [0, 0]);
   assert.deepEqual(asked(two), []);
@@ -47,20 +47,23 @@ test('on a crowded machine who has more lets some go only if its connections are
     [0, 1],
     'with processors left they are spread',
   );
-  // Each of the eight has the same turn, and one has most of the connections.
+  // Each of the eight has the same turn, and one has more of the connections than others.
   const turns = served(
-    [29, 1000],
-    [3, 1000],
-    [3, 1000],
-    [3, 1000],
-    [3, 1000],
-    [3, 1000],
+    [26, 1000],
+    [4, 1000],
+    [4, 1000],
+    [4, 1000],
+    [4, 1000],
+    [4, 1000],
     [3, 1000],
     [3, 1000],
   );
   assert.deepEqual(asked(turns), [0]);
+  // One alone has work, on a machine with two processors, however well it is served.
+  assert.deepEqual(asked(served([50, 40_000], [0, 0], [0, 0])), [0]);
+  assert.deepEqual(asked(served([970, 1000], [10, 50], [10, 50], [10, 50])), [0]);
   assert.deepEqual(
-    asked(served([40, 0], [0, 0], [0, 0])),
+    asked(served([25, 0], [25, 0], [0, 0])),
     [],
     'nobody is served worse where nothing is asked',
   );

@@ -50,6 +50,19 @@ describe('an early start', { concurrency: 2 }, () => {
     await eventually('nobody is left', () => !started().some(isAlive));
   });
 
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGUSR1'] as const)
+    test(`with ${signal} as soon as there is a worker is no other than later`, async (t) => {
+      const { app, env, started } = observed(t);
+      const server = launch(t, app, ['-w', '2'], { env });
+      await eventually('a process is started', () => childrenOf(server.pid).length > 0);
+      process.kill(server.pid, signal);
+      if (signal === 'SIGUSR1') {
+        await server.settled(2);
+        assert.equal(await server.stop(), 0);
+      } else assert.deepEqual(await server.exit(), { code: 0, signal: null });
+      await eventually('nobody is left', () => !started().some(isAlive));
+    });
+
   test('where the address is in use: nothing is started', async (t) => {
     const { app, env, started } = observed(t);
     const other = createServer().listen(0, '127.0.0.1');

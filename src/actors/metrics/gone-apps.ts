@@ -52,21 +52,27 @@ export class GoneApps {
   }
 }
 
-/** The first `max` values, nearly: what belongs together, as a histogram's do, stays so. `dropped`: the first metric that lost some. */
+/**
+ * `max` values, nearly: what belongs together, as a histogram's do, stays so. Those with few have all of theirs, and those with many share
+ * what is left, so that one with ever-new labels takes nothing from the others. `dropped`: the first metric that lost some.
+ */
 export function bounded(
   list: MetricJson[],
   max: number,
 ): { kept: MetricJson[]; dropped: string | undefined } {
   let room = max;
+  let left = list.length;
+  const rooms = new Map<MetricJson, number>();
+  for (const metric of [...list].sort((one, other) => one.values.length - other.values.length)) {
+    const own = Math.min(metric.values.length, Math.floor(room / left--));
+    rooms.set(metric, own);
+    room -= own;
+  }
   let dropped: string | undefined;
   const kept = list.map((metric) => {
-    if (metric.values.length <= room) {
-      room -= metric.values.length;
-      return metric;
-    }
-    const first = metric.values.slice(0, room);
-    const series = new Set(first.map(seriesOf));
-    room = 0;
+    const own = rooms.get(metric)!;
+    if (metric.values.length <= own) return metric;
+    const series = new Set(metric.values.slice(0, own).map(seriesOf));
     const values = metric.values.filter((value) => series.has(seriesOf(value)));
     if (values.length < metric.values.length) dropped ??= metric.name;
     return { ...metric, values };
