@@ -14,7 +14,7 @@ const shape = (value: object): string =>
 const FIGURES =
   'slot:number generation:number state:string requests:number requests_per_second:number ' +
   'connections:number in_flight:number loop_delay_p99_ms:number utilization:number rss_bytes:number uptime:number ' +
-  'paused:boolean full:boolean';
+  'paused:boolean full:boolean resting:boolean';
 
 describe('show', { concurrency: 2 }, () => {
   test('all', async (t) => {
