@@ -114,7 +114,13 @@ test('over all processes, nothing is received before it was sent, and time does 
   const server = await controlled(t);
   const seen = await watch(t, server);
   await seen.until('both workers are seen', () => seen.isLive && bothServe(seen));
+  const old = new Set(seen.roots('web').map(({ pid }) => pid));
   await server.ask('reload --wait');
+  // A worker tells of itself when it has heard that somebody watches; one that is gone by then tells nothing.
+  await seen.until('both new workers are seen', () => {
+    const now = seen.roots('web').filter(({ pid }) => !old.has(pid));
+    return now.length === 2 && bothServe(seen);
+  });
   await server.ask('worker remove 1 --wait');
   await seen.until('one worker is left', () => bothServe(seen, 1));
   const actors = new Map(all(seen, 'actor').map((actor) => [actor.id, actor]));
