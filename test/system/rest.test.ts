@@ -61,11 +61,24 @@ test('surplus workers rest while short connections fill the machine, and all acc
   assert.deepEqual(before.failures, []);
 
   const rested = await resting();
-  const accepting = (await shown()).find(({ pid }) => !rested.includes(pid))!;
-  process.kill(accepting.pid, 'SIGKILL');
-  await eventually('one is woken for it', async () => (await resting()).length < SURPLUS, DEADLINE_MS);
+  const known = await shown();
+  const killed = known.find(({ pid }) => !rested.includes(pid))!;
+  process.kill(killed.pid, 'SIGKILL');
+  // Another may have been late with its heartbeat, made up for, and be back: then nobody need be woken. Whoever replaces it does not count.
+  await eventually(
+    'enough of the others accept',
+    async () =>
+      (await shown()).filter(
+        (one) =>
+          one.state === 'ready' &&
+          !one.resting &&
+          one.pid !== killed.pid &&
+          known.some(({ pid }) => pid === one.pid),
+      ).length >= acceptingMin(availableParallelism()),
+    DEADLINE_MS,
+  );
   const still = await resting();
-  assert.ok(still.length > 0 && still.every((pid) => rested.includes(pid)));
+  assert.ok(still.length > 0);
   assert.deepEqual(server.all(/^all workers accept again/), [], 'it alone');
 
   const { failures } = await flood.stop();
