@@ -36,7 +36,7 @@ export interface Accepting {
 }
 
 /** So many go on accepting at least: one for each processor, and one that is there when another is busy. */
-export const acceptingMin = (processors: number): number => Math.max(2, processors + 1);
+export const acceptingMin = (processors: number): number => processors + 1;
 
 /** Who is to rest, of those that accept: the ones with the fewest connections, so that nobody who serves much changes. */
 export function toRest(accepting: readonly Accepting[], bustle: Bustle): number[] {
