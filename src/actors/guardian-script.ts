@@ -7,20 +7,22 @@
  * is the end of the writer.
  */
 
+/** What a terminal, an operator or a service manager sends to all there are; none of it ends a guardian that has begun. */
+export const GUARDIAN_IGNORES = 'HUP INT QUIT TERM USR1 USR2 TSTP TTIN TTOU WINCH PIPE ALRM';
 /** How often it looks, once it looks. */
 const TICK_S = '0.1';
 /** How long it tries to kill a process that the kernel does not let die, in tenths of a second. */
 const GIVE_UP_TENTHS = 100;
 
 /**
- * - It takes no signal that a terminal, an operator or a service manager sends to all there are: who ends early guards nobody.
+ * - It takes no signal that is sent to all there are: who ends early guards nobody.
  * - A process that is stopped is let go on first: it then sees by itself that its arbiter is gone, and finishes what it has.
  * - The clock is /proc/uptime, since a count of ticks runs late; where there is none, the count is what there is.
  * - The name of a process may hold anything, also the bracket that ends it and a newline: what counts is behind the last one.
  */
 export const GUARDIAN_SCRIPT = `
 set -f
-trap '' HUP INT QUIT TERM USR1 USR2 TSTP TTIN TTOU WINCH PIPE ALRM
+trap '' ${GUARDIAN_IGNORES}
 live= now=0
 
 identify() {

@@ -8,7 +8,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Writable } from 'node:stream';
 import { killChild } from './child-kill.ts';
-import { GUARDIAN_SCRIPT } from './guardian-script.ts';
+import { GUARDIAN_IGNORES, GUARDIAN_SCRIPT } from './guardian-script.ts';
 import { childStdio } from './inherited.ts';
 import { spawn } from './priority.ts';
 import { startMark } from './process-identity.ts';
@@ -34,6 +34,7 @@ export class Guardian {
   #waitMs = AGAIN_MS;
   #isEnding = false;
   #isTold = false;
+  #wasHitEarly = false;
 
   /** `notice` is told, once, that a guardian has died or cannot be started; another `shell` is for tests. */
   constructor(notice: (text: string) => void, shell = SHELL) {
@@ -114,7 +115,10 @@ export class Guardian {
 
   #guardBy(child: ChildProcess): void {
     child.once('error', (error) => this.#lost(child, `could not be started: ${error.message}`));
-    child.once('exit', (code, signal) => this.#lost(child, `has ended (${signal ?? `exit code ${code}`})`));
+    child.once('exit', (code, signal) => {
+      if (isIgnored(signal) && !this.#wasHitEarly) this.#hitEarly(child);
+      else this.#lost(child, `has ended (${signal ?? `exit code ${code}`})`);
+    });
     // It does not hold our process, which may end in many ways.
     child.unref();
     (child.stdin as unknown as { unref?(): void } | null)?.unref?.();
@@ -131,6 +135,14 @@ export class Guardian {
     stdin.write(text);
   }
 
+  /** A Ctrl-C in the instant after it was forked: it was still of our process group, and had not begun. The next one is not. */
+  #hitEarly(child: ChildProcess): void {
+    if (this.#child !== child) return;
+    this.#wasHitEarly = true;
+    this.#child = undefined;
+    this.#start();
+  }
+
   #lost(child: ChildProcess | undefined, what: string): void {
     if (this.#child !== child) return;
     this.#child = undefined;
@@ -144,4 +156,9 @@ export class Guardian {
     this.#again.unref();
     this.#waitMs = Math.min(2 * this.#waitMs, AGAIN_MS_MAX);
   }
+}
+
+/** A guardian that has begun does not end by it. */
+function isIgnored(signal: NodeJS.Signals | null): boolean {
+  return signal !== null && GUARDIAN_IGNORES.split(' ').includes(signal.slice(3));
 }

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { Guardian } from '../../src/actors/guardian.ts';
 import { GUARDIAN_SCRIPT } from '../../src/actors/guardian-script.ts';
 import { isRunning, startMark } from '../../src/actors/process-identity.ts';
-import { until } from './support.ts';
+import { temporaryDirectory, until } from './support.ts';
 
 /** A process that does nothing, under a name of its own. */
 async function idler(t: TestContext, title = 'idler'): Promise<ChildProcess & { pid: number }> {
@@ -71,4 +72,26 @@ test('where no shell can be started that is told, once, and nothing else happens
   guardian.remove(child.pid);
   await guardian.end();
   assert.equal(told.length, 1);
+});
+
+test('one that a signal to the group hits before it has begun is replaced at once, and nothing is told', async (t) => {
+  const told: string[] = [];
+  const child = await idler(t);
+  const folder = temporaryDirectory(t);
+  const shell = `${folder}/sh`;
+  // What a Ctrl-C in the instant after the fork does; only once.
+  writeFileSync(
+    shell,
+    `#!/bin/sh\nset -C; { echo $$ > '${folder}/hit'; } 2>/dev/null && kill -INT $$\nexec /bin/sh "$@"\n`,
+    { mode: 0o755 },
+  );
+  const guardian = new Guardian((text) => told.push(text), shell);
+  guardian.add(child.pid, 0);
+  const hit = (): string => (existsSync(`${folder}/hit`) ? readFileSync(`${folder}/hit`, 'utf8').trim() : '');
+  await until('it was hit', () => hit() !== '');
+  await until('there is another', () => guardian.pid !== undefined && String(guardian.pid) !== hit());
+  await guardian.end();
+  assert.deepEqual(told, []);
+  // Its end is that of who told it: it knew the name of the one that was there before.
+  await until('who was named is gone', () => !isRunning(child.pid));
 });
