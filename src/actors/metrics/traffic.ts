@@ -16,9 +16,16 @@ export interface TrafficDeps {
   notice(text: string): void;
 }
 
+interface Answers {
+  readonly status: number;
+  count: number;
+}
+
 export class Traffic {
   readonly #deps: TrafficDeps;
-  readonly #statuses = new Map<number, { count: number }>();
+  readonly #statuses = new Map<number, Answers>();
+  /** Of the status that came last, which most often comes next. */
+  #latest: Answers = { status: 0, count: 0 };
   readonly #durations: number[] = new Array(BOUNDS_MS.length + 1).fill(0);
   #totalMs = 0;
   #aborted = 0;
@@ -35,7 +42,7 @@ export class Traffic {
 
   readonly count = (status: number, ms: number, isWhole: boolean): void => {
     this.#isChanged = true;
-    if (isWhole) this.#answersWith(status).count++;
+    if (isWhole) (status === this.#latest.status ? this.#latest : this.#answersWith(status)).count++;
     else this.#aborted++;
     let at = 0;
     while (at < BOUNDS_MS.length && ms > BOUNDS_MS[at]!) at++;
@@ -43,12 +50,13 @@ export class Traffic {
     this.#totalMs += ms;
   };
 
-  #answersWith(status: number): { count: number } {
+  #answersWith(status: number): Answers {
     let answers = this.#statuses.get(status);
     if (!answers) {
-      answers = { count: 0 };
+      answers = { status, count: 0 };
       this.#statuses.set(status, answers);
     }
+    this.#latest = answers;
     return answers;
   }
 
