@@ -52,17 +52,12 @@ export async function observe(rounds: number, seconds: number, json: boolean): P
   ) as unknown as Record<AppName, Record<Way, Sample[]>>;
   const log = join(makePlace('observe'), 'access.log');
   for (let round = 1; round <= rounds; round++)
-    for (const app of APP_NAMES)
-      for (const [index] of WAY_NAMES.entries()) {
-        // Each is the first as often as the others: what else the machine does comes and goes.
-        const way = WAY_NAMES[(index + round) % WAY_NAMES.length]!;
-        const sample = await measure(app, way, generator, log, seconds);
-        samples[app][way].push(sample);
-        const { title } = APPS[app];
-        progress(
-          `round ${round}/${rounds}  ${title}, ${WAYS[way].title}: ${whole(sample.perSecond)} requests/s`,
-        );
-      }
+    for (const app of APP_NAMES) {
+      const measured = await measure(app, round, generator, log, seconds);
+      for (const way of WAY_NAMES) samples[app][way].push(measured[way]);
+      const told = WAY_NAMES.map((way) => `${way} ${whole(measured[way].perSecond)}`).join(', ');
+      progress(`round ${round}/${rounds}  ${APPS[app].title}, requests/s: ${told}`);
+    }
   const figures = APP_NAMES.map((app) => ({
     app,
     ways: WAY_NAMES.map((way) => figuresOf(samples[app], way)),
@@ -82,8 +77,8 @@ export async function observe(rounds: number, seconds: number, json: boolean): P
     const head = [APPS[app].title, 'requests/s', 'ratio', 'CPU µs/request', 'its ratio'];
     return `${table(head, rows)}\n\n${goals.join('\n')}`;
   });
-  const text = `${WORKERS} workers, ${CONNECTIONS} keep-alive connections, ${rounds} rounds of ${seconds} s in turns; a ratio is the median of the rounds', to what is
-measured without either. CPU is that of all processes of a server; it suffers less from what else the machine does.
+  const text = `${WORKERS} workers, ${CONNECTIONS} keep-alive connections, ${rounds} rounds, in each of which new servers are asked in turns of a second, ${seconds} times;
+a ratio is the median of the rounds', to what is measured without either. CPU is that of all processes of a server; it suffers less from what else the machine does.
 
 ${tables.join('\n\n')}`;
   const { observe: least } = DEFAULTS;
@@ -107,43 +102,89 @@ function figuresOf(samples: Record<Way, Sample[]>, way: Way) {
   };
 }
 
+/**
+ * One server for each way, all new and all there at once, that are asked in turns of a second: what else the machine does changes within
+ * seconds, and by more than what is measured.
+ */
 async function measure(
   app: AppName,
-  way: Way,
+  round: number,
   generator: LoadGenerator,
   log: string,
   seconds: number,
-): Promise<Sample> {
+): Promise<Record<Way, Sample>> {
+  const load = { connections: CONNECTIONS, closing: false };
+  const contenders: Contender[] = [];
+  try {
+    for (const way of WAY_NAMES) contenders.push(await contend(app, way, log));
+    for (const one of contenders)
+      one.asked += (await generator.fire(one.port, { ...load, seconds: WARM_UP_SECONDS })).requests;
+    for (let second = 0; second < seconds; second++)
+      for (const [index] of contenders.entries()) {
+        // Each is the first as often as the others.
+        const one = contenders[(index + round + second) % contenders.length]!;
+        const before = finelyCpuMsOf(one.server.pid);
+        const scraping = one.metricsPort === undefined ? undefined : scrapeEvery(one.metricsPort);
+        const { perSecond, requests, errors } = await generator.fire(one.port, { ...load, seconds: 1 });
+        scraping?.end();
+        if (errors > 0) throw new Error(`${errors} errors ${WAYS[one.way].title}`);
+        one.asked += requests;
+        one.perSecond.push(perSecond);
+        one.measured += requests;
+        one.cpuMs += (finelyCpuMsOf(one.server.pid) ?? Number.NaN) - (before ?? Number.NaN);
+      }
+    for (const { way, asked, metricsPort, logFile } of contenders) {
+      // What is measured is what is asked for: a server that counts nothing would be fast.
+      if (way === 'metrics') await until('all requests are counted', () => isCounted(metricsPort!, asked));
+      if (logFile !== undefined) await written(logFile, asked);
+    }
+    const sampled = contenders.map(({ way, perSecond, measured, cpuMs }): [Way, Sample] => {
+      const cpuUs = (cpuMs * 1000) / measured;
+      const mean = perSecond.reduce((sum, one) => sum + one, 0) / perSecond.length;
+      return [way, { perSecond: mean, cpuUs: Number.isNaN(cpuUs) ? undefined : cpuUs }];
+    });
+    return Object.fromEntries(sampled) as Record<Way, Sample>;
+  } finally {
+    for (const { server, logFile } of contenders) {
+      await server.kill();
+      if (logFile !== undefined) rmSync(logFile, { force: true });
+    }
+  }
+}
+
+interface Contender {
+  way: Way;
+  server: Server;
+  port: number;
+  metricsPort: number | undefined;
+  logFile: string | undefined;
+  /** Requests since its start, and those that were measured. */
+  asked: number;
+  measured: number;
+  perSecond: number[];
+  cpuMs: number;
+}
+
+async function contend(app: AppName, way: Way, log: string): Promise<Contender> {
   const port = await freePort();
-  const metricsPort = await freePort();
-  const options: Record<Way, string[]> = {
-    without: [],
-    metrics: ['--metrics', `${HOST}:${metricsPort}`],
-    log: ['--access-logfile', log],
-    json: ['--access-logfile', log, '--access-logformat', 'json'],
-  };
+  const metricsPort = way === 'metrics' ? await freePort() : undefined;
+  const logFile = way === 'log' || way === 'json' ? `${log}.${way}` : undefined;
+  const options = [
+    ...(metricsPort === undefined ? [] : ['--metrics', `${HOST}:${metricsPort}`]),
+    ...(logFile === undefined ? [] : ['--access-logfile', logFile]),
+    ...(way === 'json' ? ['--access-logformat', 'json'] : []),
+  ];
   const how = { workers: WORKERS, node: process.execPath };
-  const file = join(servers, APPS[app].file);
-  const command = kirinCommand(port, how, '--no-control-socket', ...options[way]);
-  const server = startServer([...command.slice(0, -1), file]);
+  const command = kirinCommand(port, how, '--no-control-socket', ...options);
+  const server = startServer([...command.slice(0, -1), join(servers, APPS[app].file)]);
   try {
     await ready(server, port);
-    const scraping = way === 'metrics' ? scrapeEvery(metricsPort) : undefined;
-    const load = { connections: CONNECTIONS, closing: false };
-    const warmUp = await generator.fire(port, { ...load, seconds: WARM_UP_SECONDS });
-    const before = finelyCpuMsOf(server.pid);
-    const { perSecond, requests, errors } = await generator.fire(port, { ...load, seconds });
-    const after = finelyCpuMsOf(server.pid);
-    if (errors > 0) throw new Error(`${errors} errors ${WAYS[way].title}`);
-    await scraping?.end(warmUp.requests + requests);
-    if (way === 'log' || way === 'json') await written(log, warmUp.requests + requests);
-    const cpuUs =
-      before === undefined || after === undefined ? undefined : ((after - before) * 1000) / requests;
-    return { perSecond, cpuUs };
-  } finally {
+  } catch (error) {
     await server.kill();
-    rmSync(log, { force: true });
+    throw error;
   }
+  const none = { asked: 0, measured: 0, perSecond: [], cpuMs: 0 };
+  return { way, server, port, metricsPort, logFile, ...none };
 }
 
 async function ready(server: Server, port: number): Promise<void> {
@@ -157,19 +198,17 @@ async function ready(server: Server, port: number): Promise<void> {
   }
 }
 
-/** What is measured is what is asked for: a server that counts nothing would be fast. */
-function scrapeEvery(port: number) {
-  const count = async (): Promise<number> => {
-    const text = await textOf(port);
-    return Number(/^kirin_http_requests_total\{status="200"\} (\d+)$/m.exec(text)?.[1] ?? 0);
-  };
-  const timer = setInterval(() => void count().catch(() => {}), SCRAPE_MS);
-  return {
-    async end(requests: number): Promise<void> {
-      clearInterval(timer);
-      await until('all requests are counted', async () => (await count()) >= requests);
-    },
-  };
+/** Asks at once, and then each second. */
+function scrapeEvery(port: number): { end(): void } {
+  const ask = () => void textOf(port).catch(() => {});
+  ask();
+  const timer = setInterval(ask, SCRAPE_MS);
+  return { end: () => clearInterval(timer) };
+}
+
+async function isCounted(port: number, requests: number): Promise<boolean> {
+  const text = await textOf(port);
+  return Number(/^kirin_http_requests_total\{status="200"\} (\d+)$/m.exec(text)?.[1] ?? 0) >= requests;
 }
 
 const textOf = (port: number): Promise<string> =>
