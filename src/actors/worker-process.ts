@@ -12,7 +12,7 @@ import { WorkerHooks } from './hooks/worker-hooks.ts';
 import { Traffic } from './metrics/traffic.ts';
 import { titleOf } from './process-title.ts';
 import type { AccessLog } from './requests/access-log.ts';
-import type { RequestWatchers } from './requests/watch.ts';
+import type { RequestWatchers, RequestWriter } from './requests/watch.ts';
 import { superviseWorker, type WorkerVoice, type WorkerWork } from './supervised-worker.ts';
 import { createWebServer, type WebServer } from './web-server.ts';
 
@@ -107,7 +107,7 @@ function servingRequests({ notice, recycleDue, tell, tellNow }: WorkerVoice): Wo
         // Whoever has none loads none.
         const { AccessLog: Made } = await import('./requests/access-log.ts');
         accessLog = await Made.open(wanted, (text) => notice('warn', text));
-        watchers.write = accessLog.write;
+        watchers.write = accessLog.writer as RequestWriter;
       }
       modules?.add(app.path);
       try {

@@ -2,7 +2,7 @@
  * One line for each request, as Gunicorn's access log has it. Runs in web workers; a format is made a function once. The arbiter
  * reads formats too, to refuse what is none.
  */
-import { type Entry, type Extra, entryOf, type Field } from './entry.ts';
+import { complete, type Entry, type Extra, type Field } from './entry.ts';
 import { commonTimeAt, isoTimeAt } from './wall-clock.ts';
 import type { Ended } from './watch.ts';
 
@@ -11,8 +11,8 @@ const PID = process.pid;
 type Line = (entry: Entry) => string;
 
 export interface Format {
-  /** When a request has ended. */
-  take(ended: Ended): Entry;
+  /** When a request has ended: what the format names of it is in the entry then. */
+  complete(entry: Entry, ended: Ended): void;
   /** Later. */
   line: Line;
 }
@@ -53,7 +53,7 @@ const NAMES = `${Object.keys(ATOMS).join(' ')}, {header}i, {header}o, {variable}
 export function compileFormat(format: string): Format {
   const extras: Extra[] = [];
   const line = lineOf(format, extras);
-  return { line, take: (ended) => entryOf(ended, extras) };
+  return { line, complete: (entry, ended) => complete(entry, ended, extras) };
 }
 
 /** Adds to `extras` what else is to be taken. */
@@ -114,14 +114,53 @@ function partOf(name: string | undefined, letter: string, extras: Extra[]): Line
   return atom;
 }
 
-/** What its format says, in one expression: it is what most servers write for every request. */
+/**
+ * What its format says, in one expression: it is what most servers write for every request. What is mostly the same from line to line is
+ * kept from the one before: who asks is often one proxy, and many answers are alike.
+ */
 const defaultLine: Line = (entry) => {
-  const { method, httpVersion, status, bytes } = entry;
-  const user = userOf(entry.authorization);
-  const said = `"${method} ${safe(entry.url)} HTTP/${httpVersion}" ${status} ${bytes || '-'}`;
-  const client = `"${header(entry.referer)}" "${header(entry.agent)}"`;
-  return `${entry.remoteAddress ?? '-'} - ${user} ${commonTimeAt(entry.endMs)} ${said} ${client}`;
+  const { remoteAddress, method, url, authorization, status, bytes, httpVersion, referer, agent } = entry;
+  const time = commonTimeAt(entry.endMs);
+  if (remoteAddress !== known.remoteAddress || time !== known.time || authorization !== known.authorization) {
+    known.head = flat(`${remoteAddress ?? '-'} - ${userOf(authorization)} ${time} "`);
+    known.remoteAddress = remoteAddress;
+    known.authorization = authorization;
+    known.time = time;
+  }
+  if (status !== known.status || bytes !== known.bytes || httpVersion !== known.httpVersion) {
+    known.answer = flat(` HTTP/${httpVersion}" ${status} ${bytes || '-'} `);
+    known.status = status;
+    known.bytes = bytes;
+    known.httpVersion = httpVersion;
+  }
+  if (referer !== known.referer || agent !== known.agent) {
+    known.client = flat(`"${header(referer)}" "${header(agent)}"`);
+    known.referer = referer;
+    known.agent = agent;
+  }
+  return `${known.head}${method} ${safe(url)}${known.answer}${known.client}`;
 };
+
+/** Of the line before. */
+const known = {
+  remoteAddress: undefined as string | undefined,
+  authorization: undefined as string | undefined,
+  time: '',
+  head: '',
+  status: 0,
+  bytes: 0,
+  httpVersion: '',
+  answer: '',
+  referer: undefined as string | undefined,
+  agent: undefined as string | undefined,
+  client: '"-" "-"',
+};
+
+/** In one piece: what was put together is a tree of pieces, which would be walked for each line. */
+function flat(text: string): string {
+  text.charCodeAt(0);
+  return text;
+}
 
 /** One object a line, for programs. */
 const jsonLine: Line = (entry) => {

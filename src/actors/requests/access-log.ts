@@ -12,8 +12,8 @@ import { FaultError } from '../fault-error.ts';
 import type { Facility } from '../syslog/message.ts';
 import type { Syslog } from '../syslog/syslog.ts';
 import { compileFormat, type Format } from './access-format.ts';
-import type { Entry } from './entry.ts';
-import type { Ended } from './watch.ts';
+import { type Entry, entryOf } from './entry.ts';
+import type { RequestWriter } from './watch.ts';
 
 /** A line waits no longer. */
 const FLUSH_MS = 100;
@@ -94,9 +94,13 @@ export class AccessLog {
     process.on('exit', () => this.#flushNow());
   }
 
-  readonly write = (ended: Ended): void => {
-    this.#entries.push(this.#format.take(ended));
-    if (this.#entries.length >= TOGETHER || this.#syslog) this.#compose();
+  readonly writer: RequestWriter<Entry> = {
+    begun: entryOf,
+    ended: (entry, ended) => {
+      this.#format.complete(entry, ended);
+      this.#entries.push(entry);
+      if (this.#entries.length >= TOGETHER || this.#syslog) this.#compose();
+    },
   };
 
   #compose(): void {

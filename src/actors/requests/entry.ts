@@ -1,18 +1,20 @@
 /**
- * What the access log has to know of a request, taken when it has ended: a few strings and numbers, so that what waits to be written
- * keeps no request, no answer and nothing that an app hangs on them from the garbage collector. Runs in web workers.
+ * What the access log has to know of a request: a few strings and numbers, so that what waits to be written keeps no request, no answer
+ * and nothing that an app hangs on them from the garbage collector. Runs in web workers.
  */
+import type { IncomingMessage } from 'node:http';
 import type { Ended } from './watch.ts';
 
 export interface Entry {
-  remoteAddress: string | undefined;
-  method: string | undefined;
+  readonly remoteAddress: string | undefined;
+  readonly method: string | undefined;
   /** As the client sent it. */
-  url: string;
-  httpVersion: string;
-  authorization: string | undefined;
-  referer: string | undefined;
-  agent: string | undefined;
+  readonly url: string;
+  readonly httpVersion: string;
+  readonly authorization: string | undefined;
+  readonly referer: string | undefined;
+  readonly agent: string | undefined;
+  // From here on when it has ended.
   status: number;
   /** Of the body. */
   bytes: number;
@@ -30,24 +32,37 @@ export type Extra = (ended: Ended) => Field;
 
 const NO_EXTRAS: readonly Field[] = [];
 
-export function entryOf(ended: Ended, extras: readonly Extra[]): Entry {
-  const { request, remoteAddress, ms, endMs, isWhole } = ended;
-  const { method, headers, httpVersion } = request;
+/**
+ * Of a request that begins: frameworks give it another prototype and mounts another path, so that at its end each look at it would cost
+ * several times as much.
+ */
+export function entryOf(request: IncomingMessage, remoteAddress: string | undefined): Entry {
+  const { method, headers, httpVersion, url = '' } = request;
   return {
     remoteAddress,
     method,
-    url: urlOf(request),
+    url,
     httpVersion,
     authorization: headers.authorization,
     referer: headers.referer,
     agent: headers['user-agent'],
-    status: statusOf(ended),
-    bytes: bytesOf(ended),
-    ms,
-    endMs,
-    isWhole,
-    extras: extras.length === 0 ? NO_EXTRAS : extras.map((extra) => extra(ended)),
+    status: 0,
+    bytes: 0,
+    ms: Number.NaN,
+    endMs: Number.NaN,
+    isWhole: false,
+    extras: NO_EXTRAS,
   };
+}
+
+/** It has ended. */
+export function complete(entry: Entry, ended: Ended, extras: readonly Extra[]): void {
+  entry.status = statusOf(ended);
+  entry.bytes = bytesOf(entry, ended);
+  entry.ms = ended.ms;
+  entry.endMs = ended.endMs;
+  entry.isWhole = ended.isWhole;
+  if (extras.length > 0) entry.extras = extras.map((extra) => extra(ended));
 }
 
 /** What nginx tells of a client that left before an answer began; the response would say 200. */
@@ -59,8 +74,8 @@ const statusOf = ({ response, isWhole }: Ended): number =>
  * Bytes of the body. Where nobody said how many there are, or not all were sent, what went over the connection without the head: in chunks
  * their frames are counted as well.
  */
-function bytesOf({ request, response, sentBytes, isWhole }: Ended): number {
-  if (request.method === 'HEAD' || response.statusCode === 304 || !response.headersSent) return 0;
+function bytesOf({ method }: Entry, { response, sentBytes, isWhole }: Ended): number {
+  if (method === 'HEAD' || response.statusCode === 304 || !response.headersSent) return 0;
   const { _contentLength: known, _header: head } = response as typeof response & {
     _contentLength?: number | null;
     _header?: string | null;
@@ -68,10 +83,4 @@ function bytesOf({ request, response, sentBytes, isWhole }: Ended): number {
   const said = typeof known === 'number' ? known : Number(response.getHeader('content-length') ?? Number.NaN);
   const sent = Math.max(0, sentBytes - (head?.length ?? 0));
   return Number.isNaN(said) ? sent : isWhole ? said : Math.min(said, sent);
-}
-
-/** As the client sent it: whoever mounts an app below a path takes that off, and keeps the whole under this name. */
-function urlOf(request: Ended['request'] & { originalUrl?: unknown }): string {
-  const { originalUrl } = request;
-  return typeof originalUrl === 'string' ? originalUrl : (request.url ?? '');
 }

@@ -17,24 +17,26 @@ const TRACK = Symbol('track');
 class Track {
   /** When the request in hand began; before the first one, when the connection was seen. */
   begunMs = performance.now();
+  /** What the writer took of it then. */
+  taken: unknown;
   /** What had been sent when the last answer ended. */
   sentBytes = 0;
   /** Who is at its other end: of a connection that has been closed it is not to be had. */
   readonly address: string | undefined;
-  /** Where a client does not wait for answers: which of them wait for another one, and when their requests began. */
-  queued: Map<ServerResponse, number> | undefined;
+  /** Where a client does not wait for answers: which of them wait for another one, and the above of their requests. */
+  queued: Map<ServerResponse, Begun> | undefined;
 
   constructor(socket: HttpSocket) {
     this.address = socket.remoteAddress;
   }
 
-  /** When the request of an answer began that ends now. */
-  begunMsOf(response: ServerResponse): number {
-    if (this.queued === undefined) return this.begunMs;
-    const begunMs = this.queued.get(response);
-    if (begunMs === undefined) return this.begunMs;
-    this.queued.delete(response);
-    return begunMs;
+  /** The request of that answer, if it had to wait for another one's, is the one in hand now. */
+  advance(response: ServerResponse): void {
+    const begun = this.queued?.get(response);
+    if (!begun) return;
+    this.queued!.delete(response);
+    this.begunMs = begun.begunMs;
+    this.taken = begun.taken;
   }
 
   /** What an answer that has ended was sent as. */
@@ -45,13 +47,17 @@ class Track {
   }
 }
 
+interface Begun {
+  readonly begunMs: number;
+  readonly taken: unknown;
+}
+
 type Watched = HttpSocket & { [TRACK]?: Track };
 
 /** A request and its answer, when it has ended. */
 export interface Ended {
   request: IncomingMessage;
   response: ServerResponse;
-  remoteAddress: string | undefined;
   ms: number;
   /** When it ended, of `performance.now()`: the one look at the clock that all share. */
   endMs: number;
@@ -61,10 +67,16 @@ export interface Ended {
   sentBytes: number;
 }
 
+/** Who writes requests down. `T` is what it takes of one when it begins: before an app, or a framework, makes something else of it. */
+export interface RequestWriter<T = unknown> {
+  begun(request: IncomingMessage, remoteAddress: string | undefined): T;
+  ended(taken: T, ended: Ended): void;
+}
+
 /** Those who want to know. Who counts is told no more than it counts: all else of a request costs something. */
 export interface RequestWatchers {
   count?: (status: number, ms: number, isWhole: boolean) => void;
-  write?: (ended: Ended) => void;
+  write?: RequestWriter;
 }
 
 /** What Node's channels tell. */
@@ -84,22 +96,28 @@ export function watchRequests(server: Server, { count, write }: RequestWatchers)
     socket: Watched,
     isWhole: boolean,
   ): void => {
+    track.advance(response);
     const endMs = performance.now();
-    const ms = endMs - track.begunMsOf(response);
+    const ms = endMs - track.begunMs;
     count?.(response.statusCode, ms, isWhole);
     if (!write) return;
-    const { address: remoteAddress } = track;
-    write({ request, response, remoteAddress, ms, endMs, isWhole, sentBytes: track.sentOver(socket) });
+    const { taken = write.begun(request, track.address) } = track;
+    track.taken = undefined;
+    write.ended(taken, { request, response, ms, endMs, isWhole, sentBytes: track.sentOver(socket) });
   };
   subscribe('http.server.request.start', (message) => {
-    const { server: of, response, socket } = message as HttpMessage;
+    const { server: of, request, response, socket } = message as HttpMessage;
     if (of !== server) return;
     const track = trackOf(socket);
+    const taken = write?.begun(request, track.address);
+    const begunMs = performance.now();
     const current = socket._httpMessage;
-    if (!current || current === response) track.begunMs = performance.now();
-    else {
+    if (!current || current === response) {
+      track.begunMs = begunMs;
+      track.taken = taken;
+    } else {
       track.queued ??= new Map();
-      track.queued.set(response, performance.now());
+      track.queued.set(response, { begunMs, taken });
     }
   });
   subscribe('http.server.response.finish', (message) => {
@@ -131,7 +149,7 @@ function watchStreams(
   server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
     const { stream } = request as IncomingMessage & { stream?: ServerHttp2Stream };
     if (!stream) return;
-    const { remoteAddress } = request.socket;
+    const taken = write?.begun(request, request.socket.remoteAddress);
     const begunMs = performance.now();
     const sentBytes = write && countBytes(stream);
     response.once('close', () => {
@@ -139,7 +157,7 @@ function watchStreams(
       const ms = endMs - begunMs;
       const isWhole = response.writableEnded && !stream.aborted && stream.rstCode === 0;
       count?.(response.statusCode, ms, isWhole);
-      write?.({ request, response, remoteAddress, ms, endMs, isWhole, sentBytes: sentBytes!() });
+      write?.ended(taken, { request, response, ms, endMs, isWhole, sentBytes: sentBytes!() });
     });
   });
 }
