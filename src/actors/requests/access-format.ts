@@ -11,6 +11,8 @@ const PID = process.pid;
 type Line = (entry: Entry) => string;
 
 export interface Format {
+  /** Whether it tells how long a request took. */
+  readonly isTimed: boolean;
   /** When a request has ended: what the format names of it is in the entry then. */
   complete(entry: Entry, ended: Ended): void;
   /** Later. */
@@ -19,6 +21,9 @@ export interface Format {
 
 /** Gunicorn's default: the combined format of other servers. */
 export const DEFAULT_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"';
+
+/** Those of how long it took. */
+const TIMED = /%\(([TDML])\)s/;
 
 /** Each names what the atom stands for, as text. */
 const ATOMS: Readonly<Record<string, Line>> = {
@@ -53,7 +58,8 @@ const NAMES = `${Object.keys(ATOMS).join(' ')}, {header}i, {header}o, {variable}
 export function compileFormat(format: string): Format {
   const extras: Extra[] = [];
   const line = lineOf(format, extras);
-  return { line, complete: (entry, ended) => complete(entry, ended, extras) };
+  const isTimed = format === 'json' || TIMED.test(format);
+  return { line, isTimed, complete: (entry, ended) => complete(entry, ended, extras) };
 }
 
 /** Adds to `extras` what else is to be taken. */
@@ -138,7 +144,12 @@ const defaultLine: Line = (entry) => {
     known.referer = referer;
     known.agent = agent;
   }
-  return `${known.head}${method} ${safe(url)}${known.answer}${known.client}`;
+  if (url !== known.url || method !== known.method) {
+    known.request = flat(`${method} ${safe(url)}`);
+    known.url = url;
+    known.method = method;
+  }
+  return `${known.head}${known.request}${known.answer}${known.client}`;
 };
 
 /** Of the line before. */
@@ -147,6 +158,9 @@ const known = {
   authorization: undefined as string | undefined,
   time: '',
   head: '',
+  method: undefined as string | undefined,
+  url: '',
+  request: '',
   status: 0,
   bytes: 0,
   httpVersion: '',

@@ -94,14 +94,17 @@ export class AccessLog {
     process.on('exit', () => this.#flushNow());
   }
 
-  readonly writer: RequestWriter<Entry> = {
-    begun: entryOf,
-    ended: (entry, ended) => {
-      this.#format.complete(entry, ended);
-      this.#entries.push(entry);
-      if (this.#entries.length >= TOGETHER || this.#syslog) this.#compose();
-    },
-  };
+  get writer(): RequestWriter<Entry> {
+    return {
+      isTimed: this.#format.isTimed,
+      begun: entryOf,
+      ended: (entry, ended) => {
+        this.#format.complete(entry, ended);
+        this.#entries.push(entry);
+        if (this.#entries.length >= TOGETHER || this.#syslog) this.#compose();
+      },
+    };
+  }
 
   #compose(): void {
     const all = this.#entries;
