@@ -22,7 +22,10 @@ const runtime = new DirtyRuntime({
   direct: (caller) => door.to(caller),
   notice: (text) => console.error(text),
 });
-const door = new RuntimeDoor({ payload: (...brought) => runtime.brought(...brought) });
+const door = new RuntimeDoor({
+  payload: (...brought) => runtime.brought(...brought),
+  withdrawn: (...call) => runtime.withdrawn(...call),
+});
 const direct = await door.open(`${socket}-${age}`);
 channel.open({ frame: (frame, more) => void runtime.take(frame, more), ended: () => process.exit() });
 channel.send(

@@ -389,7 +389,10 @@ test('a hundred calls whose payloads all come before the router has said that th
     send: (frame) => answers.push([idOf(frame), unpack(Buffer.from(payloadIn(frame)))]),
     notice: assert.fail,
   });
-  const door = new RuntimeDoor({ payload: (...brought) => runtime.brought(...brought) });
+  const door = new RuntimeDoor({
+    payload: (...brought) => runtime.brought(...brought),
+    withdrawn: (...call) => runtime.withdrawn(...call),
+  });
   t.after(() => door.close());
   const { secret } = (await door.open(join(temporaryDirectory(t), 'door')))!;
   const [near, far] = channelPair();

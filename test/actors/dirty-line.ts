@@ -46,7 +46,10 @@ const WELCOME_MS = 10_000;
 /** Resolves when the router has said welcome; calls may come at once. Rejects with DirtyConnectionError. */
 export async function openRuntimeLine(options: RuntimeLineOptions): Promise<RuntimeLine> {
   let runtime: DirtyRuntime | undefined;
-  const door = new RuntimeDoor({ payload: (...brought) => runtime!.brought(...brought) });
+  const door = new RuntimeDoor({
+    payload: (...brought) => runtime!.brought(...brought),
+    withdrawn: (...call) => runtime!.withdrawn(...call),
+  });
   const direct = options.door === undefined ? undefined : await door.open(options.door);
   let channel: Channel;
   try {

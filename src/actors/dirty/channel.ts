@@ -30,8 +30,11 @@ export interface Channel {
    * frame is to be sent in memory of its own.
    */
   sendNow?(frame: Buffer, more: readonly Buffer[]): boolean;
-  /** Lays a large frame where the other end can read it, but does not say so yet; undefined where that cannot be. */
-  lay?(frame: Buffer, more: readonly Buffer[]): LaidFrame | undefined;
+  /**
+   * Lays a large frame where the other end can read it, but does not say so yet; undefined where that cannot be. With `announced` it
+   * says so at once where the other end has nothing else to take, which then reads it while it is laid; called in between.
+   */
+  lay?(frame: Buffer, more: readonly Buffer[], announced?: () => void): LaidFrame | undefined;
   /** Bytes that were sent and not yet taken by the system: what a peer that does not read costs. */
   readonly queuedBytes: number;
   readonly ended: boolean;
@@ -47,6 +50,8 @@ export interface Channel {
 
 /** A frame that the other end could read, if it knew. One of these ends it. */
 export interface LaidFrame {
+  /** The other end knows, and has it in hand: who takes or drops it is to tell it so. */
+  readonly isSent: boolean;
   /** Sends it; false where it lies there no more. */
   send(): boolean;
   /** In memory of its own again; undefined when it is lost. */

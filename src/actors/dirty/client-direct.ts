@@ -34,6 +34,11 @@ export interface DirectHandlers {
 const CONNECTIONS_MAX = 256;
 /** How long a worker may take to let it in before the payload goes through the router; it may compute just now. */
 const WELCOME_MS = 1000;
+/** So many payloads in a row were for the same worker before the next one is said to be. */
+const SURE_HITS = 2;
+/** After one that waited for long, as where the worker was busy, so many are not. */
+const UNSURE_HITS = -32;
+const LONG_MS = 10;
 /** How long a worker that did not is left alone. */
 const REFUSED_MS = 5000;
 
@@ -53,6 +58,8 @@ export class DirectLines {
   readonly #shut = new Map<number, number>();
   readonly #opening = new Map<number, Promise<Channel | undefined>>();
   #last: Channel | undefined;
+  /** How many in a row were for that one. */
+  #hits = 0;
   #isClosed = false;
 
   constructor(open: OpenDirect, caller: number, handlers: DirectHandlers) {
@@ -71,6 +78,16 @@ export class DirectLines {
     return this.#last;
   }
 
+  /** Whether the next one is likely to be for that one as well, and soon. */
+  get isSure(): boolean {
+    return this.#hits >= SURE_HITS;
+  }
+
+  /** So long a payload waited for the router's word. */
+  waited(ms: number): void {
+    if (ms > LONG_MS) this.#hits = UNSURE_HITS;
+  }
+
   /**
    * The way that a `direct` frame tells of: a connection that there is, or that is made now; undefined when there can be none.
    * Never rejects.
@@ -81,6 +98,7 @@ export class DirectLines {
     const { worker } = offer;
     const way = this.#ways.get(worker);
     if (way?.isIn) {
+      this.#hits = this.#last === way.channel ? this.#hits + 1 : Math.min(this.#hits, 0);
       this.#last = way.channel;
       return way.channel;
     }

@@ -1,11 +1,14 @@
 /**
  * The payload of a large call while the router is asked which worker it is for. Runs where calls are made. It already lies where
  * the worker that was last brought one can read it: mostly it is for that one again, and has then been copied for the last time
- * while the router thought. Where it is for another it is taken back.
+ * while the router thought. Where that one was right several times in a row it reads it meanwhile, too. Where it is for another it is
+ * taken back.
  */
 import { Buffer } from 'node:buffer';
+import { performance } from 'node:perf_hooks';
 import type { Channel, LaidFrame } from './channel.ts';
-import { FRAME, HEADER_BYTES, idOf, payloadBytesOf, writeHeader } from './frames.ts';
+import { wordOf } from './client-direct.ts';
+import { bareFrame, FRAME, HEADER_BYTES, idOf, payloadBytesOf, writeHeader } from './frames.ts';
 import { joined } from './packing-pieces.ts';
 
 export class WaitingPayload {
@@ -14,16 +17,38 @@ export class WaitingPayload {
   readonly #way: Channel | undefined;
   #laid: LaidFrame | undefined;
   #frame: Buffer | undefined;
+  readonly #sinceMs = performance.now();
 
-  /** `pieces` are the call, and may change when this has returned; `way` leads to the worker that it is likely for. */
-  constructor(pieces: readonly Buffer[], way: Channel | undefined) {
+  /**
+   * `pieces` are the call, and may change when this has returned; `way` leads to the worker that it is for, perhaps, or `isSure`. `ask`
+   * asks the router: before the copy, but after a worker that reads meanwhile was woken, which takes longer.
+   */
+  constructor(
+    pieces: readonly Buffer[],
+    way: Channel | undefined,
+    isSure: boolean,
+    ask: (word: Buffer) => void,
+  ) {
     const [frame, ...more] = pieces;
     this.#header = Buffer.from(frame!.subarray(0, HEADER_BYTES));
     this.#way = way;
+    const word = wordOf(frame!);
+    let isAsked = false;
+    const askOnce = (): void => {
+      if (!isAsked) ask(word);
+      isAsked = true;
+    };
     // Both ends know the call by the caller's id.
     writeHeader(frame!, { type: FRAME.payload, id: idOf(frame!) }, payloadBytesOf(frame!));
-    this.#laid = way?.lay?.(frame!, more);
+    if (!isSure) askOnce();
+    this.#laid = way?.lay?.(frame!, more, isSure ? askOnce : undefined);
+    askOnce();
     if (!this.#laid) this.#frame = more.length === 0 ? frame : joined(pieces);
+  }
+
+  /** How long the router has been thinking. */
+  get ageMs(): number {
+    return performance.now() - this.#sinceMs;
   }
 
   /** Brings it to the worker, or to the router; false when it was lost. */
@@ -43,13 +68,20 @@ export class WaitingPayload {
   }
 
   drop(): void {
+    this.#withdraw();
     this.#laid?.drop();
     this.#laid = this.#frame = undefined;
   }
 
   #taken(): Buffer | undefined {
+    this.#withdraw();
     const frame = this.#frame ?? this.#laid?.take();
     this.#laid = this.#frame = undefined;
     return frame;
+  }
+
+  /** The worker that has it waits for a word which does not come. */
+  #withdraw(): void {
+    if (this.#laid?.isSent) this.#way?.send(bareFrame({ type: FRAME.cancel, id: idOf(this.#header) }));
   }
 }

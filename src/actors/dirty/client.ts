@@ -11,7 +11,7 @@ import { sendPieces } from './channel.ts';
 import { nameOf, notFound, packed, timeoutOf } from './client-arguments.ts';
 import { CREDIT, cancelled, type Pending, SingleCall, StreamCall } from './client-call.ts';
 import { type Connect, type Line, openLine } from './client-connection.ts';
-import { DirectLines, type OpenDirect, wordOf } from './client-direct.ts';
+import { DirectLines, type OpenDirect } from './client-direct.ts';
 import {
   type Entry,
   late,
@@ -267,9 +267,8 @@ export class DirtyClient implements Dirty {
     entry.isSent = true;
     entry.limitMs += ROUTER_GRACE_MS;
     if (bytes >= DIRECT_BYTES && this.#direct && app !== undefined) {
-      // The router is asked first: it thinks while the payload is copied.
-      line.channel.send(wordOf(frame));
-      entry.payload = new WaitingPayload(pieces, this.#direct.last);
+      const { last, isSure } = this.#direct;
+      entry.payload = new WaitingPayload(pieces, last, isSure, (word) => line.channel.send(word));
     } else sendPieces(line.channel, pieces);
     if (entry.call instanceof StreamCall)
       line.channel.send(bareFrame({ type: FRAME.credit, id: entry.id, number: CREDIT }));
@@ -362,6 +361,7 @@ export class DirtyClient implements Dirty {
     const payload = entry?.payload;
     if (!payload) return;
     entry.payload = undefined;
+    this.#direct?.waited(payload.ageMs);
     const to = way && !way.ended ? way : this.#line?.channel;
     if (to && !payload.bring(to)) this.#fail(entry, lostPayload());
   }

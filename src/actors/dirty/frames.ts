@@ -13,7 +13,7 @@ export const DIRECT_BYTES = 128 * 1024;
 /** The largest payload, where nothing else is set. */
 export const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 /** The version in every header. */
-export const VERSION = 4;
+export const VERSION = 5;
 /**
  * A stream that is so many bytes of payload ahead of who reads it sends nothing more: whatever credit in chunks there is, which
  * was given before anybody knew how large they would be.
@@ -40,9 +40,10 @@ export const FRAME = {
   shelfOpen: 14,
   shelved: 15,
   taken: 16,
+  shelving: 17,
 } as const;
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];
-const TYPE_MAX = 16;
+const TYPE_MAX = 17;
 /** The last type that is not the channel's own. */
 export const SPOKEN_MAX = FRAME.payload;
 

@@ -82,6 +82,11 @@ export class AwaitingCalls {
     return this.#room.promise;
   }
 
+  /** A payload that a caller brought was for another worker. */
+  withdrawn(caller: number, callerId: number): void {
+    this.#takeEarly(keyOf(caller, callerId));
+  }
+
   #keep(key: string, frame: Buffer, more: readonly Buffer[]): void {
     this.#takeEarly(key);
     // A small one lies in memory that is read into again.

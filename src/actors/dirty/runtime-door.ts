@@ -35,6 +35,8 @@ export interface DoorHandlers {
     frame: Buffer,
     more: readonly Buffer[],
   ): Promise<void> | undefined;
+  /** It was for another worker. */
+  withdrawn(caller: number, callerId: number): void;
 }
 
 export class RuntimeDoor {
@@ -90,6 +92,7 @@ export class RuntimeDoor {
     channel.open({
       frame: (frame, more) => {
         if (caller !== undefined) {
+          if (typeOf(frame) === FRAME.cancel) return this.#handlers.withdrawn(caller, idOf(frame));
           if (typeOf(frame) !== FRAME.payload)
             return channel.close(`a frame of type ${typeOf(frame)} to a worker`);
           const room = this.#handlers.payload(caller, idOf(frame), frame, more);

@@ -132,6 +132,11 @@ export class DirtyRuntime {
     return this.#awaiting.brought(caller, callerId, frame, more);
   }
 
+  /** What a caller brought was for another worker. */
+  withdrawn(caller: number, callerId: number): void {
+    this.#awaiting.withdrawn(caller, callerId);
+  }
+
   /** Tells all that run to end: nobody is there any more to answer to. */
   cancelAll(why: string): void {
     for (const id of this.#awaiting.ids())

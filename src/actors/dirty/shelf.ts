@@ -25,6 +25,7 @@ import {
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { borrowed } from './packing-spare.ts';
+import { PORTION_BYTES, portionsOf } from './shelf-portions.ts';
 
 /** Linux has one here, in containers too. Elsewhere there are no shelves. */
 const DIRECTORY = '/dev/shm';
@@ -54,27 +55,41 @@ export function hasShelves(): boolean {
   return isMemory;
 }
 
+/** Where a byte says how many portions were written so far, of frames that are read while they are written; it runs over. */
+const PROGRESS_AT = SHELF_BYTES;
+/** So often is it looked whether there is more, before what is there is all for now: some twenty microseconds. */
+const LOOKS_MAX = 32;
+
 /** What may lie there before the reader is told of it: so much less is free for what it is told of at once. */
 const HELD_MAX = 2;
 
 interface Place {
   readonly at: number;
   readonly ends: number;
-  isFree: boolean;
+  /** Its writer may want it back. */
+  isHeld: boolean;
+  /** Its reader was told of it, and has not taken it. */
+  isTold: boolean;
 }
 
 /**
- * A frame that lies on a shelf, and of which the reader is not told before it is known that the frame is for this reader. It is
- * taken back into memory when the shelf ends, or has no room for something else.
+ * A frame that lies on a shelf until it is known that it is for this reader. It is taken back into memory when the shelf ends, or has no
+ * room for something else.
  */
 export interface HeldFrame {
-  /** Where it lies, which the reader is to be told now; undefined when it does not lie there any more. */
-  tell(): number | undefined;
+  readonly at: number;
+  /** The reader was told already. */
+  readonly isTold: boolean;
+  /** It is for this reader, which is to be told now; false when it does not lie there any more, and was not told of. */
+  tell(): boolean;
   /** Back into memory of its own; undefined when it cannot be read. */
   take(): Buffer | undefined;
   /** Nobody wants it any more. */
   drop(): void;
 }
+
+/** Where a frame of so many bytes is going to lie. */
+export type Announce = (at: number, bytes: number) => void;
 
 /** The writer's side. Nothing throws: what cannot be put here goes through the socket. */
 export class Shelf {
@@ -89,6 +104,8 @@ export class Shelf {
   readonly #told: Place[] = [];
   /** What it was not told of yet, the oldest first. */
   readonly #held: HeldFrame[] = [];
+  /** Portions written so far, as the byte has it. */
+  readonly #progress = Buffer.alloc(1);
   #usedMs = 0;
   #idle: NodeJS.Timeout | undefined;
 
@@ -115,44 +132,58 @@ export class Shelf {
     else this.close();
   }
 
-  /** Where it was put; undefined when there is no room. */
-  put(frame: Buffer, more: readonly Buffer[]): number | undefined {
-    let place = this.#lay(frame, more);
+  /**
+   * Where it was put; undefined when there is no room. A reader that has nothing else to take hears of it before, and reads while
+   * this writes: `announce` is told where, and if nothing comes of it that too, with no bytes.
+   */
+  put(frame: Buffer, more: readonly Buffer[], announce?: Announce): number | undefined {
+    let place = this.#lay(frame, more, this.#told.length === 0 ? announce : undefined);
     // What is only held makes room.
     while (!place && this.#isOpen && this.#held.length > 0) {
       this.#held[0]!.take();
       place = this.#lay(frame, more);
     }
-    if (place) this.#told.push(place);
+    if (place) this.#hasTold(place);
     return place?.at;
   }
 
-  /** As `put`, but the reader is not told yet; undefined when there is no room. */
-  hold(frame: Buffer, more: readonly Buffer[]): HeldFrame | undefined {
+  /** As `put`, but it is not said before it is known for whom it is, if it is not announced; undefined when there is no room. */
+  hold(frame: Buffer, more: readonly Buffer[], announce?: Announce): HeldFrame | undefined {
     if (this.#held.length >= HELD_MAX) return undefined;
-    const place = this.#lay(frame, more);
+    const isTold = announce !== undefined && this.#told.length === 0;
+    const place = this.#lay(frame, more, isTold ? announce : undefined);
     if (!place) return undefined;
+    place.isHeld = true;
+    if (isTold) this.#hasTold(place);
     let memory: Buffer | undefined;
     const leave = (): boolean => {
       const index = this.#held.indexOf(held);
       if (index >= 0) this.#held.splice(index, 1);
       return index >= 0;
     };
+    const release = (): void => {
+      place.isHeld = false;
+      this.#tidy();
+    };
     const held: HeldFrame = {
+      at: place.at,
+      isTold,
       tell: () => {
-        if (!leave()) return undefined;
-        this.#told.push(place);
-        return place.at;
+        const isThere = leave();
+        if (isThere && !isTold) this.#hasTold(place);
+        if (isThere) release();
+        else if (isTold) memory = undefined;
+        return isThere || isTold;
       },
       take: () => {
         if (!leave()) return memory;
         memory = readFrom(this.#file, place.at, borrowed(place.ends - place.at));
-        this.#free(place);
+        release();
         return memory;
       },
       drop: () => {
         memory = undefined;
-        if (leave()) this.#free(place);
+        if (leave()) release();
       },
     };
     this.#held.push(held);
@@ -162,8 +193,10 @@ export class Shelf {
   /** The reader has taken the oldest; false when there was none. */
   taken(): boolean {
     const place = this.#told.shift();
-    if (place) this.#free(place);
-    return place !== undefined;
+    if (!place) return false;
+    place.isTold = false;
+    this.#tidy();
+    return true;
   }
 
   close(): void {
@@ -175,22 +208,33 @@ export class Shelf {
     closeSync(this.#file);
   }
 
-  #lay(frame: Buffer, more: readonly Buffer[]): Place | undefined {
+  #lay(frame: Buffer, more: readonly Buffer[], announce?: Announce): Place | undefined {
     if (!this.#isOpen || this.#isClosed) return undefined;
     let bytes = frame.length;
     for (const one of more) bytes += one.length;
     const at = this.#roomFor(bytes);
-    if (at === undefined || !this.#write(more.length === 0 ? [frame] : [frame, ...more], bytes, at))
+    if (at === undefined) return undefined;
+    const pieces = more.length === 0 ? [frame] : [frame, ...more];
+    announce?.(at, bytes);
+    if (!(announce ? this.#writeInPortions(pieces, at) : this.#write(pieces, bytes, at))) {
+      announce?.(at, 0);
       return undefined;
-    const place = { at, ends: at + bytes, isFree: false };
+    }
+    const place = { at, ends: at + bytes, isHeld: false, isTold: false };
     this.#places.push(place);
     this.#used();
     return place;
   }
 
-  #free(place: Place): void {
-    place.isFree = true;
-    while (this.#places[0]?.isFree) this.#places.shift();
+  #hasTold(place: Place): void {
+    place.isTold = true;
+    this.#told.push(place);
+  }
+
+  /** What nobody has a use for any more makes room, from the oldest on. */
+  #tidy(): void {
+    for (let oldest = this.#places[0]; oldest && !oldest.isHeld && !oldest.isTold; oldest = this.#places[0])
+      this.#places.shift();
   }
 
   /** Always from the beginning when nothing lies there: what was written last is what the processor still has at hand. */
@@ -216,6 +260,17 @@ export class Shelf {
     return false;
   }
 
+  #writeInPortions(buffers: readonly Buffer[], at: number): boolean {
+    let to = at;
+    for (const { pieces, bytes } of portionsOf(buffers)) {
+      if (!this.#write(pieces, bytes, to)) return false;
+      to += bytes;
+      this.#progress[0]! += 1;
+      if (!this.#write([this.#progress], 1, PROGRESS_AT)) return false;
+    }
+    return true;
+  }
+
   #used(): void {
     this.#usedMs = performance.now();
     if (this.#idle) return;
@@ -238,9 +293,20 @@ export class Shelf {
   }
 }
 
+/** A frame that is read while it is written. */
+export interface Following {
+  readonly at: number;
+  readonly frame: Buffer;
+  /** Bytes of it that were read. */
+  done: number;
+}
+
 /** The reader's side of a shelf. */
 export class ShelfReader {
   readonly #file: number;
+  readonly #progress = Buffer.alloc(1);
+  /** Portions of all frames that it followed before. */
+  #portions = 0;
 
   private constructor(file: number) {
     this.#file = file;
@@ -269,13 +335,49 @@ export class ShelfReader {
    */
   take(at: number, bytes: number, isPassing = false): Buffer | undefined {
     if (at + bytes > SHELF_BYTES) return undefined;
-    return readFrom(this.#file, at, isPassing ? borrowed(bytes) : Buffer.allocUnsafeSlow(bytes));
+    return readFrom(this.#file, at, memoryFor(bytes, isPassing));
+  }
+
+  /** Begins to read what is being written there, as `take`; undefined when it cannot lie there. */
+  follow(at: number, bytes: number, isPassing: boolean): Following | undefined {
+    if (at + bytes > SHELF_BYTES) return undefined;
+    const following: Following = { at, frame: memoryFor(bytes, isPassing), done: 0 };
+    const before = this.#portions;
+    const portions = Math.ceil(bytes / PORTION_BYTES);
+    this.#portions += portions;
+    for (let looks = 0; looks < LOOKS_MAX && following.done < bytes; looks++) {
+      const written = Math.min(portions, this.#written(before));
+      const there = Math.min(bytes, written * PORTION_BYTES);
+      if (there === following.done) continue;
+      if (!this.finish(following, there)) return following;
+      looks = 0;
+    }
+    return following;
+  }
+
+  /** Reads it on, up to so many bytes; false when they are not there. */
+  finish(following: Following, bytes: number): boolean {
+    const { at, frame, done } = following;
+    if (done === bytes) return true;
+    const isThere = readFrom(this.#file, at + done, frame.subarray(done, bytes)) !== undefined;
+    if (isThere) following.done = bytes;
+    return isThere;
+  }
+
+  /** Portions that were written beyond so many. */
+  #written(before: number): number {
+    const isThere = readFrom(this.#file, PROGRESS_AT, this.#progress);
+    return isThere ? (this.#progress[0]! - before) & 0xff : 0;
   }
 
   close(): void {
     closeSync(this.#file);
   }
 }
+
+/** What is but sent on is kept by nobody. */
+const memoryFor = (bytes: number, isPassing: boolean): Buffer =>
+  isPassing ? borrowed(bytes) : Buffer.allocUnsafeSlow(bytes);
 
 function readFrom(file: number, at: number, frame: Buffer): Buffer | undefined {
   try {

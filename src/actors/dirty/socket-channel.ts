@@ -118,6 +118,10 @@ class SocketChannel implements Channel, Gathering {
     this.#shelves = new ShelfPair(
       {
         send: (frame) => this.send(frame),
+        sendAtOnce: (frame) => {
+          this.#gather(frame);
+          this.#flush();
+        },
         sendLater: (frame) => this.#sendLater(frame),
         frame: (frame) => hand(frame, NO_MORE),
         broken,
@@ -204,11 +208,12 @@ class SocketChannel implements Channel, Gathering {
     return !this.ended && this.#shelves.sent(frame, more);
   }
 
-  lay(frame: Buffer, more: readonly Buffer[]): LaidFrame | undefined {
-    const held = this.ended ? undefined : this.#shelves.hold(frame, more);
+  lay(frame: Buffer, more: readonly Buffer[], announced?: () => void): LaidFrame | undefined {
+    const held = this.ended ? undefined : this.#shelves.hold(frame, more, announced);
     if (!held) return undefined;
     const bytes = frameBytesOf(frame, 0);
     return {
+      isSent: held.isTold,
       send: () => !this.ended && this.#shelves.told(held, bytes),
       take: () => held.take(),
       drop: () => held.drop(),

@@ -89,7 +89,10 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
       notice: this.#warn,
     });
     this.#runtime = runtime;
-    const door = new RuntimeDoor({ payload: (...brought) => runtime.brought(...brought) });
+    const door = new RuntimeDoor({
+      payload: (...brought) => runtime.brought(...brought),
+      withdrawn: (...call) => runtime.withdrawn(...call),
+    });
     this.#door = door;
     const direct = await door.open(spec.door);
     const { secret } = spec;
