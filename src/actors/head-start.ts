@@ -19,7 +19,9 @@ import { ListenerTable } from './listeners.ts';
 import { LINK_FD, type Placed, processWords, spawnProcess } from './process-spawn.ts';
 import type { Redactor } from './redaction.ts';
 
-/** More at once would only be in each other's way; the pool hires the others. */
+/** So many begin at once. The others begin when these serve: they would only be in each other's way, and nobody would serve sooner. */
+const AT_ONCE_MAX = Math.max(1, availableParallelism() - 1);
+/** So many in all; the pool hires the others. */
 const WORKERS_MAX = availableParallelism() * 2;
 /** Until the workers have said more than who they are, they need the processors more than the arbiter does; so long at most. */
 const YIELD_MS = 100;
@@ -82,12 +84,14 @@ async function startHead(options: HeadStartOptions): Promise<HeadStart | undefin
   };
   try {
     const { workers } = await generations.prepare(FIRST, AbortSignal.any([given.signal, stopped]));
+    const untilMs = performance.now() + YIELD_MS;
     for (let slot = 0; slot < Math.min(workers, WORKERS_MAX); slot++) {
+      if (slot === AT_ONCE_MAX) await spoken([...early.values()], stopped, untilMs);
       const placed = { age: slot + 1, slot, generation: FIRST };
       const launch = generations.launchOf(placed);
       early.set(placed.age, new Early(started(launch, placed, workerFile), slot, encodeFrame(launch.boot)));
     }
-    await spoken([...early.values()], stopped);
+    await spoken([...early.values()], stopped, untilMs);
   } catch {
     drop();
     table.close();
@@ -168,10 +172,10 @@ class Early {
   };
 }
 
-/** Resolves when each has said more than who it is, or is gone, or soon. */
-function spoken(early: readonly Early[], stopped: AbortSignal): Promise<void> {
+/** Resolves when each has said more than who it is, or is gone, or it is that late. */
+function spoken(early: readonly Early[], stopped: AbortSignal, untilMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const limit = setTimeout(resolve, YIELD_MS);
+    const limit = setTimeout(resolve, Math.max(0, untilMs - performance.now()));
     const done = (): void => {
       clearTimeout(limit);
       resolve();

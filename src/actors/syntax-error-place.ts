@@ -2,7 +2,6 @@
  * Finds the file and line of an ES module's syntax error, which Node tells nobody but its own crash report. Runs in
  * web workers, only when an app has failed to load: a child process parses the app's files, without running them.
  */
-import { execFile } from 'node:child_process';
 import { errorPlace } from './app-errors.ts';
 
 const LIMIT_MS = 5_000;
@@ -40,6 +39,8 @@ export function syntaxErrorPlace(path: string): Promise<{ place: string; text: s
     const flags = ['--experimental-vm-modules', '--no-warnings', '-e', SCRIPT, path];
     // Without NODE_OPTIONS: what the app preloads has no business here.
     const { NODE_OPTIONS: _, ...env } = process.env;
+    // Loaded where there is such an error: it would cost each start of a worker.
+    const { execFile } = process.getBuiltinModule('node:child_process');
     execFile(process.execPath, flags, { timeout: LIMIT_MS, env }, (_error, _stdout, report) => {
       const text = report.replace(/\n+Node\.js v\S+\s*$/, '');
       const error = Object.assign(new SyntaxError(), { stack: text });

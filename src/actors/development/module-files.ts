@@ -6,7 +6,6 @@ import { existsSync, statSync } from 'node:fs';
 import Module from 'node:module';
 import { dirname, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 
 /** Files are told together, when no more have come for so long; so many at once, and so many at most. */
 const GATHER_MS = 30;
@@ -106,6 +105,7 @@ export class ModuleFiles {
   }
 
   #watchThread(): void {
+    const { MessageChannel, receiveMessageOnPort } = process.getBuiltinModule('node:worker_threads');
     const { port1, port2 } = new MessageChannel();
     port1.on('message', (url: string) => this.#addUrl(url));
     port1.unref();
