@@ -84,14 +84,14 @@ async function startHead(options: HeadStartOptions): Promise<HeadStart | undefin
   };
   try {
     const { workers } = await generations.prepare(FIRST, AbortSignal.any([given.signal, stopped]));
-    const untilMs = performance.now() + YIELD_MS;
     for (let slot = 0; slot < Math.min(workers, WORKERS_MAX); slot++) {
-      if (slot === AT_ONCE_MAX) await spoken([...early.values()], stopped, untilMs);
+      if (slot === AT_ONCE_MAX) await spoken([...early.values()], stopped);
       const placed = { age: slot + 1, slot, generation: FIRST };
       const launch = generations.launchOf(placed);
       early.set(placed.age, new Early(started(launch, placed, workerFile), slot, encodeFrame(launch.boot)));
     }
-    await spoken([...early.values()], stopped, untilMs);
+    // Where there are more, this process goes on beside those: the first ones are done, and leave a processor to it.
+    if (early.size <= AT_ONCE_MAX) await spoken([...early.values()], stopped);
   } catch {
     drop();
     table.close();
@@ -172,10 +172,10 @@ class Early {
   };
 }
 
-/** Resolves when each has said more than who it is, or is gone, or it is that late. */
-function spoken(early: readonly Early[], stopped: AbortSignal, untilMs: number): Promise<void> {
+/** Resolves when each has said more than who it is, or is gone, or soon. */
+function spoken(early: readonly Early[], stopped: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const limit = setTimeout(resolve, Math.max(0, untilMs - performance.now()));
+    const limit = setTimeout(resolve, YIELD_MS);
     const done = (): void => {
       clearTimeout(limit);
       resolve();
