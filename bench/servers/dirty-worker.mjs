@@ -25,6 +25,7 @@ const runtime = new DirtyRuntime({
 const door = new RuntimeDoor({
   payload: (...brought) => runtime.brought(...brought),
   withdrawn: (...call) => runtime.withdrawn(...call),
+  callerGone: (caller) => runtime.callerGone(caller),
 });
 const direct = await door.open(`${socket}-${age}`);
 channel.open({ frame: (frame, more) => void runtime.take(frame, more), ended: () => process.exit() });

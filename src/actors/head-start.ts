@@ -86,6 +86,7 @@ async function startHead(options: HeadStartOptions): Promise<HeadStart | undefin
     const { workers } = await generations.prepare(FIRST, AbortSignal.any([given.signal, stopped]));
     for (let slot = 0; slot < Math.min(workers, WORKERS_MAX); slot++) {
       if (slot === AT_ONCE_MAX) await spoken([...early.values()], stopped);
+      if (stopped.aborted) break;
       const placed = { age: slot + 1, slot, generation: FIRST };
       const launch = generations.launchOf(placed);
       early.set(placed.age, new Early(started(launch, placed, workerFile), slot, encodeFrame(launch.boot)));

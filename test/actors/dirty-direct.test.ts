@@ -18,6 +18,7 @@ import {
   LARGE_BYTES,
   payloadOf as payloadIn,
   typeOf,
+  writeHeader,
 } from '../../src/actors/dirty/frames.ts';
 import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';
 import { packFrame, unpack } from '../../src/actors/dirty/packing.ts';
@@ -301,7 +302,12 @@ test('the door is for those whom the router has told of it', async (t) => {
 
 const wordOf = (id: number, caller: number, callerId: number): Buffer =>
   bareFrame({ type: FRAME.call, id, caller, callerId });
-const payloadOf = (size: number, fill: number): Buffer => Buffer.alloc(HEADER_BYTES + size, fill);
+/** Told apart by what is in it. */
+function payloadOf(size: number, fill: number): Buffer {
+  const frame = Buffer.alloc(HEADER_BYTES + size, fill);
+  writeHeader(frame, { type: FRAME.payload });
+  return frame;
+}
 
 function awaiting() {
   const started: [number, number][] = [];
@@ -392,6 +398,7 @@ test('a hundred calls whose payloads all come before the router has said that th
   const door = new RuntimeDoor({
     payload: (...brought) => runtime.brought(...brought),
     withdrawn: (...call) => runtime.withdrawn(...call),
+    callerGone: (caller) => runtime.callerGone(caller),
   });
   t.after(() => door.close());
   const { secret } = (await door.open(join(temporaryDirectory(t), 'door')))!;

@@ -9,10 +9,14 @@ import { syncBuiltinESMExports } from 'node:module';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { mock, type TestContext, test } from 'node:test';
+import { actionsOf, DirtyApp, type DirtyClass } from '../../src/actors/dirty/app.ts';
 import type { Channel } from '../../src/actors/dirty/channel.ts';
+import { DirtyClient } from '../../src/actors/dirty/client.ts';
 import { WaitingPayload } from '../../src/actors/dirty/client-payload.ts';
 import {
   bareFrame,
+  DIRECT_BYTES,
+  FLAG_EARLY,
   FRAME,
   HEADER_BYTES,
   idOf,
@@ -20,10 +24,13 @@ import {
   typeOf,
   writeHeader,
 } from '../../src/actors/dirty/frames.ts';
+import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';
+import { Router } from '../../src/actors/dirty/router.ts';
 import { AwaitingCalls } from '../../src/actors/dirty/runtime-awaiting.ts';
 import { hasShelves, SHELF_FRAME_BYTES, Shelf, ShelfReader } from '../../src/actors/dirty/shelf.ts';
 import { PORTION_BYTES, portionsOf } from '../../src/actors/dirty/shelf-portions.ts';
 import { acceptedChannel } from '../../src/actors/dirty/socket-channel.ts';
+import { openRuntimeLine } from './dirty-line.ts';
 import { temporaryDirectory, until } from './support.ts';
 
 const DIRECTORY = '/dev/shm';
@@ -148,15 +155,24 @@ test('what was told and may be wanted back keeps its place until both are done w
   assert.ok(reader.follow(0, one.length, false)!.frame.equals(one));
   assert.equal(shelf.taken(), true);
   assert.equal(shelf.put(two, []), one.length, 'it is not written over');
+  assert.equal(shelf.taken(), true);
+  assert.equal(shelf.hold(two, [], announce)!.isTold, false, 'one at a time');
   assert.ok(held.take()?.equals(one), 'it comes back though it was taken');
-  assert.equal(held.tell(), true, 'its reader has it');
-  assert.equal(shelf.taken(), true);
-  const again = shelf.hold(one, [], announce)!;
-  assert.equal(again.tell(), true);
-  assert.equal(shelf.put(two, []), one.length, 'its reader has not taken it');
-  assert.equal(shelf.taken(), true);
-  assert.equal(shelf.taken(), true);
-  assert.equal(shelf.put(two, []), 0);
+  assert.equal(held.tell(), false);
+  const { shelf: other } = shelfPair(t);
+  const again = other.hold(one, [], announce)!;
+  again.release();
+  assert.equal(other.put(two, []), one.length, 'its reader has not taken it');
+  assert.equal(other.taken(), true);
+  assert.equal(other.taken(), true);
+  const twice = other.hold(one, [], announce)!;
+  assert.equal(twice.tell(), true, 'once more');
+  assert.equal(other.taken(), true);
+  assert.equal(other.put(two, []), one.length, 'its reader has not taken it a second time');
+  assert.equal(other.taken(), true);
+  assert.equal(other.taken(), true);
+  assert.equal(other.taken(), false);
+  assert.equal(other.put(two, []), 0);
 });
 
 test('a payload that another worker is to have is taken from the one that has it', options, async (t) => {
@@ -166,7 +182,7 @@ test('a payload that another worker is to have is taken from the one that has it
     ({
       lay: (frame: Buffer, more: Buffer[], announced?: () => void) => {
         const held = shelf.hold(frame, more, announced && ((_, bytes) => bytes > 0 && announced()))!;
-        return { isSent: held.isTold, send: held.tell, take: held.take, drop: held.drop };
+        return { isSent: held.isTold, send: held.tell, take: held.take, release: held.release };
       },
       send: (frame: Buffer) => sent.push([name, typeOf(frame)]),
     }) as unknown as Channel;
@@ -196,27 +212,61 @@ test('a payload that another worker is to have is taken from the one that has it
   payload(false).drop();
   assert.deepEqual(sent, [], 'nobody was told');
   assert.deepEqual(asked, [7, 7, 7, 7, 7], 'once each');
+  const waits = payload(true);
+  await until('the worker keeps it no longer', () => sent.length > 0);
+  assert.deepEqual(sent, [[1, FRAME.cancel]]);
+  assert.equal(waits.bring(likely), true);
+  assert.deepEqual([shelf.taken(), shelf.taken(), shelf.taken()], [true, true, false], 'told once more');
+  assert.equal(sent.length, 1);
 });
 
-test('a worker forgets what was withdrawn, and has room for others again', async () => {
-  const started: string[] = [];
+test('what callers bring by guess holds up nobody, and ends with its caller', async () => {
+  const started: [number, number][] = [];
   const calls = new AwaitingCalls(
-    (_, [frame]) => started.push(String(idOf(frame))),
+    (word, [frame]) => started.push([idOf(word), frame.length]),
     () => {},
   );
-  const payload = bareFrame({ type: FRAME.payload, id: 1 });
+  const guess = (caller: number, id: number) =>
+    calls.brought(caller, id, bareFrame({ type: FRAME.payload, flags: FLAG_EARLY, id }), []);
+  const promised = (caller: number, id: number) =>
+    calls.brought(caller, id, bareFrame({ type: FRAME.payload, id }), []);
+  const word = (id: number, caller: number, callerId: number) =>
+    calls.add(bareFrame({ type: FRAME.call, id, caller, callerId }));
+  for (let caller = 1; caller <= 40; caller++) assert.equal(guess(caller, 1), undefined);
   let room: Promise<void> | undefined;
-  for (let id = 1; id <= 16; id++) room = calls.brought(5, id, payload, []);
-  assert.ok(room);
-  calls.withdrawn(5, 3);
+  for (let id = 1; id <= 16; id++) room = promised(50, id);
+  assert.ok(room, 'of those whose word is on its way no more are read');
+  // A call whose word came first takes no room.
+  word(100, 51, 1);
+  assert.equal(promised(51, 1), undefined);
+  word(101, 50, 3);
   await room;
-  calls.withdrawn(5, 4711);
-  calls.add(bareFrame({ type: FRAME.call, id: 100, caller: 5, callerId: 3 }));
-  assert.deepEqual(started, [], 'its payload is not there');
-  calls.add(bareFrame({ type: FRAME.call, id: 101, caller: 5, callerId: 4 }));
-  assert.deepEqual(started, ['1']);
+  word(102, 1, 1);
+  assert.deepEqual(
+    started.map(([id]) => id),
+    [100, 101, 102],
+  );
+  // Taken back when it had begun, and brought again.
+  calls.withdrawn(1, 1);
+  assert.equal(guess(1, 1), undefined);
+  word(103, 1, 1);
+  calls.withdrawn(2, 1);
+  calls.callerGone(3);
+  calls.callerGone(50);
+  word(104, 2, 1);
+  word(105, 3, 1);
+  word(106, 50, 4);
+  assert.deepEqual(
+    started.slice(3).map(([id]) => id),
+    [106],
+    'of the others nothing is there',
+  );
+  assert.deepEqual(calls.ids(), [103, 104, 105]);
+  assert.equal(guess(2, 1), undefined);
+  assert.equal(started.at(-1)![0], 104, 'brought again it begins');
   for (const id of calls.ids()) calls.drop(id);
-  for (let id = 1; id <= 16; id++) calls.withdrawn(5, id);
+  for (let caller = 1; caller <= 40; caller++) calls.callerGone(caller);
+  for (let id = 1; id <= 16; id++) calls.withdrawn(50, id);
 });
 
 test('a peer that lies about what it writes is cut', options, async (t) => {
@@ -299,3 +349,84 @@ test('two processes: whole frames come, of any size, one by one and in heaps', o
       assert.ok(payload.equals(frames[at]!.subarray(HEADER_BYTES)), `frame ${at} of round ${round}`);
   }
 });
+
+class Model extends DirtyApp {
+  #gate = (): void => {};
+  size(value: Buffer): number {
+    return value.length;
+  }
+  async wait(): Promise<void> {
+    await new Promise<void>((resolve) => (this.#gate = resolve));
+  }
+  open(): void {
+    this.#gate();
+  }
+}
+
+test(
+  'payloads that a busy worker had by guess wait with their callers, and none holds up another',
+  options,
+  async (t) => {
+    const name = './ml.js:Model';
+    const socket = join(temporaryDirectory(t), 's');
+    const told: string[] = [];
+    const router = new Router({
+      apps: [{ importPath: name, number: 4 }],
+      queueMax: 1000,
+      threads: 1,
+      graceMs: 5000,
+      stash: () => assert.fail(),
+      stuck: (_age, why) => void told.push(why),
+      left: () => {},
+      notice: (text) => void told.push(text),
+    });
+    const server = createServer({ pauseOnConnect: true }, (accepted) =>
+      router.accept(acceptedChannel(accepted)),
+    ).listen(socket);
+    await once(server, 'listening');
+    router.expect(9, 1, [4], 'secret');
+    const instance = new Model();
+    const line = await openRuntimeLine({
+      socket,
+      pid: 1,
+      age: 9,
+      generation: 1,
+      secret: 'secret',
+      apps: new Map([[4, { importPath: name, instance, actions: actionsOf(Model as DirtyClass) }]]),
+      door: `${socket}-9`,
+      notice: (text) => void told.push(text),
+      ended: () => {},
+    });
+    const clients = Array.from(
+      { length: 9 },
+      () =>
+        new DirtyClient({
+          connect: socket,
+          hello: { role: 'web', protocol: DIRTY_PROTOCOL, pid: 1, age: 2, generation: 1 },
+          defaultTimeoutMs: 0,
+        }),
+    );
+    t.after(() => {
+      for (const client of clients) client.close();
+      line.close();
+      server.close();
+    });
+    const [first, ...others] = clients as [DirtyClient, ...DirtyClient[]];
+    const payload = randomBytes(2 * DIRECT_BYTES);
+    const size = (client: DirtyClient) => client.execute<number>(name, 'size', payload);
+    // By then each is sure, unless this machine is very slow; what is tried here has to hold then too.
+    for (const client of clients) for (let call = 0; call < 50; call++) await size(client);
+    const waiting = first.execute(name, 'wait');
+    await until('the worker is busy', () => line.runtime.running > 0);
+    const calls = [1, 2, 3, 4].map(() => size(first));
+    for (const other of others) calls.push(size(other), size(other));
+    // Until all that was brought by guess has been taken back.
+    await until('all wait in the queue', () => router.stats().apps[0]!.queued === calls.length);
+    const sinceMs = performance.now();
+    await until('guesses are over', () => performance.now() - sinceMs > 60);
+    instance.open();
+    await waiting;
+    assert.deepEqual(new Set(await Promise.all(calls)), new Set([payload.length]));
+    assert.deepEqual(told, []);
+  },
+);

@@ -49,6 +49,7 @@ export async function openRuntimeLine(options: RuntimeLineOptions): Promise<Runt
   const door = new RuntimeDoor({
     payload: (...brought) => runtime!.brought(...brought),
     withdrawn: (...call) => runtime!.withdrawn(...call),
+    callerGone: (caller) => runtime!.callerGone(caller),
   });
   const direct = options.door === undefined ? undefined : await door.open(options.door);
   let channel: Channel;

@@ -371,7 +371,7 @@ test('what is held is told later, in whatever order, or is taken back', options,
   assert.equal(three.tell(), true);
   assert.equal(three.at, 0, 'all of it was free');
   assert.equal(shelf.taken(), true);
-  shelf.hold(first, [])!.drop();
+  shelf.hold(first, [])!.release();
   assert.equal(shelf.put(second, []), 0);
 });
 

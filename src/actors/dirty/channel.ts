@@ -50,13 +50,14 @@ export interface Channel {
 
 /** A frame that the other end could read, if it knew. One of these ends it. */
 export interface LaidFrame {
-  /** The other end knows, and has it in hand: who takes or drops it is to tell it so. */
+  /** The other end was told when it was laid, and has it in hand: it is to be told, too, if it is not to have it. */
   readonly isSent: boolean;
-  /** Sends it; false where it lies there no more. */
+  /** Sends it, if it was sent before once more; false where it lies there no more. */
   send(): boolean;
   /** In memory of its own again; undefined when it is lost. */
   take(): Buffer | undefined;
-  drop(): void;
+  /** The other end has it, or nobody wants it. */
+  release(): void;
 }
 
 /** Sends a frame in pieces that may change after this turn. */

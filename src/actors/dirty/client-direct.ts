@@ -58,7 +58,8 @@ export class DirectLines {
   readonly #shut = new Map<number, number>();
   readonly #opening = new Map<number, Promise<Channel | undefined>>();
   #last: Channel | undefined;
-  /** How many in a row were for that one. */
+  /** Whom the payload before was for, and how many in a row. */
+  #before: Channel | undefined;
   #hits = 0;
   #isClosed = false;
 
@@ -78,14 +79,17 @@ export class DirectLines {
     return this.#last;
   }
 
-  /** Whether the next one is likely to be for that one as well, and soon. */
+  /** Whether the next payload is likely to be for that one as well, and soon. */
   get isSure(): boolean {
     return this.#hits >= SURE_HITS;
   }
 
-  /** So long a payload waited for the router's word. */
-  waited(ms: number): void {
-    if (ms > LONG_MS) this.#hits = UNSURE_HITS;
+  /** A payload was for that way, which there was already; it had waited so long for the router's word. */
+  brought(way: Channel, waitedMs: number): void {
+    if (waitedMs > LONG_MS) this.#hits = UNSURE_HITS;
+    else if (way === this.#before) this.#hits++;
+    else this.#hits = Math.min(this.#hits, 0);
+    this.#before = way;
   }
 
   /**
@@ -98,7 +102,6 @@ export class DirectLines {
     const { worker } = offer;
     const way = this.#ways.get(worker);
     if (way?.isIn) {
-      this.#hits = this.#last === way.channel ? this.#hits + 1 : Math.min(this.#hits, 0);
       this.#last = way.channel;
       return way.channel;
     }

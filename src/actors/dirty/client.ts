@@ -358,10 +358,10 @@ export class DirtyClient implements Dirty {
     const entry = this.#pending.get(idOf(frame));
     let way = this.#direct?.to(frame, more);
     if (way instanceof Promise) way = await way;
+    else if (way && entry?.payload) this.#direct?.brought(way, entry.payload.ageMs);
     const payload = entry?.payload;
     if (!payload) return;
     entry.payload = undefined;
-    this.#direct?.waited(payload.ageMs);
     const to = way && !way.ended ? way : this.#line?.channel;
     if (to && !payload.bring(to)) this.#fail(entry, lostPayload());
   }

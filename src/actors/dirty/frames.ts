@@ -51,6 +51,8 @@ export const SPOKEN_MAX = FRAME.payload;
 export const FLAG_STREAM = 1;
 /** Flag of a call: its payload comes by another way. Flag of an end: the result went by another way. */
 export const FLAG_DIRECT = 2;
+/** Flag of a payload: it may come before the router has said for whom the call is. */
+export const FLAG_EARLY = 4;
 
 export interface Header {
   type: FrameType;

@@ -3,19 +3,27 @@
  * first waits for the other, for a limited time and in limited number.
  */
 import { Buffer } from 'node:buffer';
-import { callerIdOf, callerOf, idOf, LARGE_BYTES } from './frames.ts';
+import { callerIdOf, callerOf, FLAG_EARLY, flagsOf, idOf, LARGE_BYTES } from './frames.ts';
 
 /** How long the router's word waits for its payload: its caller may have much else to do. */
 const PAYLOAD_MS = 30_000;
-/** So many payloads wait for the router's word, which is on its way when they come; more are not read until then. */
+/**
+ * So many payloads wait for the router's word, which is on its way when they come; more are not read until then. Those of which their
+ * callers only think so do not count: each caller lets one lie here, and takes it back soon.
+ */
 const EARLY_MAX = 16;
 /** Calls that have ended without their payload, which may still come. */
 const VOID_MAX = 1000;
+/** Calls that have begun with what may come a second time, at once. */
+const BEGUN_MAX = 1000;
 
 export type Payload = readonly [frame: Buffer, more: readonly Buffer[]];
 
 interface Early {
   readonly payload: Payload;
+  readonly caller: number;
+  /** It may be for another worker. */
+  readonly isGuess: boolean;
   readonly limit: NodeJS.Timeout;
 }
 
@@ -34,9 +42,12 @@ export class AwaitingCalls {
   readonly #awaiting = new Map<number, Awaiting>();
   readonly #ids = new Map<string, number>();
   readonly #early = new Map<string, Early>();
+  /** How many of them are no guess. */
+  #promised = 0;
   /** Who waits until fewer are early. */
   #room: Room | undefined;
   readonly #void = new Set<string>();
+  readonly #begun = new Set<string>();
 
   /** `start` gets both parts of a call, once; `late` is told of one whose payload has not come. */
   constructor(start: (word: Buffer, payload: Payload, credit: number) => void, late: (id: number) => void) {
@@ -57,7 +68,11 @@ export class AwaitingCalls {
     const word = Buffer.from(frame);
     const key = keyOf(callerOf(word), callerIdOf(word));
     const early = this.#takeEarly(key);
-    if (early) return this.#start(word, early, 0);
+    if (early) {
+      // Its caller may have taken it back just now, and bring it again.
+      if (early.isGuess) remember(this.#begun, key, BEGUN_MAX);
+      return this.#start(word, early.payload, 0);
+    }
     const id = idOf(word);
     const limit = setTimeout(() => {
       if (this.drop(id)) this.#late(id);
@@ -76,37 +91,45 @@ export class AwaitingCalls {
     const key = keyOf(caller, callerId);
     const id = this.#ids.get(key);
     if (id !== undefined) this.came(id, frame, more);
-    else if (!this.#void.delete(key)) this.#keep(key, frame, more);
-    if (this.#early.size < EARLY_MAX) return undefined;
-    this.#room ??= new Room();
-    return this.#room.promise;
+    else if (!this.#void.delete(key) && !this.#begun.delete(key)) return this.#keep(key, caller, frame, more);
+    return undefined;
   }
 
-  /** A payload that a caller brought was for another worker. */
+  /** A payload that a caller brought is not to be kept any longer. */
   withdrawn(caller: number, callerId: number): void {
     this.#takeEarly(keyOf(caller, callerId));
   }
 
-  #keep(key: string, frame: Buffer, more: readonly Buffer[]): void {
+  /** Nobody is there any more to take back what that caller brought. */
+  callerGone(caller: number): void {
+    for (const [key, early] of this.#early)
+      if (early.isGuess && early.caller === caller) this.#takeEarly(key);
+  }
+
+  #keep(key: string, caller: number, frame: Buffer, more: readonly Buffer[]): Promise<void> | undefined {
     this.#takeEarly(key);
+    const isGuess = (flagsOf(frame) & FLAG_EARLY) !== 0;
     // A small one lies in memory that is read into again.
     const isOurs = more.length > 0 || frame.length >= LARGE_BYTES;
     const payload: Payload = [isOurs ? frame : Buffer.from(frame), more];
     // Of a call that nobody has, as after a thousand that ended without their payload.
     const limit = setTimeout(() => this.#takeEarly(key), PAYLOAD_MS).unref();
-    this.#early.set(key, { payload, limit });
+    this.#early.set(key, { payload, caller, isGuess, limit });
+    if (isGuess || ++this.#promised < EARLY_MAX) return undefined;
+    this.#room ??= new Room();
+    return this.#room.promise;
   }
 
-  #takeEarly(key: string): Payload | undefined {
+  #takeEarly(key: string): Early | undefined {
     const early = this.#early.get(key);
     if (!early) return undefined;
     clearTimeout(early.limit);
     this.#early.delete(key);
-    if (this.#early.size < EARLY_MAX) {
+    if (!early.isGuess && --this.#promised < EARLY_MAX) {
       this.#room?.made();
       this.#room = undefined;
     }
-    return early.payload;
+    return early;
   }
 
   /** A payload that came by the router, or was brought. */
@@ -125,8 +148,7 @@ export class AwaitingCalls {
   drop(id: number): boolean {
     const awaiting = this.#take(id);
     if (!awaiting) return false;
-    this.#void.add(awaiting.key);
-    if (this.#void.size > VOID_MAX) this.#void.delete(this.#void.keys().next().value!);
+    remember(this.#void, awaiting.key, VOID_MAX);
     return true;
   }
 
@@ -145,6 +167,12 @@ class Room {
   readonly promise = new Promise<void>((resolve) => {
     this.made = resolve;
   });
+}
+
+/** The oldest is forgotten. */
+function remember(keys: Set<string>, key: string, max: number): void {
+  keys.add(key);
+  if (keys.size > max) keys.delete(keys.keys().next().value!);
 }
 
 const keyOf = (caller: number, callerId: number): string => `${caller}:${callerId}`;

@@ -35,8 +35,10 @@ export interface DoorHandlers {
     frame: Buffer,
     more: readonly Buffer[],
   ): Promise<void> | undefined;
-  /** It was for another worker. */
+  /** It is not to be kept any longer. */
   withdrawn(caller: number, callerId: number): void;
+  /** Nothing comes any more from that caller. */
+  callerGone(caller: number): void;
 }
 
 export class RuntimeDoor {
@@ -112,7 +114,9 @@ export class RuntimeDoor {
       ended: () => {
         clearTimeout(limit);
         this.#strangers.delete(channel);
-        if (caller !== undefined && this.#channels.get(caller) === channel) this.#channels.delete(caller);
+        if (caller === undefined || this.#channels.get(caller) !== channel) return;
+        this.#channels.delete(caller);
+        this.#handlers.callerGone(caller);
       },
     });
     channel.unref();

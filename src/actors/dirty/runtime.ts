@@ -137,6 +137,11 @@ export class DirtyRuntime {
     this.#awaiting.withdrawn(caller, callerId);
   }
 
+  /** A caller's own way to here has ended. */
+  callerGone(caller: number): void {
+    this.#awaiting.callerGone(caller);
+  }
+
   /** Tells all that run to end: nobody is there any more to answer to. */
   cancelAll(why: string): void {
     for (const id of this.#awaiting.ids())

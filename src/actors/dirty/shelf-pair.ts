@@ -86,9 +86,9 @@ export class ShelfPair {
 
   /** Says that a frame of so many bytes lies there; false when it does not any more. */
   told(held: HeldFrame, bytes: number): boolean {
-    if (!held.tell()) return false;
-    if (!held.isTold) this.#tell(held.at, bytes);
-    return true;
+    const isThere = held.tell();
+    if (isThere) this.#tell(held.at, bytes);
+    return isThere;
   }
 
   #announce = (at: number, bytes: number): void =>

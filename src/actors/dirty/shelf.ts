@@ -68,8 +68,8 @@ interface Place {
   readonly ends: number;
   /** Its writer may want it back. */
   isHeld: boolean;
-  /** Its reader was told of it, and has not taken it. */
-  isTold: boolean;
+  /** So many times its reader was told of it and has not taken it yet. */
+  told: number;
 }
 
 /**
@@ -78,14 +78,14 @@ interface Place {
  */
 export interface HeldFrame {
   readonly at: number;
-  /** The reader was told already. */
+  /** The reader was told of it when it was laid. */
   readonly isTold: boolean;
-  /** It is for this reader, which is to be told now; false when it does not lie there any more, and was not told of. */
+  /** It is for this reader, which is to be told now; false when it does not lie there any more. */
   tell(): boolean;
+  /** The reader has it, or nobody wants it: the place is free as soon as the reader is done with it. */
+  release(): void;
   /** Back into memory of its own; undefined when it cannot be read. */
   take(): Buffer | undefined;
-  /** Nobody wants it any more. */
-  drop(): void;
 }
 
 /** Where a frame of so many bytes is going to lie. */
@@ -139,8 +139,9 @@ export class Shelf {
   put(frame: Buffer, more: readonly Buffer[], announce?: Announce): number | undefined {
     let place = this.#lay(frame, more, this.#told.length === 0 ? announce : undefined);
     // What is only held makes room.
-    while (!place && this.#isOpen && this.#held.length > 0) {
-      this.#held[0]!.take();
+    for (const held of this.#held.filter(({ isTold }) => !isTold)) {
+      if (place || !this.#isOpen) break;
+      held.take();
       place = this.#lay(frame, more);
     }
     if (place) this.#hasTold(place);
@@ -150,7 +151,8 @@ export class Shelf {
   /** As `put`, but it is not said before it is known for whom it is, if it is not announced; undefined when there is no room. */
   hold(frame: Buffer, more: readonly Buffer[], announce?: Announce): HeldFrame | undefined {
     if (this.#held.length >= HELD_MAX) return undefined;
-    const isTold = announce !== undefined && this.#told.length === 0;
+    // One at a time is what a reader keeps that it may not need.
+    const isTold = announce !== undefined && this.#told.length === 0 && !this.#held.some((one) => one.isTold);
     const place = this.#lay(frame, more, isTold ? announce : undefined);
     if (!place) return undefined;
     place.isHeld = true;
@@ -158,32 +160,29 @@ export class Shelf {
     let memory: Buffer | undefined;
     const leave = (): boolean => {
       const index = this.#held.indexOf(held);
-      if (index >= 0) this.#held.splice(index, 1);
-      return index >= 0;
+      if (index < 0) return false;
+      this.#held.splice(index, 1);
+      place.isHeld = false;
+      return true;
     };
     const release = (): void => {
-      place.isHeld = false;
-      this.#tidy();
+      memory = undefined;
+      if (leave()) this.#tidy();
     };
     const held: HeldFrame = {
       at: place.at,
       isTold,
       tell: () => {
-        const isThere = leave();
-        if (isThere && !isTold) this.#hasTold(place);
-        if (isThere) release();
-        else if (isTold) memory = undefined;
-        return isThere || isTold;
+        if (!leave()) return false;
+        this.#hasTold(place);
+        return true;
       },
+      release,
       take: () => {
         if (!leave()) return memory;
         memory = readFrom(this.#file, place.at, borrowed(place.ends - place.at));
-        release();
+        this.#tidy();
         return memory;
-      },
-      drop: () => {
-        memory = undefined;
-        if (leave()) release();
       },
     };
     this.#held.push(held);
@@ -194,7 +193,7 @@ export class Shelf {
   taken(): boolean {
     const place = this.#told.shift();
     if (!place) return false;
-    place.isTold = false;
+    place.told--;
     this.#tidy();
     return true;
   }
@@ -220,20 +219,24 @@ export class Shelf {
       announce?.(at, 0);
       return undefined;
     }
-    const place = { at, ends: at + bytes, isHeld: false, isTold: false };
+    const place = { at, ends: at + bytes, isHeld: false, told: 0 };
     this.#places.push(place);
     this.#used();
     return place;
   }
 
   #hasTold(place: Place): void {
-    place.isTold = true;
+    place.told++;
     this.#told.push(place);
   }
 
   /** What nobody has a use for any more makes room, from the oldest on. */
   #tidy(): void {
-    for (let oldest = this.#places[0]; oldest && !oldest.isHeld && !oldest.isTold; oldest = this.#places[0])
+    for (
+      let oldest = this.#places[0];
+      oldest && !oldest.isHeld && oldest.told === 0;
+      oldest = this.#places[0]
+    )
       this.#places.shift();
   }
 

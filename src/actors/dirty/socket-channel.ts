@@ -216,7 +216,7 @@ class SocketChannel implements Channel, Gathering {
       isSent: held.isTold,
       send: () => !this.ended && this.#shelves.told(held, bytes),
       take: () => held.take(),
-      drop: () => held.drop(),
+      release: () => held.release(),
     };
   }
 

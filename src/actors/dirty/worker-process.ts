@@ -92,6 +92,7 @@ class Serving implements WorkerWork<DirtyWorkerSpec> {
     const door = new RuntimeDoor({
       payload: (...brought) => runtime.brought(...brought),
       withdrawn: (...call) => runtime.withdrawn(...call),
+      callerGone: (caller) => runtime.callerGone(caller),
     });
     this.#door = door;
     const direct = await door.open(spec.door);
