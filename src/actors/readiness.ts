@@ -8,7 +8,10 @@ export interface Readiness {
   why: string;
 }
 
-/** Ready: it is not leaving, and a worker of the generation in force accepts. A reload under way changes nothing. */
+/**
+ * Ready: it is not leaving, a worker of the generation in force accepts, and its first dirty workers, if it has any, have become ready, without
+ * which the first start may still fail. A reload under way changes nothing.
+ */
 export function readinessOf(actor: ArbiterActor): Readiness {
   const snapshot = actor.getSnapshot();
   const supervising = snapshot.status === 'active' && snapshot.matches({ alive: { supervising: 'serving' } });
@@ -21,6 +24,8 @@ export function readinessOf(actor: ArbiterActor): Readiness {
   }
   const { members, committed } = pool.context;
   if (pool.rollout === 'opening') return { ready: false, why: 'starting' };
+  const { hasDirty, dirtyOpened } = snapshot.context;
+  if (hasDirty && !dirtyOpened) return { ready: false, why: 'dirty workers are starting' };
   const ready = members.filter(
     ({ phase, generation }) => phase === 'ready' && generation === committed.number,
   ).length;

@@ -135,7 +135,7 @@ async function check(
   source: SettingsSource,
   identity: Identity | undefined,
 ): Promise<number> {
-  const { trialOf } = await import('./settings-report.ts');
+  const { trialOf, tryDirtyApps } = await import('./settings-report.ts');
   const { runArbiter } = await import('../actors/arbiter-process.ts');
   const trial = trialOf(settings);
   try {
@@ -151,8 +151,9 @@ async function check(
       dirtyArbiterFile: entryFile('dirty-arbiter'),
       version: version(),
     });
-    if (code === EXIT.ok && !signals.stopped.aborted)
-      process.stdout.write('the settings are right, and the app can be served\n');
+    if (code !== EXIT.ok || signals.stopped.aborted) return code;
+    await tryDirtyApps(settings, identity, signals.stopped);
+    if (!signals.stopped.aborted) process.stdout.write('the settings are right, and the app can be served\n');
     return code;
   } finally {
     trial.end();

@@ -2,6 +2,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { resolveApp } from '../actors/app-path.ts';
+import { generationEnv } from '../actors/environment.ts';
+import type { Identity } from '../actors/identity.ts';
+import { nodeOptions } from '../actors/node-options.ts';
 import { hooksAt } from '../settings/hooks-table.ts';
 import { shownSettings } from '../settings/shown.ts';
 import type { Settings } from '../settings.ts';
@@ -25,8 +29,32 @@ export interface Trial {
 }
 
 /**
- * The settings with which an app is tried: one worker that nobody can reach, beside a server that may run. Its dirty apps are not
- * loaded: they may be large, and their tokens may be held.
+ * Looks at the dirty apps as a start does before anything is started: their modules are loaded, but no instance is made, which may be large
+ * and need what a server beside this one holds. Throws FaultError as that would.
+ */
+export async function tryDirtyApps(
+  settings: Settings,
+  identity: Identity | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  if (settings.dirtyWorkers === 0) return;
+  const { prepareDirty } = await import('../actors/dirty/prepare.ts');
+  const notice = (): void => {};
+  const { cwd } = resolveApp(settings);
+  const { env, args } = await nodeOptions(settings, cwd, notice, identity);
+  await prepareDirty(1, settings, {
+    cwd,
+    env: { ...generationEnv(settings), ...env },
+    nodeArgs: args,
+    identity,
+    signal,
+    notice,
+  });
+}
+
+/**
+ * The settings with which an app is tried: one worker that nobody can reach, beside a server that may run. Its dirty apps are
+ * looked at by themselves.
  */
 export function trialOf(settings: Settings): Trial {
   const directory = mkdtempSync(join(tmpdir(), 'kirin-check-'));

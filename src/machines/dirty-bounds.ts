@@ -28,7 +28,7 @@ export function boundsOf(generation: DirtyGeneration): Bounds {
     whyMost:
       lacking === null
         ? useful < WORKERS_MAX
-          ? 'All apps have reached their worker limits'
+          ? 'all apps have reached their worker limits'
           : `the most allowed is ${WORKERS_MAX} dirty workers`
         : `there is too little ${lacking} for more (--dirty-resource)`,
   };

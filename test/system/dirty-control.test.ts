@@ -200,7 +200,7 @@ describe('orders', { concurrency: 2 }, () => {
       `${SINGLE}:3`,
     ]);
     await tree.settled(3);
-    const full = 'All apps have reached their worker limits';
+    const full = 'all apps have reached their worker limits';
     assert.deepEqual(await tree.ask('dirty add 4'), {
       success: true,
       operation: 'add',

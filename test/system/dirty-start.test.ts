@@ -171,6 +171,17 @@ describe('a first start of dirty workers that fails', { concurrency: 2 }, () => 
       assert.equal(existsSync(site.path('kirin.ctl')), false);
     });
 
+  for (const { name, code = '', args = ONE, exit, reason } of FAILING.filter((one) => one.exit !== 3))
+    test(`${name}: --check-config says so, too`, async (t) => {
+      const module = `const { DirtyApp } = await import(process.env.TEST_KIRIN);\n${code}\n`;
+      const { server, left } = tools(
+        Tree.launch(t, ['--check-config', ...args], { files: { 'ml.mjs': module } }),
+      );
+      assert.deepEqual(await server.exit(), { code: exit, signal: null }, server.output);
+      assert.match(server.output.trim().replace(/^kirin: /, ''), reason);
+      assert.deepEqual(left(), []);
+    });
+
   for (const { args, reason } of REFUSED)
     test(`${args
       .slice(-2)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { datagrams } from './datagrams.ts';
 import { assertCode, dirtyServer, WORK } from './dirty-server.ts';
+import { Tree } from './dirty-tree.ts';
 import { eventually, type Server, Site } from './harness.ts';
 
 const ONE = ['--dirty-workers', '1', '--dirty-threads', '1'];
@@ -85,4 +86,37 @@ describe('durations of dirty calls', { concurrency: 2 }, () => {
     assert.equal(await server.stop(), 0);
     await eventually('the last one is told', () => sum() === 2);
   });
+});
+
+test('/readyz waits for the first dirty workers, and no longer', async (t) => {
+  const init = `init() {
+    return new Promise((done) => {
+      const timer = setInterval(() => existsSync('go') && (clearInterval(timer), done()), 10);
+    });
+  }`;
+  const tree = Tree.launch(
+    t,
+    ['--metrics', '127.0.0.1:0', '--dirty-workers', '1', '--dirty-app', './ml.mjs:Model'],
+    {
+      files: {
+        'ml.mjs': `import { existsSync } from 'node:fs';
+          const { DirtyApp } = await import(process.env.TEST_KIRIN);
+          export class Model extends DirtyApp { ${init} }`,
+      },
+    },
+  );
+  const { server, site } = tree;
+  await server.told(/^serving /);
+  const port = Number(/:(\d+)$/.exec((await server.told(/^metrics at http/)).msg)![1]);
+  const ready = async (): Promise<string> => {
+    const { status, text } = await server.get('/readyz', { port });
+    return `${status} ${text.trim()}`;
+  };
+  assert.equal(await ready(), '503 dirty workers are starting');
+  site.write('go', '');
+  await eventually('it is ready', async () => (await ready()) === '200 1 of 1 workers are ready');
+  const { pid } = (await tree.ask('show dirty')) as { pid: number };
+  process.kill(pid, 'SIGKILL');
+  await server.told(/^dirty arbiter .* ended/);
+  assert.equal(await ready(), '200 1 of 1 workers are ready');
 });
