@@ -55,7 +55,7 @@ export interface WorkerVoice {
   /** What became of an order that concerns traffic. */
   tell(report: TrafficReport | ModulesReport): void;
   /** As `tell`, at once, where nothing waits to be written. */
-  tellNow(report: ModulesReport): void;
+  tellNow(report: TrafficReport | ModulesReport): void;
 }
 
 /** What one kind of worker serves with; times are in milliseconds. */

@@ -75,6 +75,7 @@ function servingRequests({ notice, recycleDue, tell, tellNow }: WorkerVoice): Wo
       if (spec.metrics)
         counted = new Traffic({
           tell,
+          tellNow,
           app: () => appBridge.metrics?.(),
           notice: (text) => notice('warn', text),
         });

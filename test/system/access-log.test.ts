@@ -1,6 +1,6 @@
 /** The access log: what a line says, that no line is lost, and that no client writes one of its own. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, renameSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { describe, test } from 'node:test';
 import { RawClient } from './client.ts';
@@ -227,6 +227,50 @@ describe('the access log', { concurrency: 2 }, () => {
   });
 
   const onLinux = { skip: process.platform !== 'linux' && 'only Linux has /dev/full' };
+  test('has the requests that a worker had in hand when it ended by itself, and metrics have them too', async (t) => {
+    const site = new Site(t);
+    const log = site.path('access.log');
+    const app = site.write(
+      'app.mjs',
+      `export default (request, response) => {
+        const { url } = request;
+        if (url === '/held') { response.writeHead(200); response.write('some'); return; }
+        if (url === '/exit') process.exit(5);
+        if (url === '/throw') setImmediate(() => { throw new Error('late'); });
+        else response.end('ok');
+      };`,
+    );
+    for (const end of ['/exit', '/throw']) {
+      rmSync(log, { force: true });
+      const args = [
+        '--access-logfile',
+        log,
+        '--access-logformat',
+        '%(m)s %(U)s %(s)s',
+        '--metrics',
+        '127.0.0.1:0',
+      ];
+      const server = await serve(t, app, ['-w', '1', ...args]);
+      const metrics = Number(/:(\d+)$/.exec((await server.told(/^metrics at http/)).msg)![1]);
+      assert.equal((await server.get('/')).status, 200);
+      const held = server.get('/held').catch(() => undefined);
+      await eventually('it is held', async () => {
+        const { text } = await server.get('/metrics', { port: metrics });
+        return /^kirin_worker_in_flight\{[^}]*\} 1$/m.test(text);
+      });
+      await server.get(end).catch(() => undefined);
+      await held;
+      await server.told(/^worker 1 .* ended unexpectedly/);
+      const lines = readFileSync(log, 'utf8').trim().split('\n').sort();
+      assert.deepEqual(lines, ['GET / 200', `GET ${end} 499`, 'GET /held 200'].sort());
+      const { text } = await server.get('/metrics', { port: metrics });
+      assert.match(text, /^kirin_http_requests_total\{status="200"\} 1$/m);
+      assert.match(text, /^kirin_http_requests_aborted_total 2$/m);
+      server.signal('SIGTERM');
+      await server.exit();
+    }
+  });
+
   test('on a full disk is told once, and holds up no worker that leaves', onLinux, async (t) => {
     const args = ['--access-logfile', '/dev/full', '--graceful-timeout', '20'];
     const server = await serve(t, fixture('app.mjs'), args);

@@ -11,6 +11,8 @@ const BOUNDS_MS = DURATION_BOUNDS.map((seconds) => seconds * 1000);
 
 export interface TrafficDeps {
   tell(sums: TrafficSums): void;
+  /** As `tell`, at once. */
+  tellNow(sums: TrafficSums): void;
   /** The app's own metrics as JSON, where it has any. */
   app(): string | undefined | Promise<string | undefined>;
   notice(text: string): void;
@@ -38,6 +40,8 @@ export class Traffic {
     this.#deps = deps;
     this.#timer = setInterval(() => void this.tell(), TELL_MS);
     this.#timer.unref();
+    // However this process ends by itself, an uncaught error included; what is new of the app's own is lost then.
+    process.on('exit', () => this.#say(deps.tellNow));
   }
 
   readonly count = (status: number, ms: number, isWhole: boolean): void => {
@@ -67,9 +71,13 @@ export class Traffic {
     } catch (error) {
       this.#refuse(`could not be read: ${error instanceof Error ? error.message : String(error)}`);
     }
+    this.#say(this.#deps.tell);
+  }
+
+  #say(tell: TrafficDeps['tell']): void {
     if (!this.#isChanged) return;
     this.#isChanged = false;
-    this.#deps.tell({
+    tell({
       type: 'worker.metrics',
       statuses: Array.from(this.#statuses, ([status, { count }]) => [status, count]),
       durations: [...this.#durations],

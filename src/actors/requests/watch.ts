@@ -90,8 +90,23 @@ interface HttpMessage {
   socket: Watched;
 }
 
+/** Each ends what is in hand on one connection, or one stream, as not answered to the end. */
+const inHand = new Set<() => void>();
+let isWatchingExit = false;
+
+/** Whoever ends the process by itself, as an error does that nobody catches, cuts what is in hand: without this nobody would see what it was. */
+function watchExit(): void {
+  if (isWatchingExit) return;
+  isWatchingExit = true;
+  // Before those who write and tell what there is at the end.
+  process.prependListener('exit', () => {
+    for (const end of [...inHand]) end();
+  });
+}
+
 export function watchRequests(server: Server, { count, write }: RequestWatchers): void {
   if (!count && !write) return;
+  watchExit();
   const isTimed = count !== undefined || write?.isTimed === true;
   const end = (
     track: Track,
@@ -129,15 +144,20 @@ export function watchRequests(server: Server, { count, write }: RequestWatchers)
     if (of === server) end(trackOf(socket), request, response, socket, true);
   });
   // What is still on a connection that closes was not answered, or not to the end.
-  function left(this: Watched): void {
-    const track = trackOf(this);
-    const { _httpMessage: response } = this;
+  const left = (socket: Watched): void => {
+    const track = trackOf(socket);
+    const { _httpMessage: response } = socket;
     for (const one of new Set([...(response ? [response] : []), ...(track.queued?.keys() ?? [])]))
-      if (one.req) end(track, one.req, one, this, false);
-  }
+      if (one.req) end(track, one.req, one, socket, false);
+  };
   server.prependListener(isTls(server) ? 'secureConnection' : 'connection', (socket: Watched) => {
     socket[TRACK] = new Track(socket);
-    socket.on('close', left);
+    const leave = (): void => {
+      inHand.delete(leave);
+      left(socket);
+    };
+    inHand.add(leave);
+    socket.on('close', leave);
   });
   if (!speaksHttp(server)) watchStreams(server, count, write);
 }
@@ -156,13 +176,16 @@ function watchStreams(
     const taken = write?.begun(request, request.socket.remoteAddress);
     const begunMs = performance.now();
     const sentBytes = write && countBytes(stream);
-    response.once('close', () => {
+    const end = (): void => {
+      inHand.delete(end);
       const endMs = performance.now();
       const ms = endMs - begunMs;
       const isWhole = response.writableEnded && !stream.aborted && stream.rstCode === 0;
       count?.(response.statusCode, ms, isWhole);
       write?.ended(taken, { request, response, ms, endMs, isWhole, sentBytes: sentBytes!() });
-    });
+    };
+    inHand.add(end);
+    response.once('close', end);
   });
 }
 
