@@ -63,6 +63,10 @@ describe('the command line', () => {
     ['-b --backlog 3 app.js', /^-b needs a value/],
     ['--http2=yes app.js', /^--http2 must be true or false, not "yes" \(see/],
     ['--check-config= app.js', /^--check-config must be true or false, not "" \(see/],
+    ['-i 4 app.js', /^-i is PM2's: here it is --workers \(docs\/from-pm2\.md\) \(see/],
+    ['--max-memory-restart 1G app.js', /^--max-memory-restart is PM2's: here it is --max-memory /],
+    ['start app.js', /^kirin has no command "start": write kirin app\.js \(see/],
+    ['list', /^kirin has no command "list": write kirinc -c 'show workers' \(see/],
     ['a.js b.js', /^one app only: "a\.js" and "b\.js" were given; the app's own arguments stand behind "--"/],
   ];
   for (const [line, message] of wrong)

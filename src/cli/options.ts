@@ -2,6 +2,7 @@
 import { FaultError } from '../actors/fault-error.ts';
 import { splitArguments } from '../settings/argument-text.ts';
 import { whyNotHere } from '../settings/gunicorn-only.ts';
+import { commandHint, whyPm2 } from '../settings/pm2-words.ts';
 import { didYouMean } from '../settings/suggest.ts';
 import { settingList } from '../settings/table.ts';
 import type { CommandLine } from '../settings.ts';
@@ -96,6 +97,8 @@ export async function parseWithYargs(argv: readonly string[], version: string): 
 
 function run(args: Arguments, behind: readonly string[]): Parsed {
   const before = args._.map(String);
+  const hint = before[0] === undefined ? undefined : commandHint(before[0]);
+  if (hint !== undefined) throw usage(hint);
   if (before.length > 1)
     throw usage(
       `one app only: "${before[0]}" and "${before[1]}" were given; the app's own arguments stand behind "--"`,
@@ -231,7 +234,7 @@ function withValues(args: readonly string[]): string[] {
 function explain(message: string): string {
   const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ')[0];
   if (unknown !== undefined) {
-    const why = whyNotHere(unknown);
+    const why = whyNotHere(unknown) ?? whyPm2(unknown);
     if (why !== undefined) return `${dashed(unknown)} ${why}`;
     const known = [
       'config',

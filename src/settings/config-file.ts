@@ -12,6 +12,7 @@ import { type HookName, hookKeys, hookOf } from './hooks-table.ts';
 import { oneLine } from './one-line.ts';
 import { invalid } from './parse.ts';
 import { type Entries, plainEntries } from './plain-data.ts';
+import { whyPm2 } from './pm2-words.ts';
 import { didYouMean } from './suggest.ts';
 import { fileKeysOf, type SettingKey, settingList } from './table.ts';
 
@@ -67,7 +68,7 @@ function assign(name: string, entries: Entries): ConfigFile['values'] {
     // Where functions can be, hooks have been taken out already.
     if (owner === undefined && hookOf(key) !== undefined)
       throw invalid(`${name}: "${key}" is a hook, a function, which JSON cannot hold: write kirin.config.js`);
-    const why = owner === undefined ? whyNotHere(key) : undefined;
+    const why = owner === undefined ? (whyNotHere(key) ?? whyPm2(key)) : undefined;
     if (why !== undefined) throw invalid(`${name}: "${key}" ${why}`);
     if (owner === undefined)
       throw invalid(`${name}: unknown setting "${key}"${didYouMean(key, [...owners.keys(), ...hookKeys()])}`);
