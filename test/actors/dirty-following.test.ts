@@ -8,7 +8,7 @@ import fs, { rmSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { mock, type TestContext, test } from 'node:test';
+import { mock, test } from 'node:test';
 import { actionsOf, DirtyApp, type DirtyClass } from '../../src/actors/dirty/app.ts';
 import type { Channel } from '../../src/actors/dirty/channel.ts';
 import { DirtyClient } from '../../src/actors/dirty/client.ts';
@@ -27,32 +27,20 @@ import {
 import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';
 import { Router } from '../../src/actors/dirty/router.ts';
 import { AwaitingCalls } from '../../src/actors/dirty/runtime-awaiting.ts';
-import { hasShelves, SHELF_FRAME_BYTES, Shelf, ShelfReader } from '../../src/actors/dirty/shelf.ts';
+import { SHELF_FRAME_BYTES, type ShelfReader } from '../../src/actors/dirty/shelf.ts';
 import { PORTION_BYTES, portionsOf } from '../../src/actors/dirty/shelf-portions.ts';
 import { acceptedChannel } from '../../src/actors/dirty/socket-channel.ts';
 import { openRuntimeLine } from './dirty-line.ts';
+import { shelfPair, withShelves } from './dirty-shelf-pair.ts';
 import { temporaryDirectory, until } from './support.ts';
 
 const DIRECTORY = '/dev/shm';
-/** Elsewhere the same frames go through the socket, which other tests try. */
-const options = { skip: hasShelves() ? false : 'there is no memory file system here' };
 
 /** Such bytes that a portion in the place of another is seen. */
 function large(id: number, bytes: number, type: number = FRAME.result): Buffer {
   const frame = randomBytes(bytes);
   writeHeader(frame, { type: type as typeof FRAME.result, id });
   return frame;
-}
-
-function shelfPair(t: TestContext) {
-  const shelf = Shelf.make()!;
-  const reader = ShelfReader.open(shelf.name)!;
-  t.after(() => {
-    shelf.close();
-    reader.close();
-  });
-  shelf.answered(true);
-  return { shelf, reader };
 }
 
 test('portions are the same bytes in the same order, all of one size but the last', () => {
@@ -69,7 +57,7 @@ test('portions are the same bytes in the same order, all of one size but the las
   }
 });
 
-test('what is being written is read as far as it has come, frame after frame', options, (t) => {
+test('what is being written is read as far as it has come, frame after frame', withShelves, (t) => {
   const { shelf, reader } = shelfPair(t);
   // So many that the count of portions runs over several times.
   for (let round = 0; round < 120; round++) {
@@ -107,7 +95,7 @@ test('what is being written is read as far as it has come, frame after frame', o
 
 test(
   'a reader that comes late finds all of it; one with something else to take is not told before',
-  options,
+  withShelves,
   (t) => {
     const { shelf, reader } = shelfPair(t);
     const [one, two] = [large(1, SHELF_FRAME_BYTES * 2), large(2, SHELF_FRAME_BYTES * 3)];
@@ -127,7 +115,7 @@ test(
   },
 );
 
-test('what cannot be written to its end is said to come to nothing', options, (t) => {
+test('what cannot be written to its end is said to come to nothing', withShelves, (t) => {
   const { shelf } = shelfPair(t);
   const told: number[] = [];
   const full = mock.method(fs, 'writevSync');
@@ -146,7 +134,7 @@ test('what cannot be written to its end is said to come to nothing', options, (t
   assert.equal(shelf.taken(), false);
 });
 
-test('what was told and may be wanted back keeps its place until both are done with it', options, (t) => {
+test('what was told and may be wanted back keeps its place until both are done with it', withShelves, (t) => {
   const { shelf, reader } = shelfPair(t);
   const announce = () => {};
   const [one, two] = [large(1, SHELF_FRAME_BYTES), large(2, SHELF_FRAME_BYTES)];
@@ -175,7 +163,7 @@ test('what was told and may be wanted back keeps its place until both are done w
   assert.equal(other.put(two, []), 0);
 });
 
-test('a payload that another worker is to have is taken from the one that has it', options, async (t) => {
+test('a payload that another worker is to have is taken from the one that has it', withShelves, async (t) => {
   const sent: [number, number][] = [];
   const { shelf } = shelfPair(t);
   const way = (name: number): Channel =>
@@ -269,7 +257,7 @@ test('what callers bring by guess holds up nobody, and ends with its caller', as
   for (let id = 1; id <= 16; id++) calls.withdrawn(50, id);
 });
 
-test('a peer that lies about what it writes is cut', options, async (t) => {
+test('a peer that lies about what it writes is cut', withShelves, async (t) => {
   const shelving = (bytes: number, at: number) => bareFrame({ type: FRAME.shelving, id: bytes, number: at });
   const shelved = (bytes: number, at: number) => bareFrame({ type: FRAME.shelved, id: bytes, number: at });
   const bytes = SHELF_FRAME_BYTES;
@@ -320,7 +308,7 @@ channel.open({
 });
 `;
 
-test('two processes: whole frames come, of any size, one by one and in heaps', options, async (t) => {
+test('two processes: whole frames come, of any size, one by one and in heaps', withShelves, async (t) => {
   const socket = join(temporaryDirectory(t), 's');
   const server = createServer({ pauseOnConnect: true }).listen(socket);
   t.after(() => server.close());
@@ -365,7 +353,7 @@ class Model extends DirtyApp {
 
 test(
   'payloads that a busy worker had by guess wait with their callers, and none holds up another',
-  options,
+  withShelves,
   async (t) => {
     const name = './ml.js:Model';
     const socket = join(temporaryDirectory(t), 's');

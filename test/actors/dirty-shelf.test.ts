@@ -31,7 +31,6 @@ import {
   writeHeader,
 } from '../../src/actors/dirty/frames.ts';
 import {
-  hasShelves,
   SHELF_BYTES,
   SHELF_FRAME_BYTES,
   Shelf,
@@ -40,10 +39,9 @@ import {
 } from '../../src/actors/dirty/shelf.ts';
 import { PORTION_BYTES } from '../../src/actors/dirty/shelf-portions.ts';
 import { acceptedChannel, connectChannel } from '../../src/actors/dirty/socket-channel.ts';
+import { shelfPair, withShelves } from './dirty-shelf-pair.ts';
 
 const DIRECTORY = '/dev/shm';
-/** Elsewhere the same frames go through the socket, which other tests try. */
-const options = { skip: hasShelves() ? false : 'there is no memory file system here' };
 
 const ours = (): string[] =>
   readdirSync(DIRECTORY).filter((name) => name.startsWith(`kirin-shelf-${process.pid}-`));
@@ -144,7 +142,7 @@ async function next(peer: Socket): Promise<Buffer> {
 
 test(
   'large frames lie on the shelf from the second on, in order with small ones, both ways',
-  options,
+  withShelves,
   async (t) => {
     const [some, others] = await pair(t);
     for (const [from, to] of [
@@ -184,24 +182,28 @@ test(
   },
 );
 
-test('what does not fit goes by the socket, and nothing that waits is written over', options, async (t) => {
-  const [from, to] = await pair(t);
-  await opened(from, to);
-  // Everything at once: far more than lies on a shelf.
-  const bytes = SHELF_BYTES / 3;
-  const frames = Array.from({ length: 24 }, (_, at) =>
-    large(at + 2, at % 5 === 4 ? SHELF_BYTES * 2 : bytes + at),
-  );
-  for (const frame of frames) from.channel.send(Buffer.from(frame));
-  await to.count(1 + frames.length);
-  for (const [at, frame] of frames.entries()) {
-    const { id, payload } = to.heard[at + 1]!;
-    assert.equal(id, at + 2);
-    assert.ok(payload.equals(frame.subarray(HEADER_BYTES)), `frame ${id} is whole`);
-  }
-});
+test(
+  'what does not fit goes by the socket, and nothing that waits is written over',
+  withShelves,
+  async (t) => {
+    const [from, to] = await pair(t);
+    await opened(from, to);
+    // Everything at once: far more than lies on a shelf.
+    const bytes = SHELF_BYTES / 3;
+    const frames = Array.from({ length: 24 }, (_, at) =>
+      large(at + 2, at % 5 === 4 ? SHELF_BYTES * 2 : bytes + at),
+    );
+    for (const frame of frames) from.channel.send(Buffer.from(frame));
+    await to.count(1 + frames.length);
+    for (const [at, frame] of frames.entries()) {
+      const { id, payload } = to.heard[at + 1]!;
+      assert.equal(id, at + 2);
+      assert.ok(payload.equals(frame.subarray(HEADER_BYTES)), `frame ${id} is whole`);
+    }
+  },
+);
 
-test('a frame in pieces lies on the shelf as one', options, async (t) => {
+test('a frame in pieces lies on the shelf as one', withShelves, async (t) => {
   const [from, to] = await pair(t);
   await opened(from, to);
   const whole = large(2, SHELF_FRAME_BYTES * 2);
@@ -211,7 +213,7 @@ test('a frame in pieces lies on the shelf as one', options, async (t) => {
   assert.ok(to.heard[1]!.payload.equals(whole.subarray(HEADER_BYTES)));
 });
 
-test('a full memory file system costs speed alone', options, async (t) => {
+test('a full memory file system costs speed alone', withShelves, async (t) => {
   const [from, to] = await pair(t);
   await opened(from, to);
   from.channel.send(large(2, SHELF_FRAME_BYTES));
@@ -233,7 +235,7 @@ test('a full memory file system costs speed alone', options, async (t) => {
   );
 });
 
-test('a shelf that cannot be opened is done without, and its name is taken away', options, async (t) => {
+test('a shelf that cannot be opened is done without, and its name is taken away', withShelves, async (t) => {
   const { end, peer } = await withPeer(t);
   end.channel.send(large(1, SHELF_FRAME_BYTES));
   let read = Buffer.alloc(0);
@@ -250,7 +252,7 @@ test('a shelf that cannot be opened is done without, and its name is taken away'
   assert.deepEqual(ours(), [], 'no other is made');
 });
 
-test('a connection that ends before its shelf was opened leaves no name', options, async (t) => {
+test('a connection that ends before its shelf was opened leaves no name', withShelves, async (t) => {
   const { end, peer } = await withPeer(t);
   end.channel.send(large(1, SHELF_FRAME_BYTES));
   await next(peer);
@@ -260,7 +262,7 @@ test('a connection that ends before its shelf was opened leaves no name', option
   assert.deepEqual(ours(), []);
 });
 
-test('only a file of this user with the name of a shelf is opened', options, async (t) => {
+test('only a file of this user with the name of a shelf is opened', withShelves, async (t) => {
   const link = `kirin-shelf-1-${'a'.repeat(24)}`;
   symlinkSync('/etc/passwd', join(DIRECTORY, link));
   t.after(() => unlinkSync(join(DIRECTORY, link)));
@@ -281,7 +283,7 @@ test('only a file of this user with the name of a shelf is opened', options, asy
   }
 });
 
-test('a peer that lies about a shelf is cut', options, async (t) => {
+test('a peer that lies about a shelf is cut', withShelves, async (t) => {
   const lies: [what: string, frames: (name: string) => Buffer[]][] = [
     ['nothing was offered', () => [bareFrame({ type: FRAME.shelved, id: SHELF_FRAME_BYTES, number: 0 })]],
     [
@@ -318,7 +320,7 @@ test('a peer that lies about a shelf is cut', options, async (t) => {
   }
 });
 
-test('names that killed processes left are swept away, and no others', options, () => {
+test('names that killed processes left are swept away, and no others', withShelves, () => {
   const old = `kirin-shelf-1-${'d'.repeat(24)}`;
   const young = `kirin-shelf-1-${'e'.repeat(24)}`;
   const foreign = `kirin-shelves-${process.pid}`;
@@ -338,19 +340,7 @@ test('names that killed processes left are swept away, and no others', options, 
   }
 });
 
-/** A shelf with its reader, and what reads there. */
-function shelfPair(t: TestContext) {
-  const shelf = Shelf.make()!;
-  const reader = ShelfReader.open(shelf.name)!;
-  t.after(() => {
-    shelf.close();
-    reader.close();
-  });
-  shelf.answered(true);
-  return { shelf, reader };
-}
-
-test('what is held is told later, in whatever order, or is taken back', options, (t) => {
+test('what is held is told later, in whatever order, or is taken back', withShelves, (t) => {
   const { shelf, reader } = shelfPair(t);
   const [first, second, third] = [2, 3, 4].map((id) => large(id, SHELF_FRAME_BYTES + id)) as [
     Buffer,
@@ -375,7 +365,7 @@ test('what is held is told later, in whatever order, or is taken back', options,
   assert.equal(shelf.put(second, []), 0);
 });
 
-test('what is held makes room for what is sent, and is kept when the shelf ends', options, (t) => {
+test('what is held makes room for what is sent, and is kept when the shelf ends', withShelves, (t) => {
   const { shelf, reader } = shelfPair(t);
   const [first, second] = [large(2, SHELF_BYTES / 2), large(3, SHELF_BYTES / 4)];
   const held = shelf.hold(first, [])!;
@@ -392,7 +382,7 @@ test('what is held makes room for what is sent, and is kept when the shelf ends'
 
 test(
   'a payload goes to another than it was laid for, or comes back as the call that it was',
-  options,
+  withShelves,
   async (t) => {
     const [from, to] = await pair(t);
     const [elsewhere, there] = await pair(t);
@@ -439,7 +429,7 @@ test(
   },
 );
 
-test('memory that is not used any more is given back', options, (t) => {
+test('memory that is not used any more is given back', withShelves, (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let nowMs = 1000;
   t.mock.method(performance, 'now', () => nowMs);
