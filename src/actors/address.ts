@@ -53,7 +53,8 @@ export function parseAddress(text: string, directory = process.cwd()): Address {
   const colon = trimmed.lastIndexOf(':');
   if (trimmed.startsWith('[') && !/^\[[^\]]*\]$/.test(trimmed))
     throw bad(text, 'an IPv6 address stands in brackets, with a port behind them, such as [::1]:8000');
-  if (/^-\d+$/.test(trimmed)) throw bad(text, `a port is a whole number from 0 to 65535, not "${trimmed}"`);
+  if (/^(-\d+|\d{2,}[a-z]{1,2})$/i.test(trimmed))
+    throw bad(text, `a port is a whole number from 0 to 65535, not "${trimmed}"`);
   if (colon < 0 || trimmed.startsWith('[')) throw bad(text, `the port is missing, as in ${trimmed}:8000`);
   const host = trimmed.slice(0, colon) || '0.0.0.0';
   const port = parsePort(text, trimmed.slice(colon + 1));

@@ -36,6 +36,7 @@ describe('an address in its one form', () => {
 describe('an address that cannot be', () => {
   const wrong: [string, RegExp][] = [
     ['', /HOST:PORT/],
+    ['8000x', /a port is a whole number from 0 to 65535, not "8000x"/],
     ['foo', /the port is missing, as in foo:8000/],
     ['[::1]', /the port is missing, as in \[::1\]:8000/],
     ['::1', /needs brackets and a port, such as \[::1\]:8000/],
