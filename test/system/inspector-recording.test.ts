@@ -8,7 +8,7 @@ import { lookThrough, messagesOf } from '../../src/actors/inspect/door/recording
 import type { Message } from '../../src/actors/inspect/records.ts';
 import { environment } from './dirty-server.ts';
 import { eventually, fixture, needsProc, type Server, Site, serve } from './harness.ts';
-import { inspectorOf, Seen, watchPage } from './inspected.ts';
+import { inspectorOf, type PageWatcher, Seen, watchPage } from './inspected.ts';
 
 const HERE = ['--inspector', '127.0.0.1:0', '-w', '2'];
 const MIB = 1024 * 1024;
@@ -38,6 +38,15 @@ async function pushUntil(server: Server, condition: () => unknown): Promise<void
   await Promise.all([pusher(), pusher()]);
 }
 
+/** Goes on until the server has ended, but no faster than the page sees: a file that keeps little would leave it behind. */
+async function followed(server: Server, page: PageWatcher): Promise<void> {
+  while (!server.exited) {
+    const before = page.records.length;
+    await server.get(`/push?times=100&text=${TEXT}`);
+    await page.until('it is seen', () => page.records.length >= before + 50 || page.closed);
+  }
+}
+
 test('a recording stays within its bound, and after kill -9 tells what a page saw last', async (t) => {
   const site = new Site(t);
   const file = site.path('record.jsonl');
@@ -61,7 +70,7 @@ test('a recording stays within its bound, and after kill -9 tells what a page sa
   );
   // While much happens, whatever was being written.
   const from = page.records.length;
-  const pushing = pushUntil(server, () => server.exited).catch(() => {});
+  const pushing = followed(server, page).catch(() => {});
   await page.until('more happens', () => page.records.length > from + 500);
   process.kill(server.pid, 'SIGKILL');
   await server.exit();
