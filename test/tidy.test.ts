@@ -106,7 +106,7 @@ test('the wall clock, which may be set, is for people and for files: no limit is
     'src/actors/inspect/door/stately.ts': 'the time of a record',
     'src/actors/dirty/packing-read.ts': 'a date that an app sent',
     'src/actors/dirty/runtime-call.ts': 'the deadline as the app sees it',
-    'src/actors/dirty/shelf.ts': 'the age of a file',
+    'src/actors/dirty/shelf-memory.ts': 'the age of a file',
     'src/actors/pidfile.ts': 'the time of a file',
     'src/actors/process-identity.ts': 'reads what ps tells',
   };

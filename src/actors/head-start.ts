@@ -10,7 +10,7 @@ import { availableParallelism } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { hooksAt } from '../settings/hooks-table.ts';
 import type { Settings, SettingsSource } from '../settings.ts';
-import { earlyStart } from '../stages/early.ts';
+import { AT_ONCE_MAX, earlyStart } from '../stages/early.ts';
 import { killChild } from './child-kill.ts';
 import { encodeFrame, HEADER_BYTES } from './frame.ts';
 import { Generations } from './generations.ts';
@@ -19,8 +19,6 @@ import { ListenerTable } from './listeners.ts';
 import { LINK_FD, type Placed, processWords, spawnProcess } from './process-spawn.ts';
 import type { Redactor } from './redaction.ts';
 
-/** So many begin at once. The others begin when these serve: they would only be in each other's way, and nobody would serve sooner. */
-const AT_ONCE_MAX = Math.max(1, availableParallelism() - 1);
 /** So many in all; the pool hires the others. */
 const WORKERS_MAX = availableParallelism() * 2;
 /** Until the workers have said more than who they are, they need the processors more than the arbiter does; so long at most. */

@@ -23,8 +23,8 @@ import { type PlainOption, type PlainStart, plainStart } from './plain-arguments
 /** Under this symbol of the global object whoever prepares the first generation finds what was started. */
 export const EARLY: unique symbol = Symbol.for('kirin.early');
 
-/** More at once would only be in each other's way, and in the way of this process, which has their settings to read. */
-const AT_ONCE_MAX = Math.max(1, availableParallelism() - 1);
+/** So many workers begin at once: more would only be in each other's way, and in the way of this process. The others begin when these serve. */
+export const AT_ONCE_MAX = Math.max(1, availableParallelism() - 1);
 
 export class EarlyStart {
   readonly #children = new Map<string, ChildProcess>();

@@ -27,8 +27,9 @@ import {
 import { DIRTY_PROTOCOL } from '../../src/actors/dirty/hello.ts';
 import { Router } from '../../src/actors/dirty/router.ts';
 import { AwaitingCalls } from '../../src/actors/dirty/runtime-awaiting.ts';
-import { SHELF_FRAME_BYTES, type ShelfReader } from '../../src/actors/dirty/shelf.ts';
+import { SHELF_FRAME_BYTES } from '../../src/actors/dirty/shelf.ts';
 import { PORTION_BYTES, portionsOf } from '../../src/actors/dirty/shelf-portions.ts';
+import type { ShelfReader } from '../../src/actors/dirty/shelf-reader.ts';
 import { acceptedChannel } from '../../src/actors/dirty/socket-channel.ts';
 import { openRuntimeLine } from './dirty-line.ts';
 import { shelfPair, withShelves } from './dirty-shelf-pair.ts';

@@ -30,13 +30,8 @@ import {
   typeOf,
   writeHeader,
 } from '../../src/actors/dirty/frames.ts';
-import {
-  SHELF_BYTES,
-  SHELF_FRAME_BYTES,
-  Shelf,
-  ShelfReader,
-  sweepShelves,
-} from '../../src/actors/dirty/shelf.ts';
+import { SHELF_FRAME_BYTES } from '../../src/actors/dirty/shelf.ts';
+import { SHELF_BYTES, sweepShelves } from '../../src/actors/dirty/shelf-memory.ts';
 import { PORTION_BYTES } from '../../src/actors/dirty/shelf-portions.ts';
 import { acceptedChannel, connectChannel } from '../../src/actors/dirty/socket-channel.ts';
 import { shelfPair, withShelves } from './dirty-shelf-pair.ts';
@@ -433,13 +428,7 @@ test('memory that is not used any more is given back', withShelves, (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let nowMs = 1000;
   t.mock.method(performance, 'now', () => nowMs);
-  const shelf = Shelf.make()!;
-  const reader = ShelfReader.open(shelf.name)!;
-  t.after(() => {
-    shelf.close();
-    reader.close();
-  });
-  shelf.answered(true);
+  const { shelf, reader } = shelfPair(t);
   const frame = large(1, SHELF_FRAME_BYTES);
   assert.equal(shelf.put(frame, []), 0);
   nowMs += 60_000;

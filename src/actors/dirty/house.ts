@@ -15,7 +15,7 @@ import type { ProcessHooks, ProcessLaunch } from '../process.ts';
 import { DirtyHooks } from './dirty-hooks.ts';
 import { Editions } from './editions.ts';
 import { Router } from './router.ts';
-import { sweepShelves } from './shelf.ts';
+import { sweepShelves } from './shelf-memory.ts';
 import { openStash, type StashStore } from './stash-store.ts';
 import { describeTree } from './status.ts';
 

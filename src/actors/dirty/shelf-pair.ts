@@ -13,14 +13,8 @@ import {
   typeOf,
   writeHeader,
 } from './frames.ts';
-import {
-  type Announce,
-  type Following,
-  type HeldFrame,
-  SHELF_FRAME_BYTES,
-  Shelf,
-  ShelfReader,
-} from './shelf.ts';
+import { type Announce, type HeldFrame, SHELF_FRAME_BYTES, Shelf } from './shelf.ts';
+import { type Following, ShelfReader } from './shelf-reader.ts';
 
 /** Reading while the other end writes needs a processor for each. */
 const CAN_FOLLOW = availableParallelism() > 1;

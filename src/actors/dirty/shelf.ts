@@ -9,57 +9,17 @@
  */
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readdirSync,
-  readSync,
-  statfsSync,
-  statSync,
-  unlinkSync,
-  writevSync,
-} from 'node:fs';
+import { closeSync, ftruncateSync, openSync, unlinkSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { borrowed } from './packing-spare.ts';
-import { PORTION_BYTES, portionsOf } from './shelf-portions.ts';
+import { DIRECTORY, hasShelves, PROGRESS_AT, readFrom, SHELF_BYTES } from './shelf-memory.ts';
+import { portionsOf } from './shelf-portions.ts';
 
-/** Linux has one here, in containers too. Elsewhere there are no shelves. */
-const DIRECTORY = '/dev/shm';
-const TMPFS_MAGIC = 0x0102_1994;
 /** A frame from this size on is worth a shelf: below, a socket takes it in a portion or two. */
 export const SHELF_FRAME_BYTES = 128 * 1024;
-/** What lies on one shelf at once. Copying so much takes about a millisecond, in which nothing else happens. */
-export const SHELF_BYTES = 8 * 1024 * 1024;
 /** The memory of a shelf that was not used for so long is given back. */
 const IDLE_MS = 5000;
-/** A name that is older than this was left by a process that was killed before its shelf was opened. */
-const LEFTOVER_MS = 60_000;
-
-const NAME = /^kirin-shelf-(\d+)-[0-9a-f]{24}$/;
-
-let isMemory: boolean | undefined;
-
-/** Whether there is memory to share; looked up once. */
-export function hasShelves(): boolean {
-  if (isMemory === undefined) {
-    try {
-      isMemory = process.platform === 'linux' && statfsSync(DIRECTORY).type === TMPFS_MAGIC;
-    } catch {
-      isMemory = false;
-    }
-  }
-  return isMemory;
-}
-
-/** Where a byte says how many portions were written so far, of frames that are read while they are written; it runs over. */
-const PROGRESS_AT = SHELF_BYTES;
-/** So often is it looked whether there is more, before what is there is all for now: some twenty microseconds. */
-const LOOKS_MAX = 32;
-
 /** What may lie there before the reader is told of it: so much less is free for what it is told of at once. */
 const HELD_MAX = 2;
 
@@ -102,7 +62,7 @@ export class Shelf {
   readonly #places: Place[] = [];
   /** What the reader was told of and has not taken, in the order in which it was told. */
   readonly #told: Place[] = [];
-  /** What it was not told of yet, the oldest first. */
+  /** What may not be for the reader, the oldest first. */
   readonly #held: HeldFrame[] = [];
   /** Portions written so far, as the byte has it. */
   readonly #progress = Buffer.alloc(1);
@@ -292,120 +252,6 @@ export class Shelf {
       unlinkSync(join(DIRECTORY, this.name));
     } catch {
       // Somebody was tidier.
-    }
-  }
-}
-
-/** A frame that is read while it is written. */
-export interface Following {
-  readonly at: number;
-  readonly frame: Buffer;
-  /** Bytes of it that were read. */
-  done: number;
-}
-
-/** The reader's side of a shelf. */
-export class ShelfReader {
-  readonly #file: number;
-  readonly #progress = Buffer.alloc(1);
-  /** Portions of all frames that it followed before. */
-  #portions = 0;
-
-  private constructor(file: number) {
-    this.#file = file;
-  }
-
-  /** Undefined when it cannot be opened, or is no shelf of this user's. */
-  static open(name: string): ShelfReader | undefined {
-    if (!hasShelves() || !NAME.test(name)) return undefined;
-    try {
-      const file = openSync(
-        join(DIRECTORY, name),
-        constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-      );
-      const about = fstatSync(file);
-      if (about.isFile() && about.uid === process.geteuid?.()) return new ShelfReader(file);
-      closeSync(file);
-    } catch {
-      // The socket does as well.
-    }
-    return undefined;
-  }
-
-  /**
-   * So many bytes from there, in memory of their own; undefined when they are not there. `isPassing`: they are but sent on, and
-   * nobody keeps them.
-   */
-  take(at: number, bytes: number, isPassing = false): Buffer | undefined {
-    if (at + bytes > SHELF_BYTES) return undefined;
-    return readFrom(this.#file, at, memoryFor(bytes, isPassing));
-  }
-
-  /** Begins to read what is being written there, as `take`; undefined when it cannot lie there. */
-  follow(at: number, bytes: number, isPassing: boolean): Following | undefined {
-    if (at + bytes > SHELF_BYTES) return undefined;
-    const following: Following = { at, frame: memoryFor(bytes, isPassing), done: 0 };
-    const before = this.#portions;
-    const portions = Math.ceil(bytes / PORTION_BYTES);
-    this.#portions += portions;
-    for (let looks = 0; looks < LOOKS_MAX && following.done < bytes; looks++) {
-      const written = Math.min(portions, this.#written(before));
-      const there = Math.min(bytes, written * PORTION_BYTES);
-      if (there === following.done) continue;
-      if (!this.finish(following, there)) return following;
-      looks = 0;
-    }
-    return following;
-  }
-
-  /** Reads it on, up to so many bytes; false when they are not there. */
-  finish(following: Following, bytes: number): boolean {
-    const { at, frame, done } = following;
-    if (done === bytes) return true;
-    const isThere = readFrom(this.#file, at + done, frame.subarray(done, bytes)) !== undefined;
-    if (isThere) following.done = bytes;
-    return isThere;
-  }
-
-  /** Portions that were written beyond so many. */
-  #written(before: number): number {
-    const isThere = readFrom(this.#file, PROGRESS_AT, this.#progress);
-    return isThere ? (this.#progress[0]! - before) & 0xff : 0;
-  }
-
-  close(): void {
-    closeSync(this.#file);
-  }
-}
-
-/** What is but sent on is kept by nobody. */
-const memoryFor = (bytes: number, isPassing: boolean): Buffer =>
-  isPassing ? borrowed(bytes) : Buffer.allocUnsafeSlow(bytes);
-
-function readFrom(file: number, at: number, frame: Buffer): Buffer | undefined {
-  try {
-    return readSync(file, frame, 0, frame.length, at) === frame.length ? frame : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Removes the names that processes left which were killed at the wrong moment; their files are empty. */
-export function sweepShelves(): void {
-  if (!hasShelves()) return;
-  let names: string[] = [];
-  try {
-    names = readdirSync(DIRECTORY).filter((name) => NAME.test(name));
-  } catch {
-    // It may be written by us and not be listed.
-  }
-  for (const name of names) {
-    const path = join(DIRECTORY, name);
-    try {
-      const { uid, mtimeMs } = statSync(path);
-      if (uid === process.geteuid?.() && Date.now() - mtimeMs > LEFTOVER_MS) unlinkSync(path);
-    } catch {
-      // It is gone, or somebody else's.
     }
   }
 }
