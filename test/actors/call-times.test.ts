@@ -115,6 +115,15 @@ test('is told when there is something new, and again where it could not be told'
     told.map(({ app, calls }) => [app, calls]),
     [['./a.js:A', 1]],
   );
+  // One that waits has no times yet, and is counted.
+  caller.call(2);
+  world.settle();
+  report.tell();
+  report.tell();
+  assert.deepEqual(
+    told.splice(1).map(({ calls, waits }) => [calls, classes(waits)]),
+    [[2, { 0.001: 1 }]],
+  );
   worker.result(worker.calls()[0]!.id);
   world.settle();
   report.end();
@@ -122,7 +131,7 @@ test('is told when there is something new, and again where it could not be told'
     told.map(({ calls, ends }) => [calls, classes(ends[0]!)]),
     [
       [1, {}],
-      [1, { 0.001: 1 }],
+      [2, { 0.001: 1 }],
     ],
   );
 });

@@ -28,7 +28,8 @@ export class CallReport {
   /** Tells of those apps that have something new. */
   tell(): void {
     for (const app of this.#deps.apps()) {
-      const { changes } = app.times;
+      // A call that only waits has been counted, and has no times yet.
+      const changes = app.times.changes + app.counts.calls;
       if (changes === (this.#told.get(app) ?? 0)) continue;
       const sums: CallSums = {
         type: 'dirty.measured',

@@ -28,7 +28,7 @@ class Durations {
 }
 
 export class CallTimes {
-  /** Grows with everything that is counted. */
+  /** Grows with everything that is counted here. */
   changes = 0;
   readonly #waits = new Durations();
   readonly #ends: Readonly<Record<CallOutcome, Durations>> = {
