@@ -32,6 +32,8 @@ export class FileWatch {
   /** With when each was changed last, as it was used or as it was told; 0: it was not there; undefined: not known. */
   readonly #files = new Map<string, number | undefined>();
   readonly #directories = new Set<string>();
+  /** Of those, the ones that are not there. */
+  readonly #awaited = new Set<string>();
   readonly #changed = new Set<string>();
   #watcher: FSWatcher | undefined;
   #quiet: NodeJS.Timeout | undefined;
@@ -59,6 +61,9 @@ export class FileWatch {
     // What changed before the system watches tells nobody else.
     this.#watcher.on('ready', () => void this.#look(this.#known()));
     this.#watcher.on('addDir', (path) => void this.#entered(resolve(path)));
+    this.#watcher.on('unlinkDir', (path) => {
+      if (this.#directories.has(resolve(path))) this.#awaited.add(resolve(path));
+    });
     clearInterval(this.#missing);
     this.#missing = setInterval(() => this.#lookForMissing(), LOOKS_MS[1]).unref();
     this.#watcher.on('error', (error) => this.#failed(error as NodeJS.ErrnoException));
@@ -99,8 +104,9 @@ export class FileWatch {
     if (!this.#watcher || this.#directories.has(directory)) return;
     this.#directories.add(directory);
     // One that is not there yet is entered when it comes, and so are those on the way to it.
-    if (existsSync(directory)) this.#watcher.add(directory);
-    else if (dirname(directory) !== directory) this.#watchDirectory(dirname(directory));
+    if (existsSync(directory)) return void this.#watcher.add(directory);
+    this.#awaited.add(directory);
+    if (dirname(directory) !== directory) this.#watchDirectory(dirname(directory));
   }
 
   #isIgnored(path: string, isDirectory: boolean | undefined): boolean {
@@ -114,9 +120,19 @@ export class FileWatch {
     return this.#patterns.some((one) => one.matches(path));
   }
 
-  /** What came into a new directory before it was watched tells nobody. */
+  /** What came into a new directory before it was watched tells nobody; nor does a directory whose coming the watcher has missed. */
   #lookForMissing(): void {
-    for (const [path, mtimeMs] of this.#files) if (mtimeMs === 0) void this.#touched(path);
+    for (const [path, mtimeMs] of this.#files)
+      if (mtimeMs === 0 && existsSync(path)) {
+        this.#watcher?.add([dirname(path), path]);
+        void this.#touched(path);
+      }
+    for (const directory of this.#awaited)
+      if (existsSync(directory)) {
+        this.#awaited.delete(directory);
+        this.#watcher?.add(directory);
+        void this.#entered(directory);
+      }
   }
 
   /** As `#lookForMissing`, of files that only patterns name. */
@@ -174,6 +190,7 @@ export class FileWatch {
     );
     void this.#watcher?.close();
     this.#directories.clear();
+    this.#awaited.clear();
     void this.open();
   }
 }

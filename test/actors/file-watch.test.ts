@@ -1,0 +1,43 @@
+/** Files are watched by what the system tells; what it does not tell of is found all the same. */
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { FileWatch } from '../../src/actors/development/file-watch.ts';
+import { eventually } from '../system/harness.ts';
+
+test('what comes into directories that were not there is told, though the system says nothing of them', async (t) => {
+  const { watch } = fs;
+  const silent = () => Object.assign(new EventEmitter(), { close() {} });
+  fs.watch = silent as unknown as typeof watch;
+  syncBuiltinESMExports();
+  t.after(() => {
+    fs.watch = watch;
+    syncBuiltinESMExports();
+  });
+  const root = fs.mkdtempSync(join(tmpdir(), 'kirin-watch-'));
+  t.after(() => fs.rmSync(root, { recursive: true, force: true }));
+  const told: string[] = [];
+  const warnings: string[] = [];
+  const files = new FileWatch({
+    engine: 'auto',
+    extra: [join(root, 'views/deep/*.html')],
+    changed: (paths) => void told.push(...paths),
+    warn: (text) => void warnings.push(text),
+  });
+  t.after(() => files.close());
+  const later = join(root, 'lib/later.mjs');
+  const page = join(root, 'views/deep/page.html');
+  files.add([{ path: later, mtimeMs: 0 }]);
+  await files.open();
+  for (const path of [later, page]) {
+    fs.mkdirSync(join(path, '..'), { recursive: true });
+    fs.writeFileSync(path, '');
+  }
+  await eventually('both are told', () => told.length >= 2);
+  assert.deepEqual(told.sort(), [later, page]);
+  assert.deepEqual(warnings, []);
+});
