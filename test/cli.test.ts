@@ -67,6 +67,15 @@ describe('the command line', () => {
     ['--max-memory-restart 1G app.js', /^--max-memory-restart is PM2's: here it is --max-memory /],
     ['start app.js', /^kirin has no command "start": write kirin app\.js \(see/],
     ['list', /^kirin has no command "list": write kirinc -c 'show workers' \(see/],
+    [
+      '--metrics abc app.js',
+      /^one app only: "abc" .*, and what --metrics takes is HOST:PORT, PORT or unix:PATH \(/,
+    ],
+    [
+      '--metrics a.js b.js c.js',
+      /^one app only: "a\.js" and "b\.js" were given; .*, and what --metrics takes/,
+    ],
+    ['a.js b.js --metrics', /^one app only: .* stand behind "--" \(/],
     ['a.js b.js', /^one app only: "a\.js" and "b\.js" were given; the app's own arguments stand behind "--"/],
   ];
   for (const [line, message] of wrong)

@@ -418,6 +418,16 @@ describe('a configuration file', () => {
       '{"wrokers": 3}',
       /^kirin\.config\.json: unknown setting "wrokers" \(did you mean "workers"\?\)$/,
     ],
+    [
+      'kirin.config.json',
+      '{"wrokers": 3, "workers": 2, "bnid": "x"}',
+      /^kirin\.config\.json: unknown settings "wrokers" \(did you mean "workers"\?\), "bnid" \(did you mean "bind"\?\)$/,
+    ],
+    [
+      'kirin.config.json',
+      JSON.stringify(Object.fromEntries([1, 2, 3, 4, 5, 6, 7].map((n) => [`entirely_unknown_${n}`, n]))),
+      /: unknown settings "entirely_unknown_1", .*"entirely_unknown_5" and 2 more$/,
+    ],
     ['kirin.config.json', '{"entirely_unknown_thing": 3}', /: unknown setting "entirely_unknown_thing"$/],
     [
       'kirin.config.json',

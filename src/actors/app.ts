@@ -114,7 +114,12 @@ function hint(value: unknown): string {
 /** What to say when a module offers nothing and did not listen either. */
 export function nothingToServe(spec: AppSpec, exports: Exports, offer: Offer | undefined): FaultError {
   const names = exportNames(exports).filter((name) => name !== 'default');
-  const exported = names.length === 0 ? 'exports nothing' : `exports only ${listed(names)}`;
+  const exported =
+    names.length > 0
+      ? `exports only ${listed(names)}`
+      : 'default' in exports && exports['default'] === undefined
+        ? 'exports undefined'
+        : 'exports nothing';
   const what = offer ? `its factory ${offer.name} returned nothing` : exported;
   return new FaultError(
     'app.notServable',

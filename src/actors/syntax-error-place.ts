@@ -45,7 +45,8 @@ export function syntaxErrorPlace(path: string): Promise<{ place: string; text: s
       const text = report.replace(/\n+Node\.js v\S+\s*$/, '');
       const error = Object.assign(new SyntaxError(), { stack: text });
       const place = errorPlace(error);
-      resolve(place === undefined ? undefined : { place, text });
+      // Its frames are those of the child that parses, of which none is the user's.
+      resolve(place === undefined ? undefined : { place, text: text.replace(/(\n\s+at .*)+$/, '') });
     });
   });
 }

@@ -65,16 +65,16 @@ async function parseArguments(argv: readonly string[], version: string): Promise
   return parsePlainly(argv) ?? (await parseWithYargs(argv, version));
 }
 
-function parted(argv: readonly string[]): { split: string[]; behind: string[] } {
+function parted(argv: readonly string[]): { own: string[]; split: string[]; behind: string[] } {
   const { own, behind } = splitOwn(argv);
   const split = withValues(own.flatMap(splitLetter));
   for (const arg of split) refuseSwitchValue(arg);
-  return { split, behind };
+  return { own, split, behind };
 }
 
 /** Undefined for what asks for help, and for what may be wrong: yargs takes longer to load than all else before the first worker. */
 export function parsePlainly(argv: readonly string[]): Parsed | undefined {
-  const { split, behind } = parted(argv);
+  const { own, split, behind } = parted(argv);
   const line = plainLine(split, NAMES);
   if (!line) return undefined;
   const args: Arguments = { _: line.words };
@@ -82,26 +82,26 @@ export function parsePlainly(argv: readonly string[]): Parsed | undefined {
     if (IS_SWITCH.has(flag)) args[flag] = texts.at(-1) === 'true';
     else args[flag] = texts.length > 1 ? texts : texts[0];
   }
-  return run(args, behind);
+  return run(args, behind, own);
 }
 
 /** Knows help, and what is wrong. */
 export async function parseWithYargs(argv: readonly string[], version: string): Promise<Parsed> {
-  const { split, behind } = parted(argv);
+  const { own, split, behind } = parted(argv);
   const parser = await build(version);
   const args = (await parser.parse(split)) as Arguments;
   if (args['help']) return { kind: 'print', text: `${withoutTypes(await parser.getHelp())}\n` };
   if (args['version']) return { kind: 'print', text: `kirin ${version}\n` };
-  return run(args, behind);
+  return run(args, behind, own);
 }
 
-function run(args: Arguments, behind: readonly string[]): Parsed {
+function run(args: Arguments, behind: readonly string[], own: readonly string[]): Parsed {
   const before = args._.map(String);
   const hint = before[0] === undefined ? undefined : commandHint(before[0]);
   if (hint !== undefined) throw usage(hint);
   if (before.length > 1)
     throw usage(
-      `one app only: "${before[0]}" and "${before[1]}" were given; the app's own arguments stand behind "--"`,
+      `one app only: "${before[0]}" and "${before[1]}" were given; the app's own arguments stand behind "--"${noValue(own, before[0]!)}`,
     );
   const [app, ...more] = [...before, ...behind];
   const flags: CommandLine['flags'] = {};
@@ -205,6 +205,12 @@ const IS_SWITCH = new Set(OPTIONS.filter(({ isSwitch }) => isSwitch).map(({ flag
 const OPTIONAL = new Map(
   settingList.flatMap(({ flag, type }) => (type.kind === 'endpoint' ? [[`--${flag}`, type.byDefault]] : [])),
 );
+
+/** What was meant as a value and is none was taken for the app. */
+function noValue(own: readonly string[], word: string): string {
+  const flag = own.find((arg, at) => OPTIONAL.has(arg) && own[at + 1] === word);
+  return flag === undefined ? '' : `, and what ${flag} takes is HOST:PORT, PORT or unix:PATH`;
+}
 
 /** What stands behind the first `--` is not for Kirin. */
 function splitOwn(argv: readonly string[]): { own: string[]; behind: string[] } {

@@ -16,6 +16,9 @@ import { whyPm2 } from './pm2-words.ts';
 import { didYouMean } from './suggest.ts';
 import { fileKeysOf, type SettingKey, settingList } from './table.ts';
 
+/** So many that are not known are told; the line is to be read. */
+const UNKNOWN_MAX = 5;
+
 export interface ConfigFile {
   path: string;
   /** As written, by setting, with the key it was written under. */
@@ -63,6 +66,7 @@ function assign(name: string, entries: Entries): ConfigFile['values'] {
   const values: ConfigFile['values'] = new Map();
   const owners = new Map<string, SettingKey | 'app'>([['app', 'app']]);
   for (const setting of settingList) for (const key of fileKeysOf(setting)) owners.set(key, setting.key);
+  const unknown: string[] = [];
   for (const [key, raw] of entries) {
     const owner = owners.get(key);
     // Where functions can be, hooks have been taken out already.
@@ -70,12 +74,21 @@ function assign(name: string, entries: Entries): ConfigFile['values'] {
       throw invalid(`${name}: "${key}" is a hook, a function, which JSON cannot hold: write kirin.config.js`);
     const why = owner === undefined ? (whyNotHere(key) ?? whyPm2(key)) : undefined;
     if (why !== undefined) throw invalid(`${name}: "${key}" ${why}`);
-    if (owner === undefined)
-      throw invalid(`${name}: unknown setting "${key}"${didYouMean(key, [...owners.keys(), ...hookKeys()])}`);
+    if (owner === undefined) {
+      unknown.push(`"${key}"${didYouMean(key, [...owners.keys(), ...hookKeys()])}`);
+      continue;
+    }
     if (raw === undefined) continue;
     const other = values.get(owner);
     if (other) throw invalid(`${name}: "${other.key}" and "${key}" are the same setting; keep one`);
     values.set(owner, { key, raw });
   }
+  if (unknown.length > 0) throw invalid(`${name}: ${unknownOnes(unknown)}`);
   return values;
+}
+
+function unknownOnes(all: readonly string[]): string {
+  const told = all.slice(0, UNKNOWN_MAX).join(', ');
+  const more = all.length > UNKNOWN_MAX ? ` and ${all.length - UNKNOWN_MAX} more` : '';
+  return `unknown setting${all.length > 1 ? 's' : ''} ${told}${more}`;
 }

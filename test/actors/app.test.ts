@@ -87,6 +87,12 @@ const failing: Array<[name: string, app: string, code: string, message: RegExp, 
     /exports nothing and did not listen; Kirin serves/,
   ],
   [
+    'a default export that is undefined',
+    'undefined.mjs',
+    'app.notServable',
+    /undefined\.mjs exports undefined and did not listen; Kirin serves/,
+  ],
+  [
     'a CommonJS module without exports',
     'nothing.cjs',
     'app.notServable',
@@ -170,7 +176,7 @@ test('an app that fails to load leaves its own stack', async (t) => {
   );
   assert.match(
     (await fails(t, '../broken-apps/import.mjs')).stack!,
-    /syntax\.mjs:4\n.*res\.end\('never' ;\n\s+\^/,
+    /syntax\.mjs:4\n.*res\.end\('never' ;\n\s+\^+\s*\n\s*SyntaxError: [^\n]*$/,
   );
   assert.match((await fails(t, 'factory-throws.mjs')).stack!, /factory-throws\.mjs:2/);
 });
