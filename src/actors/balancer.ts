@@ -14,6 +14,8 @@ export class Balancer {
   readonly #processors: number;
   readonly #send = new Map<number, (connections: number) => void>();
   readonly #ready = new Set<number>();
+  /** Who had too many at the last look. */
+  #before: ReadonlySet<number> = new Set();
 
   /**
    * `isAway`: a worker that is paused, or rests, has no share: it neither gives nor counts. `processors`: those that the server may
@@ -53,9 +55,14 @@ export class Balancer {
       const requestsPerSecond = pulse?.requestsPerSecond ?? 0;
       return { age, connections: pulse?.figures?.connections ?? 0, requestsPerSecond };
     });
+    const isOver = accepting.length > this.#processors;
     // Asked at every look, since it tells of the time between two.
-    const isCrowded = accepting.length > this.#processors && areFull();
-    const asked = surplus(loads, isCrowded ? this.#processors : undefined);
-    for (const { age, connections } of asked) this.#send.get(age)?.(connections);
+    const asked = surplus(loads, isOver && areFull() ? this.#processors : undefined);
+    const before = this.#before;
+    this.#before = new Set(asked.map(({ age }) => age));
+    for (const { age, connections } of asked) {
+      // What began since the last look leaves processors idle in its figures, though they may be full from now on.
+      if (!isOver || before.has(age)) this.#send.get(age)?.(connections);
+    }
   };
 }

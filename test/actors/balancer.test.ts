@@ -83,14 +83,35 @@ test('with more workers than processors, and those full, connections that are se
   const { look } = balanced(t, figures, new Processors(1, () => times(busy, idle)));
   const ages = (): number[] => look().map(([age]) => age);
   spend([1000, 0]);
-  assert.deepEqual(ages(), [1], 'nothing is known of the time before the first look');
+  assert.deepEqual(ages(), [], 'nothing is known of the time before the first look');
   spend([1950, 50]);
   assert.deepEqual(ages(), []);
+  spend([1500, 500]);
+  assert.deepEqual(ages(), [], 'they may have been full since it began');
   spend([1500, 500]);
   assert.deepEqual(ages(), [1], 'something is left of them');
   spend([2000, 0]);
   figures.set(2, [10, 5000]);
   assert.deepEqual(ages(), [1], 'the others are served better');
+});
+
+test('with more workers than processors a load that only begins is not spread before it is known whether it fills them', (t) => {
+  const figures = new Map<number, [number, number]>([
+    [1, [0, 0]],
+    [2, [0, 0]],
+  ]);
+  let [busy, idle] = [0, 0];
+  const { look } = balanced(t, figures, new Processors(1, () => times(busy, idle)));
+  idle += 2000;
+  assert.deepEqual(look(), []);
+  figures.set(1, [50, 5000]);
+  busy += 500;
+  idle += 1500;
+  assert.deepEqual(look(), [], 'it began just before this look');
+  for (let looks = 0; looks < 3; looks++) {
+    busy += 2000;
+    assert.deepEqual(look(), [], 'full');
+  }
 });
 
 test('with a processor for each worker connections are spread however full they are', (t) => {
