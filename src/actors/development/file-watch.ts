@@ -31,6 +31,8 @@ export class FileWatch {
   readonly #patterns: FilePattern[];
   /** With when each was changed last, as it was used or as it was told; 0: it was not there; undefined: not known. */
   readonly #files = new Map<string, number | undefined>();
+  /** Of them, those that are seen not to be there: of one that is, the time may be 0 as well. */
+  readonly #gone = new Set<string>();
   readonly #directories = new Set<string>();
   /** Of those, the ones that are not there. */
   readonly #awaited = new Set<string>();
@@ -91,7 +93,10 @@ export class FileWatch {
   /** Only these are watched from now on, and what the patterns say. */
   keep(paths: ReadonlySet<string>): void {
     for (const path of this.#files.keys())
-      if (!paths.has(path) && !this.#isExtra(path)) this.#files.delete(path);
+      if (!paths.has(path) && !this.#isExtra(path)) {
+        this.#files.delete(path);
+        this.#gone.delete(path);
+      }
   }
 
   async close(): Promise<void> {
@@ -122,11 +127,14 @@ export class FileWatch {
 
   /** What came into a new directory before it was watched tells nobody; nor does a directory whose coming the watcher has missed. */
   #lookForMissing(): void {
-    for (const [path, mtimeMs] of this.#files)
-      if (mtimeMs === 0 && existsSync(path)) {
-        this.#watcher?.add([dirname(path), path]);
+    for (const [path, mtimeMs] of this.#files) {
+      if (mtimeMs !== 0) continue;
+      if (!existsSync(path)) this.#gone.add(path);
+      else {
+        if (this.#gone.delete(path)) this.#watcher?.add([dirname(path), path]);
         void this.#touched(path);
       }
+    }
     for (const directory of this.#awaited)
       if (existsSync(directory)) {
         this.#awaited.delete(directory);
@@ -151,6 +159,7 @@ export class FileWatch {
     if (!this.#files.has(path) && !this.#isExtra(path)) return;
     const now = await changedMs(path);
     if (this.#files.get(path) === now) return;
+    if (now === 0) this.#gone.add(path);
     this.#files.set(path, now);
     this.#note(path);
   }
