@@ -124,9 +124,10 @@ async function measure(
         // Each is the first as often as the others.
         const one = contenders[(index + round + second) % contenders.length]!;
         const before = finelyCpuMsOf(one.server.pid);
-        const scraping = one.metricsPort === undefined ? undefined : scrapeOnce(one.metricsPort);
-        const { perSecond, requests, errors } = await generator.fire(one.port, { ...load, seconds: 1 });
-        await scraping;
+        const [{ perSecond, requests, errors }] = await Promise.all([
+          generator.fire(one.port, { ...load, seconds: 1 }),
+          one.metricsPort === undefined ? undefined : scrapeOnce(one.metricsPort),
+        ]);
         if (errors > 0) throw new Error(`${errors} errors ${WAYS[one.way].title}`);
         one.asked += requests;
         one.perSecond.push(perSecond);

@@ -75,6 +75,10 @@ describe('the command line', () => {
       '--metrics a.js b.js c.js',
       /^one app only: "a\.js" and "b\.js" were given; .*, and what --metrics takes/,
     ],
+    [
+      'app.js --statsd-host abc',
+      /^one app only: "app\.js" and "abc" .*, and what --statsd-host takes is HOST:PORT or PORT \(/,
+    ],
     ['a.js b.js --metrics', /^one app only: .* stand behind "--" \(/],
     ['a.js b.js', /^one app only: "a\.js" and "b\.js" were given; the app's own arguments stand behind "--"/],
   ];

@@ -114,12 +114,13 @@ function hint(value: unknown): string {
 /** What to say when a module offers nothing and did not listen either. */
 export function nothingToServe(spec: AppSpec, exports: Exports, offer: Offer | undefined): FaultError {
   const names = exportNames(exports).filter((name) => name !== 'default');
+  const isUndefined = bags(exports).some(
+    (bag) => Object.hasOwn(bag, 'default') && bag['default'] === undefined,
+  );
   const exported =
     names.length > 0
-      ? `exports only ${listed(names)}`
-      : 'default' in exports && exports['default'] === undefined
-        ? 'exports undefined'
-        : 'exports nothing';
+      ? `exports only ${listed(names)}${isUndefined ? ' (its default is undefined)' : ''}`
+      : `exports ${isUndefined ? 'undefined' : 'nothing'}`;
   const what = offer ? `its factory ${offer.name} returned nothing` : exported;
   return new FaultError(
     'app.notServable',

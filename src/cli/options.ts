@@ -101,7 +101,7 @@ function run(args: Arguments, behind: readonly string[], own: readonly string[])
   if (hint !== undefined) throw usage(hint);
   if (before.length > 1)
     throw usage(
-      `one app only: "${before[0]}" and "${before[1]}" were given; the app's own arguments stand behind "--"${noValue(own, before[0]!)}`,
+      `one app only: "${before[0]}" and "${before[1]}" were given; the app's own arguments stand behind "--"${noValue(own, before)}`,
     );
   const [app, ...more] = [...before, ...behind];
   const flags: CommandLine['flags'] = {};
@@ -207,9 +207,11 @@ const OPTIONAL = new Map(
 );
 
 /** What was meant as a value and is none was taken for the app. */
-function noValue(own: readonly string[], word: string): string {
-  const flag = own.find((arg, at) => OPTIONAL.has(arg) && own[at + 1] === word);
-  return flag === undefined ? '' : `, and what ${flag} takes is HOST:PORT, PORT or unix:PATH`;
+function noValue(own: readonly string[], words: readonly string[]): string {
+  const flag = own.find((arg, at) => OPTIONAL.has(arg) && words.includes(own[at + 1] ?? ''));
+  if (flag === undefined) return '';
+  const isFile = settingList.some(({ flag: name, type }) => `--${name}` === flag && 'unix' in type);
+  return `, and what ${flag} takes is ${isFile ? 'HOST:PORT, PORT or unix:PATH' : 'HOST:PORT or PORT'}`;
 }
 
 /** What stands behind the first `--` is not for Kirin. */

@@ -93,6 +93,12 @@ const failing: Array<[name: string, app: string, code: string, message: RegExp, 
     /undefined\.mjs exports undefined and did not listen; Kirin serves/,
   ],
   [
+    'a default export that is undefined, beside others',
+    'undefined-beside.mjs',
+    'app.notServable',
+    /exports only limits \(its default is undefined\) and did not listen/,
+  ],
+  [
     'a CommonJS module without exports',
     'nothing.cjs',
     'app.notServable',

@@ -25,7 +25,7 @@ test('what comes into directories that were not there is told, though the system
   const warnings: string[] = [];
   const files = new FileWatch({
     engine: 'auto',
-    extra: [join(root, 'views/deep/*.html')],
+    extra: [join(root, 'views/deep/*.html'), join(root, 'mails/**/*.html')],
     changed: (paths) => void told.push(...paths),
     warn: (text) => void warnings.push(text),
   });
@@ -34,12 +34,13 @@ test('what comes into directories that were not there is told, though the system
   const page = join(root, 'views/deep/page.html');
   files.add([{ path: later, mtimeMs: 0 }]);
   await files.open();
-  for (const path of [later, page]) {
+  const mail = join(root, 'mails/de/new/mail.html');
+  for (const path of [later, page, mail]) {
     fs.mkdirSync(join(path, '..'), { recursive: true });
     fs.writeFileSync(path, '');
   }
-  await eventually('both are told', () => told.length >= 2);
-  assert.deepEqual(told.sort(), [later, page]);
+  await eventually('all are told', () => told.length >= 3);
+  assert.deepEqual(told.sort(), [later, mail, page]);
   assert.deepEqual(warnings, []);
 });
 

@@ -42,6 +42,7 @@ export class FileWatch {
   #missing: NodeJS.Timeout | undefined;
   #firstMs = 0;
   #isPolling: boolean;
+  #isClosed = false;
 
   constructor(options: FileWatchOptions) {
     this.#options = options;
@@ -100,6 +101,7 @@ export class FileWatch {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     clearTimeout(this.#quiet);
     clearInterval(this.#missing);
     await this.#watcher?.close();
@@ -147,10 +149,17 @@ export class FileWatch {
   async #entered(directory: string): Promise<void> {
     if (this.#patterns.length === 0) return;
     await sleep(LOOKS_MS[1], undefined, { ref: false });
-    const names = await readdir(directory).catch(() => []);
-    for (const name of names) {
-      const path = join(directory, name);
-      if (this.#isExtra(path) && !this.#files.has(path)) await this.#touched(path);
+    await this.#search(directory);
+  }
+
+  /** What the patterns name in it and below. */
+  async #search(directory: string): Promise<void> {
+    const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+    for (const entry of entries) {
+      const path = join(directory, entry.name);
+      if (entry.isDirectory()) {
+        if (this.#patterns.some((one) => one.enters(path))) await this.#search(path);
+      } else if (this.#isExtra(path) && !this.#files.has(path)) await this.#touched(path);
     }
   }
 
@@ -158,7 +167,7 @@ export class FileWatch {
   async #touched(path: string): Promise<void> {
     if (!this.#files.has(path) && !this.#isExtra(path)) return;
     const now = await changedMs(path);
-    if (this.#files.get(path) === now) return;
+    if (this.#isClosed || this.#files.get(path) === now) return;
     if (now === 0) this.#gone.add(path);
     this.#files.set(path, now);
     this.#note(path);
