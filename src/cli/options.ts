@@ -210,8 +210,8 @@ const OPTIONAL = new Map(
 function noValue(own: readonly string[], words: readonly string[]): string {
   const flag = own.find((arg, at) => OPTIONAL.has(arg) && words.includes(own[at + 1] ?? ''));
   if (flag === undefined) return '';
-  const isFile = settingList.some(({ flag: name, type }) => `--${name}` === flag && 'unix' in type);
-  return `, and what ${flag} takes is ${isFile ? 'HOST:PORT, PORT or unix:PATH' : 'HOST:PORT or PORT'}`;
+  const takesPath = settingList.some(({ flag: name, type }) => `--${name}` === flag && 'unix' in type);
+  return `, and what ${flag} takes is ${takesPath ? 'HOST:PORT, PORT or unix:PATH' : 'HOST:PORT or PORT'}`;
 }
 
 /** What stands behind the first `--` is not for Kirin. */
